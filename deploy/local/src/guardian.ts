@@ -1,0 +1,29 @@
+import { readFileSync, rmSync } from 'node:fs';
+import type { GuardOrder } from './guard.ts';
+import { listProcesses, type ProcessInfo, processInfo, wasStartedWith } from './proc-table.ts';
+import { endContainers, endProcesses, isShim, unmountBelow } from './sweep.ts';
+
+/** The program that a guardian becomes once its owner is gone. Reads all its orders from stdin, then carries them out. */
+const orders = readFileSync(0, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line): GuardOrder => JSON.parse(line));
+
+const trees = orders.flatMap((order) => ('tree' in order ? [order.tree] : []));
+
+await endProcesses(ownedProcesses());
+await endContainers(trees);
+for (const tree of trees) await unmountBelow(tree);
+for (const order of orders) if ('remove' in order) rmSync(order.remove, { recursive: true, force: true });
+
+/** Shims come later: until the agent is gone, it may look after them. */
+function ownedProcesses(): ProcessInfo[] {
+  const marked = listProcesses().filter((info) => !isShim(info) && orders.some((order) => owns(order, info)));
+  return marked.filter((info) => info.pid !== process.pid);
+}
+
+function owns(order: GuardOrder, info: ProcessInfo): boolean {
+  if ('marker' in order) return wasStartedWith(info.pid, order.marker);
+  if ('pid' in order) return order.pid === info.pid && processInfo(info.pid)?.startTime === order.startTime;
+  return false;
+}

@@ -1,0 +1,80 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename, join, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { removeCgroups, cgroupsOf } from './cgroup-sweep.ts';
+import { until } from './until.ts';
+import { isAlive, listProcesses, type ProcessInfo, signalProcess, withDescendants } from './proc-table.ts';
+
+/** Together with what follows, a clean-up must end within the 10 s in which everything has to be gone. */
+const TERM_TIMEOUT_MS = 2500;
+const KILL_TIMEOUT_MS = 2000;
+
+/** SIGTERM, and SIGKILL for what is still there after 2.5 s. A Postgres server gets SIGINT: its way to end quickly. */
+export async function endProcesses(processes: ProcessInfo[]): Promise<void> {
+  for (const info of processes) signalProcess(info.pid, isPostgres(info) ? 'SIGINT' : 'SIGTERM');
+  const areGone = () => processes.every((info) => !isAlive(info));
+  if (await until(areGone, TERM_TIMEOUT_MS)) return;
+  for (const info of processes.filter(isAlive)) signalProcess(info.pid, 'SIGKILL');
+  await until(areGone, KILL_TIMEOUT_MS);
+}
+
+/**
+ * Kills the shims that report to a socket below one of `trees`, all that runs under them, and removes the cgroups and
+ * sockets that this leaves. Nobody is told: for when no agent is there to do it in order.
+ */
+export async function endContainers(trees: string[]): Promise<void> {
+  const processes = listProcesses();
+  const shims = processes.filter((info) => isShim(info) && trees.some((tree) => isBelow(addressOf(info), tree)));
+  if (shims.length === 0) return;
+  const sockets = shims.flatMap(shimSocket);
+  const all = withDescendants(processes, shims);
+  const cgroups = all.filter((info) => !shims.includes(info)).flatMap((info) => cgroupsOf(info.pid));
+  for (const info of all) signalProcess(info.pid, 'SIGKILL');
+  await until(() => all.every((info) => !isAlive(info)), KILL_TIMEOUT_MS);
+  for (const socket of sockets) rmSync(socket, { force: true });
+  removeCgroups(cgroups);
+}
+
+/** Detaches every mount below `dir`, the innermost first. */
+export async function unmountBelow(dir: string): Promise<void> {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => unescapeMountPoint(line.split(' ')[4] ?? ''))
+    .filter((point) => isBelow(point, dir));
+  // One that is gone already, with the mount that it was on, is no reason to leave the others.
+  const results = points.reverse().map((point) => promisify(execFile)('umount', ['--lazy', point]));
+  await Promise.allSettled(results);
+}
+
+export function isShim(info: ProcessInfo): boolean {
+  return basename(info.args[0] ?? '').startsWith('containerd-shim');
+}
+
+function isPostgres(info: ProcessInfo): boolean {
+  return basename(info.args[0] ?? '') === 'postgres';
+}
+
+/** A shim is told with `-address` which socket it reports to. Source: containerd pkg/shim, flags. */
+function addressOf(shim: ProcessInfo): string {
+  return shim.args[shim.args.indexOf('-address') + 1] ?? '';
+}
+
+/** A shim works in its bundle, and writes the address of its own socket there. */
+function shimSocket(shim: ProcessInfo): string[] {
+  try {
+    const address = readFileSync(join(`/proc/${shim.pid}/cwd`, 'address'), 'utf8').trim();
+    return address.startsWith('unix://') ? [address.slice('unix://'.length)] : [];
+  } catch {
+    return [];
+  }
+}
+
+function isBelow(path: string, dir: string): boolean {
+  return path.startsWith(dir.endsWith(sep) ? dir : `${dir}${sep}`);
+}
+
+/** Source: proc(5), mountinfo: space, tab, newline and backslash are written in octal. */
+function unescapeMountPoint(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

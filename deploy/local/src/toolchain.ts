@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+
+const Binaries = z.object({
+  containerd: z.string(),
+  ctr: z.string(),
+  'containerd-shim-runc-v2': z.string(),
+  runc: z.string(),
+  'nats-server': z.string(),
+  'docker-registry': z.string(),
+  busybox: z.string(),
+});
+
+/** Written by `bootstrap/toolchain.mjs`. */
+const Recorded = z.object({ binaries: Binaries, libraryPath: z.string(), postgresBin: z.string() });
+
+export interface Toolchain {
+  /** Absolute path of each program. */
+  readonly binaries: Readonly<z.infer<typeof Binaries>>;
+  /** Directory of Postgres' programs. */
+  readonly postgresBin: string;
+  /** Where the set-up keeps what it fetched. */
+  readonly cache: string;
+  /** This process's environment with the tools, and this Node, first on PATH. */
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+}
+
+const BOOTSTRAP = fileURLToPath(new URL('../bootstrap.mjs', import.meta.url));
+
+let found: Promise<Toolchain> | undefined;
+
+/** The programs that longshore needs beside Node. The first call fetches what is missing, as `npm start` would. */
+export function toolchain(): Promise<Toolchain> {
+  found ??= load();
+  return found;
+}
+
+async function load(): Promise<Toolchain> {
+  const cache = process.env.LONGSHORE_CACHE || '/var/cache/longshore';
+  const recorded = await readUsable(cache);
+  if (recorded !== undefined) return toToolchain(recorded, cache);
+  await promisify(execFile)(process.execPath, [BOOTSTRAP, 'tools'], { env: { ...process.env, LONGSHORE_CACHE: cache } });
+  return toToolchain(read(cache), cache);
+}
+
+/** Undefined when nothing is recorded, or what is recorded has gone. */
+async function readUsable(cache: string): Promise<z.infer<typeof Recorded> | undefined> {
+  try {
+    const recorded = read(cache);
+    await Promise.all(Object.values(recorded.binaries).map((path) => access(path)));
+    await access(join(recorded.postgresBin, 'postgres'));
+    return recorded;
+  } catch {
+    return undefined;
+  }
+}
+
+function read(cache: string): z.infer<typeof Recorded> {
+  return Recorded.parse(JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8')));
+}
+
+function toToolchain({ binaries, libraryPath, postgresBin }: z.infer<typeof Recorded>, cache: string): Toolchain {
+  const dirs = [dirname(process.execPath), ...Object.values(binaries).map((path) => dirname(path))];
+  const path = [...new Set([...dirs, ...(process.env.PATH ?? '').split(delimiter)])].join(delimiter);
+  const libraries = [...new Set([libraryPath, ...(process.env.LD_LIBRARY_PATH ?? '').split(delimiter)])]
+    .filter(Boolean)
+    .join(delimiter);
+  const env = { ...process.env, PATH: path, ...(libraries === '' ? {} : { LD_LIBRARY_PATH: libraries }) };
+  return { binaries, postgresBin, cache, env };
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { Client, type ChannelCredentials, credentials } from '@grpc/grpc-js';
+
+/** containerd's limit for one message, each way. Source: containerd defaults/defaults.go. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** HTTP/2's default of 64 KiB limits bulk streams. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** Paths of PEM files; empty when not configured. */
+export interface ChannelTls {
+  tlsCert: string;
+  tlsKey: string;
+  tlsCa: string;
+}
+
+/**
+ * A connection to a gRPC server: `unix:///path`, or `host:port` with TLS. It connects on first use and
+ * reconnects by itself.
+ */
+export class Channel {
+  /** Used by {@link createClient} only. */
+  readonly raw: Client;
+
+  constructor(address: string, tls?: ChannelTls) {
+    const isUnix = address.startsWith('unix://');
+    const target = isUnix ? `unix:${address.slice('unix://'.length)}` : address;
+    this.raw = new Client(target, isUnix ? credentials.createInsecure() : secure(tls), {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc-node.flow_control_window': WINDOW_BYTES,
+      'grpc-node.max_session_memory': 64,
+      // A peer that restarts is back within a second; do not wait out the default of 20 s.
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 2000,
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  close(): void {
+    this.raw.close();
+  }
+}
+
+function secure(tls: ChannelTls | undefined): ChannelCredentials {
+  const read = (path: string | undefined) => (path ? readFileSync(path) : null);
+  return credentials.createSsl(read(tls?.tlsCa), read(tls?.tlsKey), read(tls?.tlsCert));
+}

@@ -1,0 +1,167 @@
+import {
+  create,
+  type DescMethod,
+  type DescMethodBiDiStreaming,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type DescService,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { type ClientDuplexStream, type CallOptions as GrpcOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { fromGrpcStatus } from '@longshore/errors';
+import { context, propagation } from '@opentelemetry/api';
+import type { Channel } from './channel.ts';
+
+/** Options of one call; all optional. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  deadline?: Date | undefined;
+  headers?: Record<string, string> | undefined;
+  /** Sees the trailers of a call that succeeded. */
+  onTrailers?: ((trailers: Metadata) => void) | undefined;
+}
+
+type Method<M> =
+  M extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
+    : M extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+      : M extends DescMethodBiDiStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageInitShape<I>>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+        : never;
+
+/** A typed client: methods by their lower-camel-case names. Errors are those of `@longshore/errors`. */
+export type ServiceClient<S extends DescService> = { readonly [M in keyof S['method']]: Method<S['method'][M]> };
+
+export function createClient<S extends DescService>(service: S, channel: Channel): ServiceClient<S> {
+  const client: Record<string, unknown> = {};
+  for (const method of service.methods) client[method.localName] = bind(method, channel);
+  return client as ServiceClient<S>;
+}
+
+type Init = Record<string, unknown>;
+
+function bind(method: DescMethod, channel: Channel): unknown {
+  switch (method.methodKind) {
+    case 'unary':
+      return (request: Init, options: CallOptions = {}) => unary(method, channel, request, options);
+    case 'server_streaming':
+      return (request: Init, options: CallOptions = {}) => serverStream(method, channel, request, options);
+    default:
+      return (requests: AsyncIterable<Init>, options: CallOptions = {}) => bidi(method, channel, requests, options);
+  }
+}
+
+function unary(method: DescMethod, channel: Channel, request: Init, options: CallOptions): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const { path, encode, decode } = codec(method);
+    const onEnd = (error: ServiceError | null, response?: unknown) => {
+      unlink();
+      if (error) reject(toError(error));
+      else resolve(response);
+    };
+    const call = channel.raw.makeUnaryRequest(
+      path,
+      encode,
+      decode,
+      request,
+      metadataOf(options),
+      grpcOptions(options),
+      onEnd,
+    );
+    if (options.onTrailers) call.on('status', (status) => options.onTrailers?.(status.metadata));
+    const unlink = cancelOn(options.signal, call);
+  });
+}
+
+async function* serverStream(method: DescMethod, channel: Channel, request: Init, options: CallOptions) {
+  const { path, encode, decode } = codec(method);
+  const call = channel.raw.makeServerStreamRequest(
+    path,
+    encode,
+    decode,
+    request,
+    metadataOf(options),
+    grpcOptions(options),
+  );
+  yield* answers(call, options);
+}
+
+async function* bidi(method: DescMethod, channel: Channel, requests: AsyncIterable<Init>, options: CallOptions) {
+  const { path, encode, decode } = codec(method);
+  const call = channel.raw.makeBidiStreamRequest(path, encode, decode, metadataOf(options), grpcOptions(options));
+  const sending = send(requests, call);
+  // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.
+  sending.catch(() => call.cancel());
+  try {
+    yield* answers(call, options);
+  } catch (error) {
+    await sending;
+    throw error;
+  }
+}
+
+async function send(
+  requests: AsyncIterable<Init>,
+  call: ClientDuplexStream<Init, unknown>,
+): Promise<void> {
+  let over = false;
+  call.once('close', () => {
+    over = true;
+  });
+  for await (const request of requests) {
+    if (over) return;
+    if (!call.write(request)) await new Promise<void>((resolve) => call.once('drain', resolve).once('close', resolve));
+  }
+  call.end();
+}
+
+interface Answering extends AsyncIterable<unknown> {
+  cancel(): void;
+}
+
+async function* answers(call: Answering, options: CallOptions) {
+  const unlink = cancelOn(options.signal, call);
+  try {
+    yield* call;
+  } catch (error) {
+    throw toError(error as ServiceError);
+  } finally {
+    unlink();
+    call.cancel();
+  }
+}
+
+function codec(method: DescMethod) {
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    encode: (init: Init) => Buffer.from(toBinary(method.input, create(method.input, init))),
+    decode: (bytes: Buffer) => fromBinary(method.output, bytes),
+  };
+}
+
+function metadataOf(options: CallOptions): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(options.headers ?? {})) metadata.set(name, value);
+  propagation.inject(context.active(), metadata, { set: (carrier, name, value) => carrier.set(name, value) });
+  return metadata;
+}
+
+function grpcOptions(options: CallOptions): GrpcOptions {
+  return options.deadline ? { deadline: options.deadline } : {};
+}
+
+function cancelOn(signal: AbortSignal | undefined, call: { cancel(): void }): () => void {
+  if (!signal) return () => undefined;
+  const cancel = () => call.cancel();
+  if (signal.aborted) cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
+function toError(error: ServiceError): Error {
+  return fromGrpcStatus({ code: error.code, message: error.details }, { cause: error });
+}

@@ -1,0 +1,53 @@
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { failedPrecondition, invalidArgument } from '@longshore/errors';
+
+/** The kernel's limit for a unix socket's path, in bytes (sun_path, less the closing NUL). */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+export type Address = { kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number };
+
+/** `unix:///path` or `host:port`. */
+export function parseAddress(text: string): Address {
+  if (!text.startsWith('unix://')) return { kind: 'tcp', ...splitHostPort(text) };
+  const path = text.slice('unix://'.length);
+  if (!path.startsWith('/')) throw invalidArgument(`address ${JSON.stringify(text)}: the path must be absolute`);
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    throw invalidArgument(
+      `address ${JSON.stringify(text)}: a unix socket's path holds at most ${MAX_SOCKET_PATH_BYTES} bytes; ` +
+        'choose a shorter LONGSHORE_STATE',
+    );
+  }
+  return { kind: 'unix', path };
+}
+
+export function splitHostPort(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) throw invalidArgument(`address ${JSON.stringify(text)}: want host:port`);
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+/**
+ * Makes a socket path free to listen on: its directory is there (0700 when it has to be made), and what a killed
+ * process left is removed.
+ * Throws FailedPrecondition when something still answers on it.
+ */
+export async function claimSocketPath(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (!existsSync(path)) return;
+  if (await answers(path)) throw failedPrecondition(`socket ${JSON.stringify(path)}: another process listens there`);
+  unlinkSync(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { invalidArgument, messageOf } from '@longshore/errors';
+import { parse as parseToml } from 'smol-toml';
+import type { ZodType } from 'zod';
+
+/** One configuration key of a service. */
+export interface ConfigKey<T> {
+  /** Environment variable; wins over the file. */
+  env: string;
+  schema: ZodType<T>;
+  /** A value, or a function of the keys declared before this one. No default means that the key is required. */
+  default?: T | ((earlier: Record<string, unknown>) => T);
+  /** How `--help` shows a computed default. */
+  defaultText?: string;
+  /** e.g. `ms`, `bytes`, `path`, `address`. */
+  unit?: string;
+  meaning: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a key of any type; the mapped type below recovers it.
+export type ConfigKeys = Record<string, ConfigKey<any>>;
+
+export type ConfigOf<K extends ConfigKeys> = {
+  readonly [P in keyof K]: K[P] extends ConfigKey<infer T> ? T : never;
+};
+
+/** Keeps the type of each key's value. */
+export function key<T>(definition: ConfigKey<T>): ConfigKey<T> {
+  return definition;
+}
+
+export interface CommandLine {
+  help: boolean;
+  configFile: string | undefined;
+}
+
+export function parseCommandLine(argv: string[]): CommandLine {
+  try {
+    const { values } = parseArgs({
+      args: argv,
+      options: { help: { type: 'boolean', short: 'h' }, config: { type: 'string', short: 'c' } },
+    });
+    return { help: values.help === true, configFile: values.config };
+  } catch (error) {
+    throw invalidArgument(messageOf(error), { cause: error });
+  }
+}
+
+/**
+ * Reads the keys from the environment, then a TOML file, then their defaults.
+ * Throws InvalidArgument that names every wrong key at once.
+ */
+export function loadConfig<K extends ConfigKeys>(
+  keys: K,
+  env: NodeJS.ProcessEnv,
+  configFile: string | undefined,
+): ConfigOf<K> {
+  const file = configFile === undefined ? {} : readConfigFile(configFile);
+  const problems = Object.keys(file)
+    .filter((name) => !(name in keys))
+    .map((name) => `${name}: unknown key`);
+  const values: Record<string, unknown> = {};
+  for (const [name, definition] of Object.entries(keys)) {
+    const raw = env[definition.env] ?? file[name] ?? defaultOf(definition, values);
+    const parsed = definition.schema.safeParse(raw);
+    if (parsed.success) values[name] = parsed.data;
+    else problems.push(`${name} (${definition.env}): ${describe(raw, parsed.error.issues[0]?.message)}`);
+  }
+  if (problems.length > 0) throw invalidArgument(`configuration:\n  ${problems.join('\n  ')}\n`);
+  return Object.freeze(values) as ConfigOf<K>;
+}
+
+/** The text of `--help`: every key with its variable, unit, default and meaning. */
+export function helpText(service: string, purpose: string, keys: ConfigKeys): string {
+  const lines = [
+    `longshore ${service}: ${purpose}`,
+    '',
+    `Usage: node services/${service}/src/main.ts [--config FILE.toml] [--help]`,
+    '',
+    'Keys (environment variable; name in the file; default):',
+  ];
+  for (const [name, definition] of Object.entries(keys)) {
+    const unit = definition.unit ? `, ${definition.unit}` : '';
+    lines.push('', `  ${definition.env}  (${name}${unit}; ${defaultTextOf(definition)})`, `      ${definition.meaning}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  try {
+    return parseToml(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw invalidArgument(`configuration file ${JSON.stringify(path)}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function defaultOf(definition: ConfigKey<unknown>, earlier: Record<string, unknown>): unknown {
+  return typeof definition.default === 'function' ? definition.default(earlier) : definition.default;
+}
+
+function defaultTextOf(definition: ConfigKey<unknown>): string {
+  if (definition.defaultText !== undefined) return `default ${definition.defaultText}`;
+  if (definition.default === undefined) return 'required or empty';
+  return `default ${JSON.stringify(definition.default)}`;
+}
+
+function describe(raw: unknown, problem: string | undefined): string {
+  if (raw === undefined) return 'is required';
+  return `${JSON.stringify(raw)}: ${problem ?? 'is not valid'}`;
+}

@@ -1,0 +1,110 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { Metadata } from '@grpc/grpc-js';
+import { failedPrecondition } from '@longshore/errors';
+import { parseIdentifier } from '@longshore/oci';
+import { timestampNow } from '@bufbuild/protobuf/wkt';
+import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
+import { FLEET, Header } from '@longshore/proto/headers';
+import type { Logger } from '../logger.ts';
+import type { Scope } from '../scope.ts';
+
+/** The part of grpc-js's server calls that is the same for unary and streaming ones. */
+export interface RawCall {
+  readonly metadata: Metadata;
+  getPath(): string;
+  getDeadline(): Date | number;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** A lifecycle event that a call caused. */
+export interface CausedEvent {
+  namespace: string;
+  topic: string;
+  /** Full protobuf name of the payload. */
+  typeUrl: string;
+  payload: Uint8Array;
+}
+
+/** What goes along when a handler calls another service on behalf of its caller. */
+export interface OutgoingCall {
+  signal: AbortSignal;
+  deadline: Date | undefined;
+  headers: Record<string, string>;
+}
+
+/** One incoming call: who asks, in which scope, for how long. */
+export class Call {
+  /** Full method path, e.g. `/containerd.services.images.v1.Images/Get`. */
+  readonly method: string;
+  /** Aborts when the caller cancels, goes away, or its deadline passes. */
+  readonly signal: AbortSignal;
+  readonly deadline: Date | undefined;
+  readonly requestId: string;
+  readonly log: Logger;
+  /** Sent with the status of the call. */
+  readonly trailers = new Metadata();
+  readonly #headers: Metadata;
+
+  constructor(raw: RawCall, requestId: string, log: Logger) {
+    const controller = new AbortController();
+    raw.on('cancelled', () => controller.abort());
+    this.method = raw.getPath();
+    this.signal = controller.signal;
+    this.deadline = deadlineOf(raw);
+    this.requestId = requestId;
+    this.log = log;
+    this.#headers = raw.metadata;
+  }
+
+  /** The first value of a header: Go clients put the newest first. */
+  header(name: string): string | undefined {
+    const value = this.#headers.get(name)[0];
+    return value === undefined ? undefined : value.toString();
+  }
+
+  /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */
+  get namespace(): string {
+    const namespace = this.header(Header.Namespace);
+    if (!namespace) throw failedPrecondition('namespace is required');
+    return parseIdentifier(namespace);
+  }
+
+  get node(): string {
+    return this.header(Header.Node) ?? FLEET;
+  }
+
+  get scope(): Scope {
+    return { namespace: this.namespace, node: this.node };
+  }
+
+  get lease(): string | undefined {
+    return this.header(Header.Lease) || undefined;
+  }
+
+  /** Tells the caller's node of an event that this call caused, for the subscribers of its node socket. */
+  reportEvent(event: CausedEvent): void {
+    const envelope = create(EnvelopeSchema, {
+      timestamp: timestampNow(),
+      namespace: event.namespace,
+      topic: event.topic,
+      event: { typeUrl: event.typeUrl, value: event.payload },
+    });
+    this.trailers.add(Header.EventBin, Buffer.from(toBinary(EnvelopeSchema, envelope)));
+  }
+
+  /** Options for a call to another service: same scope, lease, deadline, cancellation and request id. */
+  forward(): OutgoingCall {
+    const headers: Record<string, string> = { [Header.RequestId]: this.requestId };
+    for (const name of [Header.Namespace, Header.Lease, Header.Node]) {
+      const value = this.header(name);
+      if (value !== undefined) headers[name] = value;
+    }
+    return { signal: this.signal, deadline: this.deadline, headers };
+  }
+}
+
+function deadlineOf(raw: RawCall): Date | undefined {
+  const deadline = raw.getDeadline();
+  if (deadline instanceof Date) return deadline;
+  return Number.isFinite(deadline) ? new Date(deadline) : undefined;
+}

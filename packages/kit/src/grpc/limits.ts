@@ -1,0 +1,19 @@
+import type { ChannelOptions } from '@grpc/grpc-js';
+
+/** containerd's limit for one message, each way. Source: containerd defaults/defaults.go. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+/** HTTP/2's default window of 64 KiB is what limits bulk streams: one stream gets 1 MiB, a session 16 MiB. */
+export const STREAM_WINDOW_BYTES = 1024 * 1024;
+export const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+
+/** A trailer may carry several events, so header blocks may be larger than the default of 64 KiB. */
+export const MAX_HEADER_LIST_BYTES = 1024 * 1024;
+
+export const CHANNEL_LIMITS: ChannelOptions = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc-node.flow_control_window': SESSION_WINDOW_BYTES,
+  // In megabytes; must hold the session window, or node resets streams under load.
+  'grpc-node.max_session_memory': 64,
+};

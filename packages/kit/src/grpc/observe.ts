@@ -1,0 +1,51 @@
+import type { DescMethod } from '@bufbuild/protobuf';
+import type { Metadata } from '@grpc/grpc-js';
+import { GrpcCode, toGrpcStatus } from '@longshore/errors';
+import { context, propagation, type Span, SpanKind, SpanStatusCode, type TextMapGetter } from '@opentelemetry/api';
+import type { Metrics } from '../metrics.ts';
+import { tracer } from '../tracing.ts';
+import type { Call } from './call.ts';
+
+/** Statuses that say that this service, not its caller, has a problem. */
+const OUR_FAULT: ReadonlySet<number> = new Set([GrpcCode.Unknown, GrpcCode.Internal, GrpcCode.DataLoss]);
+
+/** Runs a handler inside the caller's trace, logs how it ended and measures it. */
+export function observe<T>(
+  method: DescMethod,
+  call: Call,
+  headers: Metadata,
+  metrics: Metrics,
+  handle: () => Promise<T>,
+): Promise<T> {
+  const parent = propagation.extract(context.active(), headers, METADATA_GETTER);
+  const options = { kind: SpanKind.SERVER, attributes: { 'rpc.system': 'grpc', 'longshore.request_id': call.requestId } };
+  return tracer().startActiveSpan(call.method.slice(1), options, parent, async (span) => {
+    const started = performance.now();
+    let code: number = GrpcCode.OK;
+    try {
+      return await handle();
+    } catch (error) {
+      code = reportFailure(error, call, span);
+      throw error;
+    } finally {
+      const elapsedMs = performance.now() - started;
+      const labels = { service: method.parent.typeName, method: method.name, code: String(code) };
+      metrics.rpcSeconds.observe(labels, elapsedMs / 1000);
+      call.log.debug({ method: call.method, code, elapsed_ms: Math.round(elapsedMs * 100) / 100 }, 'call');
+      span.end();
+    }
+  });
+}
+
+function reportFailure(error: unknown, call: Call, span: Span): number {
+  const { code, message } = toGrpcStatus(error);
+  span.setStatus({ code: SpanStatusCode.ERROR, message });
+  if (OUR_FAULT.has(code)) call.log.error({ method: call.method, code, err: error }, 'call failed');
+  else call.log.info({ method: call.method, code, error: message }, 'call refused');
+  return code;
+}
+
+const METADATA_GETTER: TextMapGetter<Metadata> = {
+  keys: (metadata) => Object.keys(metadata.getMap()),
+  get: (metadata, key) => metadata.get(key)[0]?.toString(),
+};

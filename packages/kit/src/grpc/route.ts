@@ -1,0 +1,136 @@
+import {
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { messageOf, toGrpcStatus, unavailable } from '@longshore/errors';
+import type { Upstream } from './upstream.ts';
+
+const { HTTP2_HEADER_PATH, HTTP2_HEADER_STATUS, HTTP2_HEADER_CONTENT_TYPE, NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } =
+  constants;
+
+/** Where a call goes, and what is changed on the way. */
+export interface Route {
+  /** Names the target in errors, e.g. `service "content"`. */
+  name: string;
+  upstream: Upstream;
+  /** Headers that replace the caller's of the same name. */
+  headers: Record<string, string>;
+  /** Sees the trailers, and may take some out, before the caller does. */
+  takeTrailers?(trailers: IncomingHttpHeaders): void;
+}
+
+/**
+ * Passes one gRPC call on as raw HTTP/2: data is piped with back-pressure in both directions and never decoded.
+ * An upstream that is away, or goes away mid-call, ends the call with Unavailable; a caller that goes away
+ * cancels the call upstream.
+ */
+export async function passOn(
+  incoming: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  route: Route,
+): Promise<void> {
+  let outgoing: ClientHttp2Stream;
+  try {
+    outgoing = await route.upstream.open({ ...forwardable(headers), ...route.headers });
+  } catch (error) {
+    endWithError(incoming, unavailable(`${route.name}: ${messageOf(error)}`, { cause: error }));
+    return;
+  }
+  if (incoming.destroyed) {
+    outgoing.close(NGHTTP2_CANCEL);
+    return;
+  }
+  new Passage(incoming, outgoing, route).start();
+}
+
+/** Ends a call that has not been answered yet with a gRPC status alone. */
+export function endWithError(stream: ServerHttp2Stream, error: unknown): void {
+  if (stream.destroyed || stream.headersSent) return;
+  const headers = {
+    [HTTP2_HEADER_STATUS]: 200,
+    [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+    ...statusTrailers(error),
+  };
+  stream.respond(headers, { endStream: true });
+  // What the caller still sends is of no interest, but it must not stop the session's flow control.
+  stream.resume();
+}
+
+/** Both halves of a call that is being passed on. */
+class Passage {
+  readonly #incoming: ServerHttp2Stream;
+  readonly #outgoing: ClientHttp2Stream;
+  readonly #route: Route;
+  #trailers: OutgoingHttpHeaders | undefined;
+  #failure: Error | undefined;
+
+  constructor(incoming: ServerHttp2Stream, outgoing: ClientHttp2Stream, route: Route) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#route = route;
+  }
+
+  start(): void {
+    const incoming = this.#incoming;
+    const outgoing = this.#outgoing;
+    outgoing.on('response', (headers, flags) => this.#respond(headers, flags));
+    outgoing.on('trailers', (trailers) => this.#keepTrailers(trailers));
+    outgoing.on('error', (error) => {
+      this.#failure = error;
+    });
+    outgoing.on('close', () => this.#outgoingClosed());
+    incoming.on('wantTrailers', () => incoming.sendTrailers(this.#trailers ?? this.#cutTrailers()));
+    incoming.on('error', () => outgoing.close(NGHTTP2_CANCEL));
+    incoming.on('close', () => {
+      if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
+    });
+    incoming.pipe(outgoing);
+  }
+
+  #respond(headers: IncomingHttpHeaders, flags: number): void {
+    const incoming = this.#incoming;
+    if (incoming.destroyed) return;
+    const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    if (isLast) this.#route.takeTrailers?.(headers);
+    incoming.respond(headers as OutgoingHttpHeaders, isLast ? { endStream: true } : { waitForTrailers: true });
+    if (!isLast) this.#outgoing.pipe(incoming);
+  }
+
+  #keepTrailers(trailers: IncomingHttpHeaders): void {
+    this.#route.takeTrailers?.(trailers);
+    this.#trailers = trailers as OutgoingHttpHeaders;
+  }
+
+  #outgoingClosed(): void {
+    const incoming = this.#incoming;
+    if (incoming.destroyed) return;
+    if (!incoming.headersSent) endWithError(incoming, this.#cut());
+    else if (!incoming.writableEnded && this.#outgoing.rstCode !== NGHTTP2_NO_ERROR) incoming.end();
+    // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
+    incoming.unpipe(this.#outgoing);
+    incoming.resume();
+  }
+
+  #cut(): Error {
+    const reason = this.#failure?.message ?? 'the connection was cut';
+    return unavailable(`${this.#route.name}: ${reason}`, { cause: this.#failure });
+  }
+
+  #cutTrailers(): OutgoingHttpHeaders {
+    return statusTrailers(this.#cut());
+  }
+}
+
+/** The caller's headers without those that belong to its own connection. */
+function forwardable(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const { host: _host, ...rest } = headers;
+  return { ...rest, ':authority': 'localhost', [HTTP2_HEADER_PATH]: headers[HTTP2_HEADER_PATH] };
+}
+
+function statusTrailers(error: unknown): OutgoingHttpHeaders {
+  const { code, message } = toGrpcStatus(error);
+  return { 'grpc-status': String(code), 'grpc-message': encodeURI(message) };
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { chmodSync } from 'node:fs';
+import { create, type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { toGrpcStatus, unimplemented } from '@longshore/errors';
+import { Header } from '@longshore/proto/headers';
+import { claimSocketPath, parseAddress } from '../address.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import { Call, type RawCall } from './call.ts';
+import { serverCredentials, type TlsFiles } from './credentials.ts';
+import type { Handlers } from './handlers.ts';
+import { HealthService } from './health.ts';
+import { observe } from './observe.ts';
+import { CHANNEL_LIMITS } from './limits.ts';
+
+/** What a handler of any shape looks like to the adapters below. */
+type AnyHandler = (input: unknown, call: Call) => unknown;
+type AnyStream = ServerDuplexStream<unknown, unknown>;
+
+/**
+ * A gRPC server for protobuf-es services on grpc-js. Every call is traced, logged, measured, and answers
+ * with the status of `@longshore/errors`.
+ */
+export class GrpcServer {
+  readonly health = new HealthService();
+  readonly #server = new Server(CHANNEL_LIMITS);
+  readonly #stopping = new AbortController();
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+
+  constructor(log: Logger, metrics: Metrics) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.health.addTo(this);
+  }
+
+  /** Aborts when the server begins to close: calls that would wait for ever end themselves on it. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  add<S extends DescService>(service: S, handlers: Handlers<S>): void {
+    const implementation: UntypedServiceImplementation = {};
+    for (const method of service.methods) {
+      const handler = (handlers as Record<string, AnyHandler | undefined>)[method.localName];
+      implementation[method.name] = this.#adapt(method, handler ?? refuse(method));
+    }
+    this.#server.addService(definitionOf(service), implementation);
+  }
+
+  /** Listens and answers the address, with the port that was taken. Sockets are for their owner only (0600). */
+  async listen(listen: string, tls: TlsFiles): Promise<string> {
+    const address = parseAddress(listen);
+    if (address.kind === 'unix') await claimSocketPath(address.path);
+    const target = address.kind === 'unix' ? `unix:${address.path}` : listen;
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(target, serverCredentials(address, tls), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    if (address.kind === 'unix') chmodSync(address.path, 0o600);
+    this.health.setServing(true);
+    return address.kind === 'unix' ? listen : `${address.host}:${port}`;
+  }
+
+  /** Refuses new calls, lets those in flight finish, and cuts what is left after `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    this.health.setServing(false);
+    this.#stopping.abort();
+    const cut = setTimeout(() => this.#server.forceShutdown(), timeoutMs);
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    clearTimeout(cut);
+  }
+
+  #adapt(method: DescMethod, handler: AnyHandler): UntypedHandleCall {
+    if (method.methodKind === 'unary') return this.#unary(method, handler);
+    return (raw: AnyStream) => this.#stream(method, handler, raw);
+  }
+
+  #unary(method: DescMethod, handler: AnyHandler): handleUnaryCall<unknown, unknown> {
+    return (raw, callback) => {
+      const call = this.#open(raw);
+      observe(method, call, raw.metadata, this.#metrics, async () => {
+        const answer = await handler(raw.request, call);
+        return create(method.output, answer as Record<string, unknown>);
+      }).then(
+        (answer) => callback(null, answer, call.trailers),
+        (error) => callback(statusOf(error, call.trailers)),
+      );
+    };
+  }
+
+  #stream(method: DescMethod, handler: AnyHandler, raw: AnyStream): void {
+    const call = this.#open(raw);
+    observe(method, call, raw.metadata, this.#metrics, async () => {
+      const input =
+        method.methodKind === 'server_streaming'
+          ? (raw as unknown as { request: unknown }).request
+          : raw.iterator({ destroyOnReturn: false });
+      for await (const answer of handler(input, call) as AsyncIterable<Record<string, unknown>>) {
+        call.signal.throwIfAborted();
+        if (!raw.write(create(method.output, answer))) await drained(raw, call.signal);
+      }
+    }).then(
+      () => raw.end(call.trailers),
+      (error) => raw.emit('error', statusOf(error, call.trailers)),
+    );
+  }
+
+  #open(raw: RawCall): Call {
+    const requestId = raw.metadata.get(Header.RequestId)[0]?.toString() || randomUUID();
+    return new Call(raw, requestId, this.#log.child({ request_id: requestId }));
+  }
+}
+
+/** grpc-js's description of a protobuf-es service. */
+export function definitionOf(service: DescService): ServiceDefinition {
+  const entries = service.methods.map((method) => [
+    method.name,
+    {
+      path: `/${service.typeName}/${method.name}`,
+      requestStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
+      responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
+      requestSerialize: (message: never) => Buffer.from(toBinary(method.input, message)),
+      requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+      responseSerialize: (message: never) => asBuffer(toBinary(method.output, message)),
+      responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** The same bytes, without a copy. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function refuse(method: DescMethod): AnyHandler {
+  const error = () => unimplemented(`rpc ${method.parent.typeName}/${method.name}`);
+  if (method.methodKind === 'unary') return () => Promise.reject(error());
+  // biome-ignore lint/correctness/useYield: a stream that fails before its first message.
+  return async function* () {
+    throw error();
+  };
+}
+
+function statusOf(error: unknown, metadata: Metadata): { code: number; details: string; metadata: Metadata } {
+  const { code, message } = toGrpcStatus(error);
+  return { code, details: message, metadata };
+}
+
+function drained(raw: AnyStream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      signal.removeEventListener('abort', cancelled);
+      resolve();
+    };
+    const cancelled = () => {
+      raw.off('drain', done);
+      reject(signal.reason);
+    };
+    raw.once('drain', done);
+    signal.addEventListener('abort', cancelled, { once: true });
+  });
+}

@@ -1,0 +1,64 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { splitHostPort } from './address.ts';
+
+/** Seconds: from a unary call on one machine to a long wait. */
+const RPC_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+
+export interface Metrics {
+  registry: Registry;
+  /** Label `code` is the gRPC status code's number. */
+  rpcSeconds: Histogram<'service' | 'method' | 'code'>;
+}
+
+export function createMetrics(service: string): Metrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ longshore_service: service });
+  collectDefaultMetrics({ register: registry });
+  const rpcSeconds = new Histogram({
+    name: 'longshore_rpc_duration_seconds',
+    help: 'Time from the start of a gRPC call to its status, on the serving side.',
+    labelNames: ['service', 'method', 'code'] as const,
+    buckets: RPC_BUCKETS,
+    registers: [registry],
+  });
+  return { registry, rpcSeconds };
+}
+
+export interface MetricsServer {
+  /** host:port */
+  address: string;
+  close(): Promise<void>;
+}
+
+/** Serves `/metrics` (Prometheus text) and `/healthz` (200 when `isHealthy`, else 503). */
+export async function serveMetrics(
+  metrics: Metrics,
+  listen: string,
+  isHealthy: () => boolean,
+): Promise<MetricsServer> {
+  const server = createServer((request, response) => {
+    if (request.url === '/metrics') {
+      metrics.registry.metrics().then(
+        (text) => response.setHeader('content-type', metrics.registry.contentType).end(text),
+        (error) => response.writeHead(500).end(String(error)),
+      );
+    } else if (request.url === '/healthz') {
+      response.writeHead(isHealthy() ? 200 : 503).end(isHealthy() ? 'ok\n' : 'not serving\n');
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  const { host, port } = splitHostPort(listen);
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  return {
+    address: `${host}:${(server.address() as AddressInfo).port}`,
+    close: () => closeHttp(server),
+  };
+}
+
+function closeHttp(server: Server): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}

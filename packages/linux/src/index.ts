@@ -1,0 +1,16 @@
+export * from './cgroup.ts';
+export * from './device-number.ts';
+export * from './directory-entries.ts';
+export * from './errno.ts';
+export * from './flock.ts';
+export type { PathLike } from './libc.ts';
+export * from './mount.ts';
+export * from './mount-info.ts';
+export { MountFlag } from './mount-options.ts';
+export * from './open.ts';
+export * from './ownership.ts';
+export * from './peer-credentials.ts';
+export * from './statx.ts';
+export * from './sync.ts';
+export * from './timestamps.ts';
+export * from './xattr.ts';

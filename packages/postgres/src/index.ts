@@ -1,0 +1,6 @@
+export * from './lock-name.ts';
+export * from './migrate.ts';
+export * from './outbox.ts';
+export * from './pool.ts';
+export * from './sql-error.ts';
+export * from './transaction.ts';

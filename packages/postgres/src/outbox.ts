@@ -1,0 +1,31 @@
+import type { Queryable } from './pool.ts';
+
+/** A lifecycle event as a service records it. The columns are those of migrations/0000_outbox.sql. */
+export interface OutboxEvent {
+  namespace: string;
+  node: string;
+  /** e.g. `/containers/create` */
+  topic: string;
+  /** What the event is about, e.g. a container's id. */
+  subject: string;
+  /** The revision that the change gave the record, or drew for its deletion. */
+  revision: bigint;
+  /** Full protobuf name of the payload. */
+  typeUrl: string;
+  payload: Uint8Array;
+}
+
+/** Records an event in the transaction of its change; call it after the change, so that order follows the lock. */
+export async function appendEvent(tx: Queryable, event: OutboxEvent): Promise<void> {
+  await tx.query(
+    `INSERT INTO outbox (namespace, node, topic, subject, revision, type_url, payload)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [event.namespace, event.node, event.topic, event.subject, event.revision, event.typeUrl, event.payload],
+  );
+}
+
+/** Draws the next revision of this schema; hold the record's lock. */
+export async function nextRevision(tx: Queryable): Promise<bigint> {
+  const { rows } = await tx.query<{ revision: bigint }>(`SELECT nextval('revision') AS revision`);
+  return rows[0]!.revision;
+}

@@ -1,0 +1,46 @@
+import pg from 'pg';
+
+/** Nothing that a service asks of Postgres takes longer than this when all is well. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+const LOCK_TIMEOUT_MS = 5_000;
+/** A transaction that its process forgot would hold back the relay and the collector. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** The type number of int8, which `pg` gives as text: here it is a bigint. */
+const INT8_OID = 20;
+
+export type Pool = pg.Pool;
+/** A connection inside a transaction, or the pool itself for a single statement. */
+export type Queryable = Pick<pg.Pool, 'query'>;
+
+export interface PoolOptions {
+  /** e.g. `postgres://longshore@/longshore?host=/run/longshore/postgres` */
+  url: string;
+  /** The service's own schema: first in the search path of every connection. */
+  schema: string;
+  size: number;
+}
+
+/** A pool whose connections see the schema's tables by their bare names. It connects on first use. */
+export function openPool(options: PoolOptions): Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.size,
+    application_name: `longshore-${options.schema}`,
+    options: `-c search_path=${options.schema}`,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    types: { getTypeParser },
+  });
+  // A connection that breaks while idle is replaced on next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === INT8_OID && format !== 'binary') return BigInt;
+  return pg.types.getTypeParser(oid, format as 'text');
+}

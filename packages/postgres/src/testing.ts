@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+export interface TestDatabase {
+  url: string;
+  drop(): Promise<void>;
+}
+
+/**
+ * A fresh database for one test file, on the server that the test run started (LONGSHORE_TEST_POSTGRES, a URL).
+ * `template` copies another database, which spares migrations.
+ */
+export async function createTestDatabase(template = 'template1'): Promise<TestDatabase> {
+  const serverUrl = process.env.LONGSHORE_TEST_POSTGRES;
+  if (!serverUrl) throw new Error('LONGSHORE_TEST_POSTGRES is not set: run the tests by `npm test`');
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await onServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => onServer(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+}
+
+async function onServer(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}

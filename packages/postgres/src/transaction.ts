@@ -1,0 +1,46 @@
+import type { Pool, Queryable } from './pool.ts';
+import { fromSqlError } from './sql-error.ts';
+
+/**
+ * Runs `work` in one READ COMMITTED transaction: committed when it returns, rolled back when it throws.
+ * Keep it short (under a second): an open transaction holds back the relay of events. No RPC inside.
+ */
+export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error) => {
+    throw fromSqlError(error);
+  });
+  let broken: Error | undefined;
+  // A connection that breaks between two statements has nobody waiting on it: remember, and drop it below.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    await client.query('BEGIN');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((rollbackError) => {
+      broken = rollbackError;
+    });
+    throw fromSqlError(error);
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** One statement outside a transaction, with errors in longshore's kinds. */
+export async function query<Row extends object>(
+  db: Queryable,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  try {
+    const result = await db.query<Row & Record<string, unknown>>(text, values as unknown[]);
+    return result.rows;
+  } catch (error) {
+    throw fromSqlError(error);
+  }
+}

@@ -1,0 +1,16 @@
+/** Metadata keys on the wire. Source: containerd pkg/namespaces, core/leases; `longshore-*` are ours. */
+export const Header = {
+  /** The namespace that a call works in. */
+  Namespace: 'containerd-namespace',
+  /** The lease that keeps what a call makes. */
+  Lease: 'containerd-lease',
+  /** The node whose scope a call works in; {@link FLEET} or absent for the fleet's own. */
+  Node: 'longshore-node',
+  /** Names one request in every log line that it causes, in every service. */
+  RequestId: 'x-request-id',
+  /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */
+  EventBin: 'longshore-event-bin',
+} as const;
+
+/** The node part of a scope that belongs to no node. */
+export const FLEET = '_';

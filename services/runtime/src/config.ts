@@ -1,0 +1,3 @@
+import { commonKeys, databaseKeys } from '@longshore/kit';
+
+export const keys = { ...commonKeys('runtime'), ...databaseKeys() };

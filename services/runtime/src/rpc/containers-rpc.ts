@@ -1,0 +1,66 @@
+import { objectAdaptor, parseFilters } from '@longshore/filters';
+import type { Call, Handlers } from '@longshore/kit';
+import { parseIdentifier } from '@longshore/oci';
+import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
+import { containerEvents } from '../events.ts';
+import type { ContainerRepository } from '../storage/postgres/container-repository.ts';
+import { containerFromProto, containerToProto } from './convert.ts';
+
+/** `containerd.services.containers.v1.Containers`. Source: containerd plugins/services/containers. */
+export function containersRpc(containers: ContainerRepository): Handlers<typeof Containers> {
+  async function list(filters: string[], call: Call): Promise<Container[]> {
+    const filter = parseFilters(filters);
+    const all = await containers.list(call.scope);
+    return filter.matchesAll ? all : all.filter((container) => filter.matches(adaptorOf(container)));
+  }
+
+  return {
+    async get({ id }, call) {
+      parseIdentifier(id);
+      return { container: containerToProto(await containers.get(call.scope, id)) };
+    },
+
+    async list({ filters }, call) {
+      return { containers: (await list(filters, call)).map(containerToProto) };
+    },
+
+    async *listStream({ filters }, call) {
+      for (const container of await list(filters, call)) yield { container: containerToProto(container) };
+    },
+
+    async create({ container }, call) {
+      const requested = validateNewContainer(containerFromProto(container));
+      const created = await containers.create(call.scope, requested, containerEvents.created);
+      call.reportEvent(containerEvents.created(created));
+      return { container: containerToProto(created) };
+    },
+
+    async update({ container, updateMask }, call) {
+      const requested = containerFromProto(container);
+      parseIdentifier(requested.id);
+      const updated = await containers.update(
+        call.scope,
+        requested.id,
+        (stored) => updateContainer(stored, requested, updateMask?.paths ?? []),
+        containerEvents.updated,
+      );
+      call.reportEvent(containerEvents.updated(updated));
+      return { container: containerToProto(updated) };
+    },
+
+    async delete({ id }, call) {
+      parseIdentifier(id);
+      const deleted = await containers.delete(call.scope, id, containerEvents.deleted);
+      call.reportEvent(containerEvents.deleted(deleted));
+      return {};
+    },
+  };
+}
+
+function adaptorOf(container: Container) {
+  return objectAdaptor(
+    { id: container.id, 'runtime.name': container.runtime.name, image: container.image },
+    container.labels,
+  );
+}

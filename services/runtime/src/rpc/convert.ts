@@ -1,0 +1,66 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Any, AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { invalidArgument } from '@longshore/errors';
+import type { OpaqueAny } from '@longshore/kit';
+import { type Container as ContainerMessage, ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { type Node as NodeMessage, NodeSchema } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { Container, ContainerSpec } from '../domain/container.ts';
+import type { Node, NodeReport } from '../domain/node.ts';
+
+/** What a request says; `spec` may be missing, which only some requests allow. */
+export function containerFromProto(
+  message: ContainerMessage | undefined,
+): Omit<ContainerSpec, 'spec'> & { spec: OpaqueAny | undefined } {
+  if (!message) throw invalidArgument('container must be set');
+  return {
+    id: message.id,
+    labels: message.labels,
+    image: message.image,
+    runtime: { name: message.runtime?.name ?? '', options: anyFromProto(message.runtime?.options) },
+    spec: anyFromProto(message.spec),
+    snapshotter: message.snapshotter,
+    snapshotKey: message.snapshotKey,
+    extensions: mapAny(message.extensions),
+    sandbox: message.sandbox,
+  };
+}
+
+export function containerToProto(container: Container): MessageInitShape<typeof ContainerSchema> {
+  return {
+    id: container.id,
+    labels: container.labels,
+    image: container.image,
+    runtime: {
+      name: container.runtime.name,
+      ...(container.runtime.options && { options: container.runtime.options }),
+    },
+    spec: container.spec,
+    snapshotter: container.snapshotter,
+    snapshotKey: container.snapshotKey,
+    extensions: Object.fromEntries(
+      Object.entries(container.extensions).map(([name, any]) => [name, create(AnySchema, any)]),
+    ),
+    sandbox: container.sandbox,
+    createdAt: timestampFromDate(container.createdAt),
+    updatedAt: timestampFromDate(container.updatedAt),
+  };
+}
+
+export function nodeFromProto(message: NodeMessage | undefined): NodeReport {
+  if (!message) throw invalidArgument('node must be set');
+  const { id, address, labels, hostname, kernel, architecture, cgroupVersion, softwareVersion, snapshotters } = message;
+  return { id, address, labels, hostname, kernel, architecture, cgroupVersion, softwareVersion, snapshotters };
+}
+
+export function nodeToProto(node: Node): MessageInitShape<typeof NodeSchema> {
+  const { createdAt, lastSeenAt, ...rest } = node;
+  return { ...rest, createdAt: timestampFromDate(createdAt), lastSeenAt: timestampFromDate(lastSeenAt) };
+}
+
+function anyFromProto(any: Any | undefined): OpaqueAny | undefined {
+  return any && { typeUrl: any.typeUrl, value: any.value };
+}
+
+function mapAny(map: Record<string, Any>): Record<string, OpaqueAny> {
+  return Object.fromEntries(Object.entries(map).map(([name, { typeUrl, value }]) => [name, { typeUrl, value }]));
+}
