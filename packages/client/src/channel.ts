@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Client, type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js';
 
 /** containerd's limit for one message, each way. Source: containerd defaults/defaults.go. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;

@@ -10,7 +10,12 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { type ClientDuplexStream, type CallOptions as GrpcOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ClientDuplexStream,
+  type CallOptions as GrpcOptions,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { fromGrpcStatus } from '@longshore/errors';
 import { context, propagation } from '@opentelemetry/api';
 import type { Channel } from './channel.ts';
@@ -30,11 +35,16 @@ type Method<M> =
     : M extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
       : M extends DescMethodBiDiStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageInitShape<I>>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+        ? (
+            requests: AsyncIterable<MessageInitShape<I>>,
+            options?: CallOptions,
+          ) => AsyncIterable<MessageShape<O>>
         : never;
 
 /** A typed client: methods by their lower-camel-case names. Errors are those of `@longshore/errors`. */
-export type ServiceClient<S extends DescService> = { readonly [M in keyof S['method']]: Method<S['method'][M]> };
+export type ServiceClient<S extends DescService> = {
+  readonly [M in keyof S['method']]: Method<S['method'][M]>;
+};
 
 export function createClient<S extends DescService>(service: S, channel: Channel): ServiceClient<S> {
   const client: Record<string, unknown> = {};
@@ -51,7 +61,8 @@ function bind(method: DescMethod, channel: Channel): unknown {
     case 'server_streaming':
       return (request: Init, options: CallOptions = {}) => serverStream(method, channel, request, options);
     default:
-      return (requests: AsyncIterable<Init>, options: CallOptions = {}) => bidi(method, channel, requests, options);
+      return (requests: AsyncIterable<Init>, options: CallOptions = {}) =>
+        bidi(method, channel, requests, options);
   }
 }
 
@@ -90,9 +101,20 @@ async function* serverStream(method: DescMethod, channel: Channel, request: Init
   yield* answers(call, options);
 }
 
-async function* bidi(method: DescMethod, channel: Channel, requests: AsyncIterable<Init>, options: CallOptions) {
+async function* bidi(
+  method: DescMethod,
+  channel: Channel,
+  requests: AsyncIterable<Init>,
+  options: CallOptions,
+) {
   const { path, encode, decode } = codec(method);
-  const call = channel.raw.makeBidiStreamRequest(path, encode, decode, metadataOf(options), grpcOptions(options));
+  const call = channel.raw.makeBidiStreamRequest(
+    path,
+    encode,
+    decode,
+    metadataOf(options),
+    grpcOptions(options),
+  );
   const sending = send(requests, call);
   // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.
   sending.catch(() => call.cancel());
@@ -104,17 +126,15 @@ async function* bidi(method: DescMethod, channel: Channel, requests: AsyncIterab
   }
 }
 
-async function send(
-  requests: AsyncIterable<Init>,
-  call: ClientDuplexStream<Init, unknown>,
-): Promise<void> {
+async function send(requests: AsyncIterable<Init>, call: ClientDuplexStream<Init, unknown>): Promise<void> {
   let over = false;
   call.once('close', () => {
     over = true;
   });
   for await (const request of requests) {
     if (over) return;
-    if (!call.write(request)) await new Promise<void>((resolve) => call.once('drain', resolve).once('close', resolve));
+    if (!call.write(request))
+      await new Promise<void>((resolve) => call.once('drain', resolve).once('close', resolve));
   }
   call.end();
 }

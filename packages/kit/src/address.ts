@@ -12,7 +12,8 @@ export type Address = { kind: 'unix'; path: string } | { kind: 'tcp'; host: stri
 export function parseAddress(text: string): Address {
   if (!text.startsWith('unix://')) return { kind: 'tcp', ...splitHostPort(text) };
   const path = text.slice('unix://'.length);
-  if (!path.startsWith('/')) throw invalidArgument(`address ${JSON.stringify(text)}: the path must be absolute`);
+  if (!path.startsWith('/'))
+    throw invalidArgument(`address ${JSON.stringify(text)}: the path must be absolute`);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw invalidArgument(
       `address ${JSON.stringify(text)}: a unix socket's path holds at most ${MAX_SOCKET_PATH_BYTES} bytes; ` +
@@ -37,7 +38,8 @@ export function splitHostPort(text: string): { host: string; port: number } {
 export async function claimSocketPath(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (!existsSync(path)) return;
-  if (await answers(path)) throw failedPrecondition(`socket ${JSON.stringify(path)}: another process listens there`);
+  if (await answers(path))
+    throw failedPrecondition(`socket ${JSON.stringify(path)}: another process listens there`);
   unlinkSync(path);
 }
 
@@ -50,4 +52,17 @@ function answers(path: string): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
+}
+
+/**
+ * Runs `bind` so that a socket it makes is for its owner only from its first moment (0600). The mask is the whole
+ * process's: use it at start, before work that makes other files.
+ */
+export async function bindPrivately<T>(bind: () => Promise<T>): Promise<T> {
+  const previous = process.umask(0o177);
+  try {
+    return await bind();
+  } finally {
+    process.umask(previous);
+  }
 }

@@ -41,7 +41,10 @@ export function commonKeys(service: string) {
     }),
     tlsCert: tlsKey('CERT', 'Certificate chain in PEM, for listening and for calling other services.'),
     tlsKey: tlsKey('KEY', 'Private key in PEM that belongs to the certificate.'),
-    tlsCa: tlsKey('CA', 'Certificate authorities in PEM; peers on TCP must show a certificate of one of them.'),
+    tlsCa: tlsKey(
+      'CA',
+      'Certificate authorities in PEM; peers on TCP must show a certificate of one of them.',
+    ),
     logLevel: key({
       env: 'LONGSHORE_LOG_LEVEL',
       schema: LogLevel,
@@ -60,7 +63,8 @@ export function commonKeys(service: string) {
       schema: z.string(),
       default: '',
       unit: 'URL',
-      meaning: 'OpenTelemetry collector (OTLP over HTTP). Empty: trace ids travel and are logged, nothing is sent.',
+      meaning:
+        'OpenTelemetry collector (OTLP over HTTP). Empty: trace ids travel and are logged, nothing is sent.',
     }),
   };
 }
@@ -88,7 +92,8 @@ export function databaseKeys() {
       env: 'DATABASE_URL',
       schema: Text,
       unit: 'URL',
-      meaning: 'Postgres, e.g. postgres://user@/longshore?host=/run/postgresql. May hold a password: prefer the environment.',
+      meaning:
+        'Postgres, e.g. postgres://user@/longshore?host=/run/postgresql. May hold a password: prefer the environment.',
     }),
     databasePoolSize: key({
       env: 'LONGSHORE_DATABASE_POOL_SIZE',

@@ -82,7 +82,11 @@ export function helpText(service: string, purpose: string, keys: ConfigKeys): st
   ];
   for (const [name, definition] of Object.entries(keys)) {
     const unit = definition.unit ? `, ${definition.unit}` : '';
-    lines.push('', `  ${definition.env}  (${name}${unit}; ${defaultTextOf(definition)})`, `      ${definition.meaning}`);
+    lines.push(
+      '',
+      `  ${definition.env}  (${name}${unit}; ${defaultTextOf(definition)})`,
+      `      ${definition.meaning}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }
@@ -91,7 +95,9 @@ function readConfigFile(path: string): Record<string, unknown> {
   try {
     return parseToml(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw invalidArgument(`configuration file ${JSON.stringify(path)}: ${messageOf(error)}`, { cause: error });
+    throw invalidArgument(`configuration file ${JSON.stringify(path)}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -92,7 +92,9 @@ function failLoudly(log: Logger): void {
 function announce(state: string, service: string, addresses: Record<string, string>): { withdraw(): void } {
   const path = join(state, `${service}.json`);
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  writeFileSync(`${path}.new`, `${JSON.stringify({ pid: process.pid, addresses }, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(`${path}.new`, `${JSON.stringify({ pid: process.pid, addresses }, null, 2)}\n`, {
+    mode: 0o600,
+  });
   renameSync(`${path}.new`, path);
   process.send?.({ ready: true });
   return { withdraw: () => rmSync(path, { force: true }) };

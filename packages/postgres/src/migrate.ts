@@ -18,7 +18,10 @@ export interface MigrateOptions {
  * Migrations only go forward, and each leaves the schema usable by the version before.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const client = new pg.Client({ connectionString: options.url, application_name: `longshore-${options.schema}` });
+  const client = new pg.Client({
+    connectionString: options.url,
+    application_name: `longshore-${options.schema}`,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

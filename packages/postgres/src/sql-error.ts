@@ -7,7 +7,13 @@ const QUERY_CANCELED = '57014';
 
 /** SQLSTATE classes that say "not now": connection lost, shutting down, out of slots. */
 const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set(['08', '57', '53']);
-const UNAVAILABLE_ERRNOS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT']);
+const UNAVAILABLE_ERRNOS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
 
 /** True for a violated unique constraint; of that name, when one is given. */
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {

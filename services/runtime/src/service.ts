@@ -11,7 +11,10 @@ import { NodeRepository } from './storage/postgres/node-repository.ts';
 const SCHEMA = 'runtime';
 const MIGRATIONS = new URL('./storage/postgres/migrations/', import.meta.url);
 
-export async function start(config: ConfigOf<typeof keys>, { log, metrics }: ServiceContext): Promise<RunningService> {
+export async function start(
+  config: ConfigOf<typeof keys>,
+  { log, metrics }: ServiceContext,
+): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
 

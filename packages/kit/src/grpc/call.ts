@@ -1,8 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { Metadata } from '@grpc/grpc-js';
 import { failedPrecondition } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
-import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { FLEET, Header } from '@longshore/proto/headers';
 import type { Logger } from '../logger.ts';

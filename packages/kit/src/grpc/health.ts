@@ -1,12 +1,21 @@
 import { notFound } from '@longshore/errors';
-import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '@longshore/proto/grpc/health/v1/health';
+import {
+  type Health,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '@longshore/proto/grpc/health/v1/health';
 import type { Call } from './call.ts';
-import type { GrpcServer } from './server.ts';
+import type { Handlers } from './handlers.ts';
 
 /** `grpc.health.v1.Health`: the empty name is the whole server. */
 export class HealthService {
+  readonly #stopping: AbortSignal;
   #serving = false;
   readonly #watchers = new Set<() => void>();
+
+  /** Watches end when `stopping` aborts. */
+  constructor(stopping: AbortSignal) {
+    this.#stopping = stopping;
+  }
 
   get serving(): boolean {
     return this.#serving;
@@ -17,22 +26,23 @@ export class HealthService {
     for (const wake of this.#watchers) wake();
   }
 
-  addTo(server: GrpcServer): void {
-    server.add(Health, {
+  handlers(): Handlers<typeof Health> {
+    return {
       check: async ({ service }) => {
         if (service !== '') throw notFound(`service ${JSON.stringify(service)}`);
         return { status: this.#status() };
       },
       list: async () => ({ statuses: { '': { status: this.#status() } } }),
       watch: ({ service }, call) => this.#watch(service, call),
-    });
+    };
   }
 
   async *#watch(service: string, call: Call) {
     if (service !== '') yield { status: ServingStatus.SERVICE_UNKNOWN };
     else yield { status: this.#status() };
-    while (!call.signal.aborted) {
-      await this.#changed(call.signal);
+    const over = AbortSignal.any([call.signal, this.#stopping]);
+    while (!over.aborted) {
+      await this.#changed(over);
       if (service === '' && !call.signal.aborted) yield { status: this.#status() };
     }
   }

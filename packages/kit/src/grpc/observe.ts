@@ -1,7 +1,14 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Metadata } from '@grpc/grpc-js';
 import { GrpcCode, toGrpcStatus } from '@longshore/errors';
-import { context, propagation, type Span, SpanKind, SpanStatusCode, type TextMapGetter } from '@opentelemetry/api';
+import {
+  context,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapGetter,
+} from '@opentelemetry/api';
 import type { Metrics } from '../metrics.ts';
 import { tracer } from '../tracing.ts';
 import type { Call } from './call.ts';
@@ -18,7 +25,10 @@ export function observe<T>(
   handle: () => Promise<T>,
 ): Promise<T> {
   const parent = propagation.extract(context.active(), headers, METADATA_GETTER);
-  const options = { kind: SpanKind.SERVER, attributes: { 'rpc.system': 'grpc', 'longshore.request_id': call.requestId } };
+  const options = {
+    kind: SpanKind.SERVER,
+    attributes: { 'rpc.system': 'grpc', 'longshore.request_id': call.requestId },
+  };
   return tracer().startActiveSpan(call.method.slice(1), options, parent, async (span) => {
     const started = performance.now();
     let code: number = GrpcCode.OK;

@@ -8,8 +8,13 @@ import {
 import { messageOf, toGrpcStatus, unavailable } from '@longshore/errors';
 import type { Upstream } from './upstream.ts';
 
-const { HTTP2_HEADER_PATH, HTTP2_HEADER_STATUS, HTTP2_HEADER_CONTENT_TYPE, NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } =
-  constants;
+const {
+  HTTP2_HEADER_PATH,
+  HTTP2_HEADER_STATUS,
+  HTTP2_HEADER_CONTENT_TYPE,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_CANCEL,
+} = constants;
 
 /** Where a call goes, and what is changed on the way. */
 export interface Route {
@@ -95,7 +100,10 @@ class Passage {
     if (incoming.destroyed) return;
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     if (isLast) this.#route.takeTrailers?.(headers);
-    incoming.respond(headers as OutgoingHttpHeaders, isLast ? { endStream: true } : { waitForTrailers: true });
+    incoming.respond(
+      headers as OutgoingHttpHeaders,
+      isLast ? { endStream: true } : { waitForTrailers: true },
+    );
     if (!isLast) this.#outgoing.pipe(incoming);
   }
 

@@ -1,26 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync } from 'node:fs';
 import { create, type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   type handleUnaryCall,
   type Metadata,
   Server,
+  type ServerCredentials,
   type ServerDuplexStream,
   type ServiceDefinition,
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { toGrpcStatus, unimplemented } from '@longshore/errors';
+import { Health } from '@longshore/proto/grpc/health/v1/health';
 import { Header } from '@longshore/proto/headers';
-import { claimSocketPath, parseAddress } from '../address.ts';
+import { bindPrivately, claimSocketPath, parseAddress } from '../address.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import { Call, type RawCall } from './call.ts';
 import { serverCredentials, type TlsFiles } from './credentials.ts';
 import type { Handlers } from './handlers.ts';
 import { HealthService } from './health.ts';
-import { observe } from './observe.ts';
 import { CHANNEL_LIMITS } from './limits.ts';
+import { observe } from './observe.ts';
 
 /** What a handler of any shape looks like to the adapters below. */
 type AnyHandler = (input: unknown, call: Call) => unknown;
@@ -31,16 +32,16 @@ type AnyStream = ServerDuplexStream<unknown, unknown>;
  * with the status of `@longshore/errors`.
  */
 export class GrpcServer {
-  readonly health = new HealthService();
   readonly #server = new Server(CHANNEL_LIMITS);
   readonly #stopping = new AbortController();
+  readonly health = new HealthService(this.#stopping.signal);
   readonly #log: Logger;
   readonly #metrics: Metrics;
 
   constructor(log: Logger, metrics: Metrics) {
     this.#log = log;
     this.#metrics = metrics;
-    this.health.addTo(this);
+    this.add(Health, this.health.handlers());
   }
 
   /** Aborts when the server begins to close: calls that would wait for ever end themselves on it. */
@@ -62,12 +63,7 @@ export class GrpcServer {
     const address = parseAddress(listen);
     if (address.kind === 'unix') await claimSocketPath(address.path);
     const target = address.kind === 'unix' ? `unix:${address.path}` : listen;
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(target, serverCredentials(address, tls), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
-    });
-    if (address.kind === 'unix') chmodSync(address.path, 0o600);
+    const port = await bindPrivately(() => this.#bind(target, serverCredentials(address, tls)));
     this.health.setServing(true);
     return address.kind === 'unix' ? listen : `${address.host}:${port}`;
   }
@@ -79,6 +75,12 @@ export class GrpcServer {
     const cut = setTimeout(() => this.#server.forceShutdown(), timeoutMs);
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     clearTimeout(cut);
+  }
+
+  #bind(target: string, credentials: ServerCredentials): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(target, credentials, (error, port) => (error ? reject(error) : resolve(port)));
+    });
   }
 
   #adapt(method: DescMethod, handler: AnyHandler): UntypedHandleCall {

@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+} from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { type Address, parseAddress } from '../address.ts';
 import { requireTls, type TlsFiles } from './credentials.ts';
@@ -50,7 +55,11 @@ export class Upstream {
 
   #dial(): ClientHttp2Session {
     const options = {
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: MAX_HEADER_LIST_BYTES, enablePush: false },
+      settings: {
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+        enablePush: false,
+      },
       maxSessionMemory: 64,
     };
     const address = this.#address;

@@ -1,6 +1,13 @@
 import { invalidArgument } from '@longshore/errors';
 import type { OpaqueAny, Scope } from '@longshore/kit';
-import { isMapPath, type Labels, maskMap, parseIdentifier, validateLabels, withoutEmptyLabels } from '@longshore/oci';
+import {
+  isMapPath,
+  type Labels,
+  maskMap,
+  parseIdentifier,
+  validateLabels,
+  withoutEmptyLabels,
+} from '@longshore/oci';
 
 /** What a client says of a container: metadata only, no process. */
 export interface ContainerSpec {
@@ -57,7 +64,9 @@ export function updateContainer(
   const paths = mask.length === 0 ? ALL_MUTABLE : mask;
   for (const path of paths) {
     if (WHOLE_FIELDS.has(path) || isMapPath('labels', path) || isMapPath('extensions', path)) continue;
-    throw invalidArgument(`cannot update ${JSON.stringify(path)} field on container ${JSON.stringify(stored.id)}`);
+    throw invalidArgument(
+      `cannot update ${JSON.stringify(path)} field on container ${JSON.stringify(stored.id)}`,
+    );
   }
   const has = (path: string) => paths.includes(path);
   const updated = {
@@ -71,7 +80,10 @@ export function updateContainer(
   return { ...updated, ...validateNewContainer(updated) };
 }
 
-function requireSameFixedFields(stored: Container, requested: Pick<ContainerSpec, 'snapshotter' | 'runtime'>): void {
+function requireSameFixedFields(
+  stored: Container,
+  requested: Pick<ContainerSpec, 'snapshotter' | 'runtime'>,
+): void {
   if (requested.snapshotter !== stored.snapshotter) {
     throw invalidArgument('container.Snapshotter field is immutable');
   }

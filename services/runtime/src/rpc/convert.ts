@@ -2,8 +2,11 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import type { OpaqueAny } from '@longshore/kit';
-import { type Container as ContainerMessage, ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
-import { type Node as NodeMessage, NodeSchema } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type {
+  Container as ContainerMessage,
+  ContainerSchema,
+} from '@longshore/proto/containerd/services/containers/v1/containers';
+import type { Node as NodeMessage, NodeSchema } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { Container, ContainerSpec } from '../domain/container.ts';
 import type { Node, NodeReport } from '../domain/node.ts';
 
@@ -48,8 +51,28 @@ export function containerToProto(container: Container): MessageInitShape<typeof 
 
 export function nodeFromProto(message: NodeMessage | undefined): NodeReport {
   if (!message) throw invalidArgument('node must be set');
-  const { id, address, labels, hostname, kernel, architecture, cgroupVersion, softwareVersion, snapshotters } = message;
-  return { id, address, labels, hostname, kernel, architecture, cgroupVersion, softwareVersion, snapshotters };
+  const {
+    id,
+    address,
+    labels,
+    hostname,
+    kernel,
+    architecture,
+    cgroupVersion,
+    softwareVersion,
+    snapshotters,
+  } = message;
+  return {
+    id,
+    address,
+    labels,
+    hostname,
+    kernel,
+    architecture,
+    cgroupVersion,
+    softwareVersion,
+    snapshotters,
+  };
 }
 
 export function nodeToProto(node: Node): MessageInitShape<typeof NodeSchema> {
@@ -62,5 +85,7 @@ function anyFromProto(any: Any | undefined): OpaqueAny | undefined {
 }
 
 function mapAny(map: Record<string, Any>): Record<string, OpaqueAny> {
-  return Object.fromEntries(Object.entries(map).map(([name, { typeUrl, value }]) => [name, { typeUrl, value }]));
+  return Object.fromEntries(
+    Object.entries(map).map(([name, { typeUrl, value }]) => [name, { typeUrl, value }]),
+  );
 }

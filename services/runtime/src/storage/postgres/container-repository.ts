@@ -89,14 +89,20 @@ export class ContainerRepository {
         await appendEvent(tx, eventOf(created));
         return created;
       } catch (error) {
-        if (isUniqueViolation(error, 'containers_name')) throw alreadyExists(subject(scope, spec.id), { cause: error });
+        if (isUniqueViolation(error, 'containers_name'))
+          throw alreadyExists(subject(scope, spec.id), { cause: error });
         throw error;
       }
     });
   }
 
   /** Reads, changes and writes one container under its lock. Throws NotFound. */
-  update(scope: Scope, id: string, change: (stored: Container) => Container, eventOf: EventOf): Promise<Container> {
+  update(
+    scope: Scope,
+    id: string,
+    change: (stored: Container) => Container,
+    eventOf: EventOf,
+  ): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       const found = await tx.query<Row>(`SELECT ${COLUMNS} FROM containers WHERE ${BY_NAME} FOR UPDATE`, [
         scope.namespace,

@@ -1,0 +1,53 @@
+import { statSync } from 'node:fs';
+import { GrpcCode, notFound, unimplemented } from '@longshore/errors';
+import { objectAdaptor, parseFilters } from '@longshore/filters';
+import type { Handlers } from '@longshore/kit';
+import { hostPlatform } from '@longshore/oci';
+import type { Introspection } from '@longshore/proto/containerd/services/introspection/v1/introspection';
+import { type Part, parts } from '../node/parts.ts';
+
+export interface IntrospectionOptions {
+  uuid: string;
+  snapshotRoot: string;
+}
+
+/** `containerd.services.introspection.v1.Introspection`. Source: containerd plugins/services/introspection. */
+export function introspectionRpc(options: IntrospectionOptions): Handlers<typeof Introspection> {
+  const all = parts(options.snapshotRoot);
+  return {
+    async plugins({ filters }) {
+      const filter = parseFilters(filters);
+      const chosen = all.filter((part) => filter.matches(objectAdaptor({ type: part.type, id: part.id })));
+      return { plugins: chosen.map(partToProto) };
+    },
+
+    async server() {
+      return {
+        uuid: options.uuid,
+        pid: BigInt(process.pid),
+        pidns: BigInt(statSync('/proc/self/ns/pid').ino),
+      };
+    },
+
+    async pluginInfo({ type, id, options: extra }) {
+      const part = all.find((candidate) => candidate.type === type && candidate.id === id);
+      if (!part) throw notFound(`plugin ${JSON.stringify(`${type}.${id}`)}`);
+      if (extra) throw unimplemented(`info of plugin ${JSON.stringify(`${type}.${id}`)}`);
+      return { plugin: partToProto(part) };
+    },
+  };
+}
+
+function partToProto(part: Part) {
+  const { os, architecture, variant } = hostPlatform();
+  return {
+    type: part.type,
+    id: part.id,
+    platforms: part.hasPlatform ? [{ os, architecture, variant: variant ?? '' }] : [],
+    exports: part.exports ?? {},
+    capabilities: part.capabilities ?? [],
+    ...(part.isMissing && {
+      initErr: { code: GrpcCode.Unimplemented, message: `${part.id}: not implemented`, details: [] },
+    }),
+  };
+}

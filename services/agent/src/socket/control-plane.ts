@@ -1,0 +1,13 @@
+import type { CallOptions } from '@longshore/client';
+import type { Call } from '@longshore/kit';
+import { Header } from '@longshore/proto/headers';
+
+/** Options for calling the control plane on behalf of a caller of this node: its call, in this node's scope. */
+export type ToControlPlane = (call: Call) => CallOptions;
+
+export function toControlPlane(nodeId: string): ToControlPlane {
+  return (call) => {
+    const { signal, deadline, headers } = call.forward();
+    return { signal, deadline, headers: { ...headers, [Header.Node]: nodeId } };
+  };
+}

@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A source file of a workspace package. */
+export interface Source {
+  /** Relative to the repository, e.g. `packages/kit/src/config.ts`. */
+  path: string;
+  /** e.g. `packages/kit` */
+  unit: string;
+  isTest: boolean;
+  /** What it imports, statically or dynamically, as written. */
+  imports: string[];
+}
+
+const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
+const SKIPPED = new Set(['node_modules', 'gen']);
+
+export function sourcesOf(units: readonly string[]): Source[] {
+  return units.flatMap((unit) => filesBelow(join(REPOSITORY, unit)).map((file) => read(unit, file)));
+}
+
+/** Directories directly below, e.g. `services` → `services/agent`, …; those with a package.json only. */
+export function unitsBelow(directory: string): string[] {
+  return readdirSync(join(REPOSITORY, directory), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(directory, entry.name))
+    .sort();
+}
+
+/** The path that a relative import means, from the repository's root. */
+export function resolveRelative(source: Source, specifier: string): string {
+  return join(dirname(source.path), specifier);
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : filesBelow(path);
+    return entry.name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+function read(unit: string, file: string): Source {
+  const text = readFileSync(file, 'utf8');
+  return {
+    path: relative(REPOSITORY, file),
+    unit,
+    isTest: /\.(test|suite)\.ts$|\/testing(\.ts$|\/)/.test(file),
+    imports: [...text.matchAll(IMPORT)].map((match) => match[1]!),
+  };
+}
