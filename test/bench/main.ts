@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { makeBusyboxImage, pushImage, SERVICE_NAMES } from '@longshore/local';
+import type { Ctr } from '../harness/ctr.ts';
+import setUp from '../harness/global-setup.ts';
+import { startContainerd } from '../harness/peer-containerd.ts';
+import { residentMegabytes } from '../harness/resident-memory.ts';
+import { startStack } from '../harness/stack.ts';
+import { formatTimings, timingsOf } from './statistics.ts';
+
+const HELP = `Does the same work with the same client (Debian's ctr) against longshore and against a containerd, in turn,
+and prints both with the ratio. Any failed step makes it fail.
+
+Usage: npm run bench -- [options]
+  --runs N        counted repetitions of each step (default 15)
+  --settle S      seconds between the last step and the reading of memory (default 60)
+  --help          this text
+`;
+
+interface Side {
+  name: string;
+  ctr: Ctr;
+}
+
+/** One piece of work, done once on one side; \`n\` is never used twice. */
+interface Step {
+  name: string;
+  work(ctr: Ctr, n: number): Promise<unknown>;
+}
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '15' },
+    settle: { type: 'string', default: '60' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) process.stdout.write(HELP);
+else await bench(Number(values.runs), Number(values.settle));
+
+async function bench(runs: number, settleS: number): Promise<void> {
+  const tearDown = await setUp();
+  try {
+    await using stack = await startStack({ env: { LONGSHORE_LOG_LEVEL: 'info' } });
+    await using peer = await startContainerd();
+    const image = `${stack.registry.host}/bench/busybox:1`;
+    await pushImage(stack.registry.host, 'bench/busybox', '1', await makeBusyboxImage());
+    const sides: Side[] = [
+      { name: 'longshore', ctr: stack.ctr },
+      { name: 'containerd', ctr: peer.ctr },
+    ];
+    for (const { ctr } of sides) await ctr.ok(['image', 'pull', '--plain-http', image]);
+    for (const step of stepsFor(image)) await compare(step, sides, runs);
+
+    console.log(`resident memory of each service, ${settleS} s later:`);
+    await delay(settleS * 1000);
+    for (const name of SERVICE_NAMES) {
+      console.log(`  ${name.padEnd(10)} ${residentMegabytes(stack.services.pid(name)).toFixed(0)} MB`);
+    }
+  } finally {
+    await tearDown();
+  }
+}
+
+function stepsFor(image: string): Step[] {
+  return [
+    { name: 'ctr version', work: (ctr) => ctr.ok(['version']) },
+    { name: 'ctr run --rm IMAGE true', work: (ctr, n) => ctr.ok(['run', '--rm', image, `run-${n}`, 'true']) },
+    {
+      name: 'ctr image pull (stored already)',
+      work: (ctr) => ctr.ok(['image', 'pull', '--plain-http', image]),
+    },
+    {
+      name: '10 x ctr run --rm at once',
+      work: (ctr, n) => atOnce(10, (i) => runOnce(ctr, image, `many-${n}-${i}`)),
+    },
+  ];
+}
+
+function runOnce(ctr: Ctr, image: string, id: string): Promise<string> {
+  return ctr.ok(['run', '--rm', image, id, 'true']);
+}
+
+function atOnce(count: number, work: (i: number) => Promise<unknown>): Promise<unknown> {
+  return Promise.all(Array.from({ length: count }, (_, i) => work(i)));
+}
+
+/** The sides take turns, so that a machine that slows down slows both. The first round is not counted. */
+async function compare(step: Step, sides: Side[], runs: number): Promise<void> {
+  const samples = sides.map((): number[] => []);
+  for (let n = 0; n <= runs; n++) {
+    for (const [i, side] of sides.entries()) {
+      const started = performance.now();
+      await step.work(side.ctr, n);
+      if (n > 0) samples[i]!.push(performance.now() - started);
+    }
+  }
+  console.log(`${step.name}, ${runs} runs:`);
+  const timings = samples.map(timingsOf);
+  for (const [i, { name }] of sides.entries())
+    console.log(`  ${name.padEnd(10)} ${formatTimings(timings[i]!)}`);
+  console.log(`  ratio      ${(timings[0]!.median / timings[1]!.median).toFixed(2)}`);
+}

@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+
+export interface CtrResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CtrOptions {
+  stdin?: string;
+  /** Runs it on a pseudo-terminal of its own; stdout and stderr are one then. */
+  tty?: boolean;
+  namespace?: string;
+  timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 60_000;
+
+/** Debian's ctr, unchanged, against one containerd socket. */
+export class Ctr {
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /** Runs it to its end; does not judge its exit code. */
+  async run(args: string[], options: CtrOptions = {}): Promise<CtrResult> {
+    const child = this.start(args, options);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? TIMEOUT_MS);
+    child.stdin!.end(options.stdin ?? '');
+    const exited = new Promise<number>((resolve) =>
+      child.once('exit', (code, signal) => resolve(code ?? (signal ? 128 : -1))),
+    );
+    const [stdout, stderr, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exited]);
+    clearTimeout(timer);
+    return { code, stdout, stderr };
+  }
+
+  /** Runs it and answers its stdout; throws with what it said when it fails. */
+  async ok(args: string[], options: CtrOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args, options);
+    if (code !== 0) throw new Error(`ctr ${args.join(' ')}: exit ${code}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Starts it with pipes, for what goes on. */
+  start(args: string[], { tty = false, namespace = 'default' }: CtrOptions = {}): ChildProcess {
+    const command = ['-a', this.#socket, '-n', namespace, ...args];
+    if (!tty) return spawn('ctr', command, { stdio: 'pipe' });
+    const quoted = ['ctr', ...command].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+    return spawn('script', ['-qec', quoted, '/dev/null'], { stdio: 'pipe' });
+  }
+}

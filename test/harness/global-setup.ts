@@ -1,0 +1,20 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startPostgres, toolchain } from '@longshore/local';
+
+/** One Postgres server for the whole run, and the project's own copies of the foreign programs first on PATH. */
+export default async function setUp(): Promise<() => Promise<void>> {
+  const { env } = await toolchain();
+  Object.assign(process.env, {
+    PATH: env.PATH,
+    ...(env.LD_LIBRARY_PATH && { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH }),
+  });
+  const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
+  const postgres = await startPostgres(directory, { durable: false });
+  process.env.LONGSHORE_TEST_POSTGRES = postgres.url;
+  return async () => {
+    await postgres.close();
+    await rm(directory, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,84 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { cgroupsOf, mountsBelow, readProc } from './leftovers.ts';
+import type { Stack } from './stack.ts';
+
+/** Everything of a stack that a failed call must not add to. */
+export interface Inventory {
+  containers: number;
+  snapshots: number;
+  leases: number;
+  ingests: number;
+  images: number;
+  contents: number;
+  bundles: string[];
+  workDirectories: string[];
+  mounts: string[];
+  cgroups: string[];
+  shims: number;
+}
+
+const TABLES = {
+  containers: 'runtime.containers',
+  snapshots: 'snapshot.snapshots',
+  leases: 'content.leases',
+  ingests: 'content.ingests',
+  images: 'image.images',
+  contents: 'content.content',
+};
+
+/** What there is now, from the tables and the machine itself, not through the API under test. */
+export async function takeInventory(stack: Stack): Promise<Inventory> {
+  const client = new pg.Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  try {
+    const counts: Record<string, number> = {};
+    for (const [name, table] of Object.entries(TABLES)) {
+      const { rows } = await client.query(`SELECT count(*)::int AS n FROM ${table}`);
+      counts[name] = rows[0].n;
+    }
+    return {
+      ...(counts as Record<keyof typeof TABLES, number>),
+      bundles: tasksBelow(stack.state),
+      workDirectories: tasksBelow(stack.root),
+      mounts: mountsBelow([stack.root, stack.state]),
+      cgroups: childCgroups(stack.cgroupParent),
+      shims: countShims(stack),
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+function tasksBelow(directory: string): string[] {
+  const tasks = join(directory, 'io.containerd.runtime.v2.task');
+  if (!existsSync(tasks)) return [];
+  return readdirSync(tasks).flatMap((namespace) =>
+    readdirSync(join(tasks, namespace)).map((id) => `${namespace}/${id}`),
+  );
+}
+
+/** Below <parent>/<namespace>, in every hierarchy. */
+function childCgroups(parent: string): string[] {
+  const directories = (path: string) =>
+    existsSync(path)
+      ? readdirSync(path, { withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => join(path, entry.name))
+      : [];
+  return cgroupsOf(parent)
+    .map((line) => line.slice('cgroup '.length))
+    .flatMap(directories)
+    .flatMap(directories)
+    .sort();
+}
+
+function countShims({ socket }: Stack): number {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isShimOf(socket, pid)).length;
+}
+
+function isShimOf(socket: string, pid: string): boolean {
+  const cmdline = readProc(`/proc/${pid}/cmdline`);
+  return cmdline.includes('containerd-shim') && cmdline.includes(socket);
+}

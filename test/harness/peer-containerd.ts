@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ManagedProcess, toolchain } from '@longshore/local';
+import { Ctr } from './ctr.ts';
+import { waitUntil } from './wait-until.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+
+export interface PeerContainerd extends AsyncDisposable {
+  readonly socket: string;
+  readonly ctr: Ctr;
+}
+
+/** Debian's containerd with private root, state and socket: the peer that longshore is compared with. */
+export async function startContainerd(): Promise<PeerContainerd> {
+  await using undo = new AsyncDisposableStack();
+  const { binaries, env } = await toolchain();
+  const root = await mkdtemp(join(tmpdir(), 'longshore-peer-'));
+  const state = `/run/longshore-peer-${randomBytes(4).toString('hex')}`;
+  undo.defer(async () => {
+    await rm(root, { recursive: true, force: true });
+    await rm(state, { recursive: true, force: true });
+  });
+  await mkdir(state, { mode: 0o711 });
+  const socket = join(state, 'containerd.sock');
+  const config = join(root, 'config.toml');
+  await writeFile(config, configuration(root, state, socket));
+  const server = new ManagedProcess({
+    name: 'containerd',
+    command: binaries.containerd,
+    args: ['--config', config],
+    env: { ...env },
+    logPath: join(root, 'containerd.log'),
+  });
+  undo.use(server);
+  const ctr = new Ctr(socket);
+  await server.whenReady(
+    () => waitUntil(async () => (await ctr.run(['version'])).code === 0, READY_TIMEOUT_MS),
+    READY_TIMEOUT_MS,
+  );
+  const owned = undo.move();
+  return { socket, ctr, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Without the CRI plugin, which wants CNI and has no part in what is compared. */
+function configuration(root: string, state: string, socket: string): string {
+  return `version = 2
+root = ${JSON.stringify(join(root, 'root'))}
+state = ${JSON.stringify(join(state, 'state'))}
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+
+[grpc]
+address = ${JSON.stringify(socket)}
+`;
+}

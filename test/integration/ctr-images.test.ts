@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pushTestImages, type TestImages } from '../harness/images.ts';
+import { type Stack, startStack } from '../harness/stack.ts';
+
+let stack: Stack;
+let images: TestImages;
+
+beforeAll(async () => {
+  stack = await startStack();
+  images = await pushTestImages(stack.registry);
+});
+afterAll(() => stack?.close());
+
+const pull = (reference: string) => stack.ctr.ok(['image', 'pull', '--plain-http', reference]);
+
+/** Lines of a table without its heading, each split at white space. */
+function rows(table: string): string[][] {
+  const lines = table.trim().split('\n').slice(1);
+  return lines.map((line) => line.trim().split(/\s+/));
+}
+
+describe('ctr version, plugins', () => {
+  it('shows the server beside the client', async () => {
+    expect(await stack.ctr.ok(['version'])).toMatch(
+      /Server:\n\s+Version:\s+\d+\.\d+\.\d+\n.*\n\s+UUID: [0-9a-f-]{36}/,
+    );
+  });
+
+  it('lists what is served as ok, and says what is not', async () => {
+    const plugins = rows(await stack.ctr.ok(['plugins', 'ls']));
+    const statusOf = (id: string) => plugins.find((columns) => columns[1] === id)?.at(-1);
+    expect(statusOf('overlayfs')).toBe('ok');
+    expect(statusOf('tasks')).toBe('ok');
+    expect(statusOf('transfer')).toBe('error');
+  });
+});
+
+describe('ctr namespaces', () => {
+  it('creates, labels, lists and removes', async () => {
+    await stack.ctr.ok(['namespaces', 'create', 'team-a', 'owner=ann']);
+    await stack.ctr.ok(['namespaces', 'label', 'team-a', 'tier=gold']);
+    const listed = await stack.ctr.ok(['namespaces', 'ls']);
+    expect(listed).toMatch(/team-a\s+owner=ann,tier=gold/);
+    await stack.ctr.ok(['namespaces', 'remove', 'team-a']);
+    expect(await stack.ctr.ok(['namespaces', 'ls', '-q'])).not.toContain('team-a');
+  });
+
+  it('refuses to remove one that holds something', async () => {
+    await stack.ctr.ok(['image', 'pull', '--plain-http', images.busybox], { namespace: 'full' });
+    const { code, stderr } = await stack.ctr.run(['namespaces', 'remove', 'full']);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('must be empty');
+    await stack.ctr.ok(['image', 'rm', '--sync', images.busybox], { namespace: 'full' });
+  });
+});
+
+describe('ctr image', () => {
+  it('pulls one layer and lists the image', async () => {
+    expect(await pull(images.busybox)).toContain('done');
+    const row = rows(await stack.ctr.ok(['image', 'ls'])).find(([name]) => name === images.busybox);
+    expect(row?.[2]).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+
+  it('pulls many layers, whose whiteouts hide what lies below', async () => {
+    await pull(images.layered);
+    const script = 'cat /data/kept; ls /data /opaque';
+    const output = await stack.ctr.ok(['run', '--rm', images.layered, 'layers', 'sh', '-c', script]);
+    expect(output).toBe('changed\n/data:\nkept\n\n/opaque:\nabove\n');
+  });
+
+  it("pulls this machine's platform out of an index", async () => {
+    await pull(images.index);
+    const [row] = rows(await stack.ctr.ok(['image', 'ls', `name==${images.index}`]));
+    expect(row?.join(' ')).toContain('linux/amd64,linux/arm64,linux/s390x');
+    expect(await stack.ctr.ok(['run', '--rm', images.index, 'from-index', 'echo', 'hello'])).toBe('hello\n');
+  });
+
+  it('pulls again what is there, without asking for a blob', async () => {
+    await pull(images.busybox);
+    stack.registry.forgetRequests();
+    await pull(images.busybox);
+    expect(stack.registry.requests().filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
+  });
+
+  it('tags and removes', async () => {
+    await pull(images.busybox);
+    await stack.ctr.ok(['image', 'tag', images.busybox, 'example.com/other:2']);
+    expect(await stack.ctr.ok(['image', 'ls', '-q'])).toContain('example.com/other:2');
+    await stack.ctr.ok(['image', 'rm', 'example.com/other:2']);
+    expect(await stack.ctr.ok(['image', 'ls', '-q'])).not.toContain('example.com/other:2');
+  });
+
+  it('removed for good, takes its blobs and snapshots with it', async () => {
+    const options = { namespace: 'removal' };
+    await stack.ctr.ok(['image', 'pull', '--plain-http', images.layered], options);
+    expect(rows(await stack.ctr.ok(['snapshot', 'ls'], options))).toHaveLength(4);
+    await stack.ctr.ok(['image', 'rm', '--sync', images.layered], options);
+    expect(await stack.ctr.ok(['content', 'ls', '-q'], options)).toBe('');
+    expect(rows(await stack.ctr.ok(['snapshot', 'ls'], options))).toEqual([]);
+  });
+});
+
+describe('ctr content, snapshot', () => {
+  it('lists blobs and gives their very bytes', async () => {
+    await pull(images.busybox);
+    const digests = (await stack.ctr.ok(['content', 'ls', '-q'])).trim().split('\n');
+    expect(digests.length).toBeGreaterThanOrEqual(3);
+    const manifest = await stack.ctr.ok([
+      'content',
+      'ls',
+      `labels."containerd.io/gc.ref.content.config"`,
+      '-q',
+    ]);
+    expect(manifest).toBeDefined();
+    const config = await smallestBlob(digests);
+    const bytes = await stack.ctr.ok(['content', 'get', config]);
+    expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(config);
+  });
+
+  it('lists snapshots, draws their tree and gives their mounts', async () => {
+    await pull(images.layered);
+    const snapshots = rows(await stack.ctr.ok(['snapshot', 'ls']));
+    const top = snapshots.find(([key]) => !snapshots.some(([, parent]) => parent === key))![0]!;
+    await stack.ctr.ok(['snapshot', 'prepare', 'writable', top]);
+    expect(await stack.ctr.ok(['snapshot', 'tree'])).toMatch(new RegExp(`${top}\\n\\s+.*writable`));
+    const mount = await stack.ctr.ok(['snapshot', 'mounts', '/mnt/x', 'writable']);
+    expect(mount).toMatch(/^mount -t overlay overlay \/mnt\/x -o .*workdir=.*upperdir=.*lowerdir=/);
+    await stack.ctr.ok(['snapshot', 'rm', 'writable']);
+  });
+});
+
+async function smallestBlob(digests: string[]): Promise<string> {
+  const listed = rows(await stack.ctr.ok(['content', 'ls']));
+  const sizes = new Map(listed.map((columns) => [columns[0]!, Number.parseFloat(columns[1]!)]));
+  const inBytes = listed.filter((columns) => /^[\d.]+B$/.test(columns[1]!) || columns[2] === 'B');
+  const small = inBytes.map(([digest]) => digest!).filter((digest) => digests.includes(digest));
+  expect(small.length).toBeGreaterThan(0);
+  return small.sort((a, b) => sizes.get(a)! - sizes.get(b)!)[0]!;
+}

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import type { ServiceName } from '@longshore/local';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { pushTestImages } from '../harness/images.ts';
+import { type Stack, startStack } from '../harness/stack.ts';
+import { waitUntil } from '../harness/wait-until.ts';
+
+const CONTROL_PLANE: ServiceName[] = ['content', 'image', 'snapshot', 'runtime', 'events', 'gateway'];
+
+let stack: Stack;
+let busybox: string;
+let n = 0;
+let id: string;
+
+beforeAll(async () => {
+  stack = await startStack();
+  busybox = (await pushTestImages(stack.registry)).busybox;
+  await stack.ctr.ok(['image', 'pull', '--plain-http', busybox]);
+});
+afterAll(() => stack?.close());
+beforeEach(async () => {
+  n += 1;
+  id = `survivor-${n}`;
+  await stack.ctr.ok([
+    'run',
+    '-d',
+    busybox,
+    id,
+    'sh',
+    '-c',
+    'trap "exit 5" TERM; while :; do sleep 0.1; done',
+  ]);
+});
+
+/** Pid and start time: together they name a process for ever. */
+async function identity(): Promise<string> {
+  const line = new RegExp(`^${id}\\s+(\\d+)\\s+RUNNING`, 'm').exec(await stack.ctr.ok(['task', 'ls']));
+  const pid = line?.[1];
+  const startTime = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19];
+  return `${pid} ${startTime}`;
+}
+
+async function expectAliveAndEnding(was: string): Promise<void> {
+  expect(await identity()).toBe(was);
+  const exec = await stack.ctr.run([
+    'task',
+    'exec',
+    '--exec-id',
+    `e-${id}`,
+    id,
+    'sh',
+    '-c',
+    'echo inside; exit 9',
+  ]);
+  expect(exec).toMatchObject({ code: 9, stdout: 'inside\n' });
+
+  const events = stack.ctr.start(['events', `topic~="/tasks/exit",event.container_id==${id}`]);
+  let seen = '';
+  events.stdout!.on('data', (chunk) => {
+    seen += chunk;
+  });
+  await stack.ctr.ok(['task', 'kill', '-s', 'TERM', id]);
+  const heard = await waitUntil(async () => {
+    if (seen.includes('/tasks/exit')) return true;
+    return /STOPPED/.test(
+      (await stack.ctr.ok(['task', 'ls'])).split('\n').find((line) => line.startsWith(id)) ?? '',
+    );
+  });
+  expect(heard).toBe(true);
+  const { code } = await stack.ctr.run(['task', 'rm', id]);
+  expect(code).toBe(5);
+  await stack.ctr.ok(['container', 'rm', id]);
+  events.kill();
+}
+
+describe('a running container', () => {
+  it('does not notice kill -9 of the agent, and the new agent finds it', async () => {
+    const was = await identity();
+    await stack.services.kill('agent');
+    await stack.services.whenReady('agent');
+    await expectAliveAndEnding(was);
+  });
+
+  it('ends with its own exit code when it ends while the agent is away', async () => {
+    const [pid] = (await identity()).split(' ');
+    await stack.services.stop('agent');
+    process.kill(Number(pid), 'SIGTERM');
+    await waitUntil(() => !isRunning(Number(pid)));
+    await stack.services.start('agent');
+    await waitUntil(async () =>
+      new RegExp(`^${id}\\s+\\d+\\s+STOPPED`, 'm').test(await stack.ctr.ok(['task', 'ls'])),
+    );
+    expect((await stack.ctr.run(['task', 'rm', id])).code).toBe(5);
+    await stack.ctr.ok(['container', 'rm', id]);
+  });
+
+  it('does not notice kill -9 of the whole control plane, which comes back by itself', async () => {
+    const was = await identity();
+    await Promise.all(CONTROL_PLANE.map((service) => stack.services.kill(service)));
+    await Promise.all(CONTROL_PLANE.map((service) => stack.services.whenReady(service)));
+    await expectAliveAndEnding(was);
+    expect(stack.reports.filter((line) => line.includes('SIGKILL'))).toHaveLength(CONTROL_PLANE.length + 1);
+  });
+
+  it('can be entered, killed and listed while the control plane is away; changes fail at once', async () => {
+    const was = await identity();
+    await Promise.all(CONTROL_PLANE.map((service) => stack.services.stop(service)));
+    expect(await identity()).toBe(was);
+    const started = performance.now();
+    const refused = await stack.ctr.run(['container', 'create', busybox, 'new']);
+    expect(refused.stderr).toMatch(/unavailable/i);
+    expect(performance.now() - started).toBeLessThan(5000);
+    for (const service of CONTROL_PLANE) await stack.services.start(service);
+    await expectAliveAndEnding(was);
+  });
+});
+
+describe('a shim that is killed', () => {
+  it('ends its task with 137, reported once', async () => {
+    const events = stack.ctr.start(['events', 'topic=="/tasks/exit"']);
+    let seen = '';
+    events.stdout!.on('data', (chunk) => {
+      seen += chunk;
+    });
+    const [pid] = (await identity()).split(' ');
+    const shim = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1]);
+    process.kill(shim, 'SIGKILL');
+    expect(await waitUntil(() => seen.includes(id))).toBe(true);
+    events.kill();
+    expect(seen.split('\n').filter((line) => line.includes(`"${id}"`))).toHaveLength(1);
+    expect(seen).toContain('"exit_status":137');
+    expect(isRunning(Number(pid))).toBe(false);
+    await stack.ctr.run(['task', 'rm', id]);
+    await stack.ctr.ok(['container', 'rm', id]);
+  });
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0] !== 'Z';
+  } catch {
+    return false;
+  }
+}
