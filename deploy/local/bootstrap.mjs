@@ -54,7 +54,9 @@ function parseCommand() {
     return commandOf(repo, process.argv.slice(2));
   } catch (error) {
     const [verb] = process.argv.slice(2);
-    process.stderr.write(`longshore: ${error.message}\n${verb === 'start' ? 'Try "npm start -- --help".\n' : USAGE}`);
+    process.stderr.write(
+      `longshore: ${error.message}\n${verb === 'start' ? 'Try "npm start -- --help".\n' : USAGE}`,
+    );
     return undefined;
   }
 }

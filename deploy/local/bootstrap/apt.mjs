@@ -53,7 +53,8 @@ async function updateLists() {
     for (;;) {
       const result = await tryRun('apt-get', [...OPTIONS, 'update'], { env: environment() });
       if (result.code === 0) return;
-      if (!/could not get lock/i.test(result.stderr) || Date.now() > deadlineMs) throw failure(['update'], result);
+      if (!/could not get lock/i.test(result.stderr) || Date.now() > deadlineMs)
+        throw failure(['update'], result);
       if (!isWaiting) say('another package manager is at work; waiting for it');
       isWaiting = true;
       await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));

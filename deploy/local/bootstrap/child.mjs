@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { SetUpError } from './report.mjs';
 
 /** Everything must be gone 10 s after npm is: this is what its own orderly end may take. */
-const END_TIMEOUT_MS = 7000;
+const END_TIMEOUT_MS = 6000;
 
 /**
  * Runs the command that everything was set up for. It gets its own session, so that Ctrl-C reaches it once, from us,

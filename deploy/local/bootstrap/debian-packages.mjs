@@ -6,7 +6,7 @@ import { run, tryRun } from './run.mjs';
 
 /**
  * The binaries that come out of each package. They are unpacked, not installed: installing would start daemons and,
- * for containerd, can remove the one that Docker brought.
+ * for containerd, can remove the one that Docker brought. What they link to, libc and libseccomp, apt itself needs.
  */
 const PACKAGES = {
   containerd: {
@@ -20,13 +20,10 @@ const PACKAGES = {
   'busybox-static': { busybox: 'bin/busybox' },
 };
 
-const SECCOMP = { package: 'libseccomp2', library: 'libseccomp.so.2' };
-
 /**
  * Finds each package installed on the machine or unpacked in the cache, and unpacks there those that are neither.
  * @param {string} cache
- * @returns {Promise<{ binaries: Record<string, string>, libraryPath: string }>} absolute paths by name; `libraryPath`
- *   is what LD_LIBRARY_PATH needs for them, or ''
+ * @returns {Promise<Record<string, string>>} absolute path of each binary
  */
 export async function providePackages(cache) {
   const store = join(cache, 'debs');
@@ -39,32 +36,17 @@ export async function providePackages(cache) {
   const binaries = {};
   for (const [name, files] of Object.entries(PACKAGES)) {
     const base = find(name);
-    if (base === undefined) throw new SetUpError(`Debian's package ${name} lacks ${Object.values(files).join(', ')}`);
+    if (base === undefined)
+      throw new SetUpError(`Debian's package ${name} lacks ${Object.values(files).join(', ')}`);
     for (const [binary, path] of Object.entries(files)) binaries[binary] = join(base, path);
   }
-  return { binaries, libraryPath: await provideSeccomp(store, binaries.runc) };
-}
-
-/** runc is the one binary here that needs more than libc. */
-async function provideSeccomp(store, runc) {
-  if (!(await lacksLibrary(runc, ''))) return '';
-  if (unpackedDirs(store, SECCOMP.package).length === 0) await unpack(store, [SECCOMP.package]);
-  for (const dir of unpackedDirs(store, SECCOMP.package)) {
-    const found = await run('find', [dir, '-name', SECCOMP.library]);
-    const libraryPath = join(found.split('\n')[0], '..');
-    if (found !== '' && !(await lacksLibrary(runc, libraryPath))) return libraryPath;
-  }
-  throw new SetUpError(`${runc} does not find ${SECCOMP.library}`);
-}
-
-async function lacksLibrary(binary, libraryPath) {
-  const env = { ...process.env, LD_LIBRARY_PATH: libraryPath };
-  const { stdout } = await tryRun('ldd', [binary], { env });
-  return stdout.includes('not found');
+  return binaries;
 }
 
 async function installedPackages(names) {
-  const { stdout } = await tryRun('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Abbrev}\\n', ...names]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: these placeholders are dpkg-query's.
+  const format = '${Package} ${db:Status-Abbrev}\\n';
+  const { stdout } = await tryRun('dpkg-query', ['-W', '-f', format, ...names]);
   const lines = stdout.split('\n').filter((line) => line.trim().endsWith(' ii'));
   return new Set(lines.map((line) => line.split(' ')[0]));
 }

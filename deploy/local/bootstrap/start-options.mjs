@@ -40,8 +40,10 @@ Needs Debian or the like, as root. The first start gets what is missing from npm
 export function parseStartOptions(argv, env) {
   const { values, positionals } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
   const words = positionals.length > 0 ? positionals : undefined;
-  if (words !== undefined && !argv.includes('--')) throw new Error(`unexpected "${words[0]}"; a command goes after "--"`);
-  if (words !== undefined && values.command !== undefined) throw new Error('--command and "--" exclude each other');
+  if (words !== undefined && !argv.includes('--'))
+    throw new Error(`unexpected "${words[0]}"; a command goes after "--"`);
+  if (words !== undefined && values.command !== undefined)
+    throw new Error('--command and "--" exclude each other');
   return {
     help: values.help,
     image: values.image,

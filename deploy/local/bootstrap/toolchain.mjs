@@ -11,8 +11,8 @@ import { providePostgres } from './postgres-server.mjs';
  */
 export async function provideToolchain(cache) {
   const postgresBin = await providePostgres();
-  const { binaries, libraryPath } = await providePackages(cache);
-  const toolchain = { binaries, libraryPath, postgresBin };
+  const binaries = await providePackages(cache);
+  const toolchain = { binaries, postgresBin };
   const path = join(cache, 'toolchain.json');
   writeFileSync(`${path}.${process.pid}`, `${JSON.stringify(toolchain, null, 2)}\n`);
   renameSync(`${path}.${process.pid}`, path);
@@ -23,15 +23,13 @@ export async function provideToolchain(cache) {
  * The environment of everything that is started: the right Node first on PATH, then our tools, then the machine's.
  * @param {string} cache
  * @param {string} nodeDir
- * @param {{ binaries: Record<string, string>, libraryPath: string } | undefined} toolchain
+ * @param {{ binaries: Record<string, string> } | undefined} toolchain
  */
 export function childEnvironment(cache, nodeDir, toolchain) {
   const tools = Object.values(toolchain?.binaries ?? {}).map((path) => dirname(path));
-  const libraries = [toolchain?.libraryPath, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
   return {
     ...process.env,
     PATH: [nodeDir, ...new Set(tools), fullPath()].join(delimiter),
-    ...(libraries === '' ? {} : { LD_LIBRARY_PATH: libraries }),
     LONGSHORE_CACHE: cache,
     NODE_COMPILE_CACHE: join(cache, 'compile-cache'),
   };

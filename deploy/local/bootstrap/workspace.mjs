@@ -11,9 +11,16 @@ import { run } from './run.mjs';
 export async function provideWorkspace(repo, env) {
   if (isInstalled(repo)) return;
   const { packageManager } = JSON.parse(readFileSync(join(repo, 'package.json'), 'utf8'));
-  // Without a terminal pnpm would refuse to replace a node_modules that it finds unfit.
-  const args = ['-y', packageManager, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
-  await step(`installing dependencies with ${packageManager}`, () => run('npx', args, { cwd: repo, env }));
+  const options = [
+    '--frozen-lockfile',
+    // Without a terminal pnpm would refuse to replace a node_modules that it finds unfit.
+    '--config.confirmModulesPurge=false',
+    // npx brought the right version: pnpm need not record itself in the lockfile, which is frozen.
+    '--config.pmOnFail=ignore',
+  ];
+  await step(`installing dependencies with ${packageManager}`, () =>
+    run('npx', ['-y', packageManager, 'install', ...options], { cwd: repo, env }),
+  );
 }
 
 /** pnpm leaves a copy of the lockfile that it installed, as its last step. */

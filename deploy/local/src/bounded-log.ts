@@ -26,9 +26,9 @@ export class BoundedLog {
     this.#sizeBytes += writeSync(this.#fd, chunk);
   }
 
-  /** The last lines that were written. */
-  tail(lines: number): string {
-    return this.#tail.trimEnd().split('\n').slice(-lines).join('\n');
+  /** The last 4096 characters that were written. */
+  tail(): string {
+    return this.#tail;
   }
 
   close(): void {

@@ -1,64 +1,52 @@
-import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { signalProcess } from './proc-table.ts';
+import { until } from './until.ts';
 
-/** Where a controller's hierarchy is mounted, with the part of it that is. */
-interface Hierarchy {
-  /** e.g. `memory`, `name=systemd`; `` for cgroup v2. */
-  controllers: string[];
-  mountPoint: string;
+const KILL_TIMEOUT_MS = 2000;
+
+/** Kills all that runs in a cgroup and below it, in every hierarchy, and removes it. `path` as runc takes it: `/name`. */
+export async function removeCgroup(path: string): Promise<void> {
+  const dirs = hierarchies()
+    .map((mountPoint) => join(mountPoint, path))
+    .filter((dir) => existsSync(dir));
+  for (const pid of dirs.flatMap(processesBelow)) signalProcess(pid, 'SIGKILL');
+  await until(() => dirs.flatMap(processesBelow).length === 0, KILL_TIMEOUT_MS);
+  for (const dir of dirs) removeTree(dir);
 }
 
-/** The directories of a process's cgroups, in every hierarchy, but for the root of each. */
-export function cgroupsOf(pid: number): string[] {
-  const hierarchies = listHierarchies();
-  return readLines(`/proc/${pid}/cgroup`).flatMap((line) => {
-    // cgroups(7): hierarchy id, controllers, path; the path may hold colons.
-    const [, controllers = '', ...rest] = line.split(':');
-    const path = rest.join(':');
-    const hierarchy = hierarchies.find((one) => controllers.split(',').every((name) => one.controllers.includes(name)));
-    return hierarchy === undefined || path === '/' || path === '' ? [] : [join(hierarchy.mountPoint, path)];
-  });
+function processesBelow(dir: string): number[] {
+  const below = children(dir).flatMap(processesBelow);
+  return [...below, ...readLines(join(dir, 'cgroup.procs')).map(Number)];
 }
 
-/** Removes those of the cgroups that are ours and empty, and then the parents that were made for them. */
-export function removeCgroups(dirs: string[]): void {
-  for (const dir of new Set(dirs)) {
-    let path = dir;
-    while (path.includes('longshore') && removeEmpty(path)) path = dirname(path);
-  }
-}
-
-/** Children first; false when something still runs in one. */
-function removeEmpty(dir: string): boolean {
+/** Leaves what is not empty: a process that cannot be killed is better seen than hidden by an error here. */
+function removeTree(dir: string): void {
+  for (const child of children(dir)) removeTree(child);
   try {
-    for (const entry of readdirSync(dir, { withFileTypes: true })) {
-      if (entry.isDirectory()) removeEmpty(join(dir, entry.name));
-    }
     rmdirSync(dir);
-    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    return false;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EBUSY') throw error;
   }
 }
 
-/** Source: proc(5), mountinfo: … root mount-point options [optional…] - type source super-options. */
-function listHierarchies(): Hierarchy[] {
+function children(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  const entries = readdirSync(dir, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(dir, entry.name));
+}
+
+/** Source: proc(5), mountinfo: id parent major:minor root mount-point options … - type source options. */
+function hierarchies(): string[] {
   return readLines('/proc/self/mountinfo').flatMap((line) => {
     const [mount = '', source = ''] = line.split(' - ');
-    const [type, , options = ''] = source.split(' ');
-    const mountPoint = mount.split(' ')[4] ?? '';
-    if (type === 'cgroup2') return [{ controllers: [''], mountPoint }];
-    if (type === 'cgroup') return [{ controllers: options.split(','), mountPoint }];
-    return [];
+    const mountPoint = mount.split(' ')[4];
+    return /^cgroup2? /.test(source) && mountPoint !== undefined ? [mountPoint] : [];
   });
 }
 
-/** Empty when the process has ended. */
+/** Empty for a file that has gone. */
 function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  } catch {
-    return [];
-  }
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
 }

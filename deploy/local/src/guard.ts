@@ -11,6 +11,8 @@ export type GuardOrder =
   | { pid: number; startTime: string }
   /** A directory of ours: shims that report to a socket in it, and what is mounted below it. */
   | { tree: string }
+  /** A cgroup, as runc names it, with all that runs in it. */
+  | { cgroup: string }
   /** A directory to delete after all that. */
   | { remove: string };
 
@@ -32,6 +34,8 @@ export class Guard {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
       cwd: '/',
+      // Another's guardian, that of who started us, must not take ours for a process to end.
+      env: { ...process.env, [MARKER]: undefined },
     });
     // Neither the guardian nor our pipe to it is a reason to stay alive.
     this.#guardian.unref();
@@ -54,6 +58,11 @@ export class Guard {
   /** Ends, with us, the shims that report to a socket below `dir`, their containers, and mounts below it. */
   protect(dir: string): void {
     this.#order({ tree: dir });
+  }
+
+  /** Ends, with us, what runs in a cgroup, and removes it. */
+  protectCgroup(path: string): void {
+    this.#order({ cgroup: path });
   }
 
   /** Deletes a directory with us, for what lives in the temporary directory. */

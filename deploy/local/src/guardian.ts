@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { removeCgroup } from './cgroup-sweep.ts';
 import type { GuardOrder } from './guard.ts';
 import { listProcesses, type ProcessInfo, processInfo, wasStartedWith } from './proc-table.ts';
 import { endContainers, endProcesses, isShim, unmountBelow } from './sweep.ts';
@@ -13,6 +14,7 @@ const trees = orders.flatMap((order) => ('tree' in order ? [order.tree] : []));
 
 await endProcesses(ownedProcesses());
 await endContainers(trees);
+for (const order of orders) if ('cgroup' in order) await removeCgroup(order.cgroup);
 for (const tree of trees) await unmountBelow(tree);
 for (const order of orders) if ('remove' in order) rmSync(order.remove, { recursive: true, force: true });
 

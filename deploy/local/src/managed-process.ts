@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { unavailable } from '@longshore/errors';
+import { LongshoreError } from '@longshore/errors';
 import { BoundedLog } from './bounded-log.ts';
+import { failureLine } from './failure-line.ts';
 import { guard } from './guard.ts';
 import { signalProcess } from './proc-table.ts';
 
@@ -25,7 +26,7 @@ export interface ProcessOptions {
   /** An IPC channel: it closes when we end, however we end, so that the process can do so too. */
   withChannel?: boolean;
   /** Sees the output as it comes. */
-  onOutput?: (chunk: Buffer) => void;
+  onOutput?: (chunk: Buffer, source: 'stdout' | 'stderr') => void;
 }
 
 /** Signals to end a process by, each with the time that it gets before the next. SIGKILL comes last by itself. */
@@ -33,6 +34,8 @@ export interface EndingStep {
   signal: NodeJS.Signals;
   timeoutMs: number;
 }
+
+const LAST_OUTPUT_TIMEOUT_MS = 200;
 
 const ORDERLY: readonly EndingStep[] = [{ signal: 'SIGTERM', timeoutMs: 3000 }];
 
@@ -50,23 +53,13 @@ export class ManagedProcess implements AsyncDisposable {
     this.#ending = ending;
     this.log = new BoundedLog(options.logPath);
     this.child = start(options);
-    const onOutput = (chunk: Buffer) => {
-      this.log.write(chunk);
-      options.onOutput?.(chunk);
-    };
-    this.child.stdout?.on('data', onOutput);
-    this.child.stderr?.on('data', onOutput);
-    this.exited = new Promise((resolve) => {
-      const end = (code: number | null, signal: NodeJS.Signals | null) => {
-        this.log.close();
-        resolve({ code, signal });
-      };
-      this.child.once('error', (error) => {
-        this.log.write(Buffer.from(`${error.message}\n`));
-        if (this.child.pid === undefined) end(null, null);
+    for (const source of ['stdout', 'stderr'] as const) {
+      this.child[source]?.on('data', (chunk: Buffer) => {
+        this.log.write(chunk);
+        options.onOutput?.(chunk, source);
       });
-      this.child.once('close', end);
-    });
+    }
+    this.exited = this.#watchExit();
     if (this.child.pid !== undefined) guard().adopt(this.child.pid);
   }
 
@@ -79,19 +72,29 @@ export class ManagedProcess implements AsyncDisposable {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Waits for `ready`; throws Unavailable, with the last lines of the log, if the process ends or time runs out first. */
-  async whenReady(ready: (signal: AbortSignal) => Promise<unknown>, timeoutMs: number): Promise<void> {
-    const ended = new AbortController();
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = AbortSignal.any([ended.signal, timeout]);
-    const exit = this.exited.then((how) => {
-      ended.abort();
-      throw this.#failure(describeExit(how));
+  /**
+   * Waits for `ready`. Throws Unavailable, in one line with what the log says, if the process ends, `timeoutMs`
+   * passes or `stop` aborts before.
+   */
+  async whenReady(
+    ready: (signal: AbortSignal) => Promise<unknown>,
+    timeoutMs: number,
+    stop: AbortSignal = new AbortController().signal,
+  ): Promise<void> {
+    const settled = new AbortController();
+    const timer = setTimeout(() => settled.abort(`is not ready after ${timeoutMs / 1000} s`), timeoutMs);
+    const abort = () => settled.abort('is no longer wanted');
+    stop.addEventListener('abort', abort);
+    void this.exited.then((exit) => settled.abort(`${describeExit(exit)} before it was ready`));
+    const failed = once(settled.signal, 'abort').then(() => {
+      throw this.#failure(String(settled.signal.reason));
     });
-    const late = once(timeout, 'abort').then(() => {
-      throw this.#failure(`is not ready after ${timeoutMs / 1000} s`);
-    });
-    await Promise.race([ready(signal), exit, late]);
+    try {
+      await Promise.race([ready(settled.signal), failed]);
+    } finally {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', abort);
+    }
   }
 
   /** Ends it, gently first; resolves when it is gone. */
@@ -109,8 +112,25 @@ export class ManagedProcess implements AsyncDisposable {
     return this.close();
   }
 
+  #watchExit(): Promise<Exit> {
+    const { promise, resolve } = Promise.withResolvers<Exit>();
+    this.child.once('error', (error) => {
+      this.log.write(Buffer.from(`${error.message}\n`));
+      if (this.child.pid === undefined) resolve({ code: null, signal: null });
+    });
+    this.child.once('exit', (code, signal) => {
+      // The output may end later than the process, or never: a process of its own may have inherited the pipe.
+      setTimeout(() => resolve({ code, signal }), LAST_OUTPUT_TIMEOUT_MS);
+      this.child.once('close', () => resolve({ code, signal }));
+    });
+    this.child.once('close', () => this.log.close());
+    return promise;
+  }
+
   #failure(what: string): Error {
-    return unavailable(`${this.name} ${what}; ${this.log.path} ends with:\n${this.log.tail(15)}\n${this.name}`);
+    const reason = failureLine(this.log.tail());
+    const detail = reason === '' ? this.log.path : `${this.log.path}: ${reason}`;
+    return new LongshoreError('Unavailable', `${this.name} ${what} (${detail})`);
   }
 }
 
@@ -120,7 +140,15 @@ export function describeExit({ code, signal }: Exit): string {
   return code === null ? 'could not be started' : `exited with code ${code}`;
 }
 
-function start({ command, args, env, uid, gid, cwd = '/', withChannel = false }: ProcessOptions): ChildProcess {
+function start({
+  command,
+  args,
+  env,
+  uid,
+  gid,
+  cwd = '/',
+  withChannel = false,
+}: ProcessOptions): ChildProcess {
   return spawn(command, args, {
     cwd,
     env: { ...env, ...guard().environment },

@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
 import { promisify } from 'node:util';
-import { removeCgroups, cgroupsOf } from './cgroup-sweep.ts';
-import { until } from './until.ts';
 import { isAlive, listProcesses, type ProcessInfo, signalProcess, withDescendants } from './proc-table.ts';
+import { until } from './until.ts';
 
 /** Together with what follows, a clean-up must end within the 10 s in which everything has to be gone. */
-const TERM_TIMEOUT_MS = 2500;
+const TERM_TIMEOUT_MS = 1500;
 const KILL_TIMEOUT_MS = 2000;
 
-/** SIGTERM, and SIGKILL for what is still there after 2.5 s. A Postgres server gets SIGINT: its way to end quickly. */
+/** SIGTERM, and SIGKILL for what is still there after 1.5 s. A Postgres server gets SIGINT: its way to end quickly. */
 export async function endProcesses(processes: ProcessInfo[]): Promise<void> {
   for (const info of processes) signalProcess(info.pid, isPostgres(info) ? 'SIGINT' : 'SIGTERM');
   const areGone = () => processes.every((info) => !isAlive(info));
@@ -20,23 +19,22 @@ export async function endProcesses(processes: ProcessInfo[]): Promise<void> {
 }
 
 /**
- * Kills the shims that report to a socket below one of `trees`, all that runs under them, and removes the cgroups and
- * sockets that this leaves. Nobody is told: for when no agent is there to do it in order.
+ * Kills the shims that report to one of `trees`, or to a socket below it, with all that runs under them, and removes the sockets
+ * that this leaves. Nobody is told: for when no agent is there to do it in order.
  */
 export async function endContainers(trees: string[]): Promise<void> {
   const processes = listProcesses();
-  const shims = processes.filter((info) => isShim(info) && trees.some((tree) => isBelow(addressOf(info), tree)));
-  if (shims.length === 0) return;
+  const shims = processes.filter(
+    (info) => isShim(info) && trees.some((tree) => isBelow(addressOf(info), tree)),
+  );
   const sockets = shims.flatMap(shimSocket);
   const all = withDescendants(processes, shims);
-  const cgroups = all.filter((info) => !shims.includes(info)).flatMap((info) => cgroupsOf(info.pid));
   for (const info of all) signalProcess(info.pid, 'SIGKILL');
   await until(() => all.every((info) => !isAlive(info)), KILL_TIMEOUT_MS);
   for (const socket of sockets) rmSync(socket, { force: true });
-  removeCgroups(cgroups);
 }
 
-/** Detaches every mount below `dir`, the innermost first. */
+/** Detaches every mount on and below `dir`, the innermost first. */
 export async function unmountBelow(dir: string): Promise<void> {
   const points = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -71,7 +69,7 @@ function shimSocket(shim: ProcessInfo): string[] {
 }
 
 function isBelow(path: string, dir: string): boolean {
-  return path.startsWith(dir.endsWith(sep) ? dir : `${dir}${sep}`);
+  return path === dir || path.startsWith(`${dir}${sep}`);
 }
 
 /** Source: proc(5), mountinfo: space, tab, newline and backslash are written in octal. */

@@ -17,7 +17,7 @@ const Binaries = z.object({
 });
 
 /** Written by `bootstrap/toolchain.mjs`. */
-const Recorded = z.object({ binaries: Binaries, libraryPath: z.string(), postgresBin: z.string() });
+const Recorded = z.object({ binaries: Binaries, postgresBin: z.string() });
 
 export interface Toolchain {
   /** Absolute path of each program. */
@@ -44,7 +44,9 @@ async function load(): Promise<Toolchain> {
   const cache = process.env.LONGSHORE_CACHE || '/var/cache/longshore';
   const recorded = await readUsable(cache);
   if (recorded !== undefined) return toToolchain(recorded, cache);
-  await promisify(execFile)(process.execPath, [BOOTSTRAP, 'tools'], { env: { ...process.env, LONGSHORE_CACHE: cache } });
+  await promisify(execFile)(process.execPath, [BOOTSTRAP, 'tools'], {
+    env: { ...process.env, LONGSHORE_CACHE: cache },
+  });
   return toToolchain(read(cache), cache);
 }
 
@@ -64,12 +66,8 @@ function read(cache: string): z.infer<typeof Recorded> {
   return Recorded.parse(JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8')));
 }
 
-function toToolchain({ binaries, libraryPath, postgresBin }: z.infer<typeof Recorded>, cache: string): Toolchain {
+function toToolchain({ binaries, postgresBin }: z.infer<typeof Recorded>, cache: string): Toolchain {
   const dirs = [dirname(process.execPath), ...Object.values(binaries).map((path) => dirname(path))];
   const path = [...new Set([...dirs, ...(process.env.PATH ?? '').split(delimiter)])].join(delimiter);
-  const libraries = [...new Set([libraryPath, ...(process.env.LD_LIBRARY_PATH ?? '').split(delimiter)])]
-    .filter(Boolean)
-    .join(delimiter);
-  const env = { ...process.env, PATH: path, ...(libraries === '' ? {} : { LD_LIBRARY_PATH: libraries }) };
-  return { binaries, postgresBin, cache, env };
+  return { binaries, postgresBin, cache, env: { ...process.env, PATH: path } };
 }

@@ -15,6 +15,7 @@ import {
   type CallOptions as GrpcOptions,
   Metadata,
   type ServiceError,
+  type StatusObject,
 } from '@grpc/grpc-js';
 import { fromGrpcStatus } from '@longshore/errors';
 import { context, propagation } from '@opentelemetry/api';
@@ -25,7 +26,7 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   deadline?: Date | undefined;
   headers?: Record<string, string> | undefined;
-  /** Sees the trailers of a call that succeeded. */
+  /** Sees the trailers, of a call that failed too. */
   onTrailers?: ((trailers: Metadata) => void) | undefined;
 }
 
@@ -115,14 +116,16 @@ async function* bidi(
     metadataOf(options),
     grpcOptions(options),
   );
-  const sending = send(requests, call);
   // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.
-  sending.catch(() => call.cancel());
+  let failure: { error: unknown } | undefined;
+  send(requests, call).catch((error) => {
+    failure = { error };
+    call.cancel();
+  });
   try {
     yield* answers(call, options);
   } catch (error) {
-    await sending;
-    throw error;
+    throw failure ? failure.error : error;
   }
 }
 
@@ -133,18 +136,29 @@ async function send(requests: AsyncIterable<Init>, call: ClientDuplexStream<Init
   });
   for await (const request of requests) {
     if (over) return;
-    if (!call.write(request))
-      await new Promise<void>((resolve) => call.once('drain', resolve).once('close', resolve));
+    if (!call.write(request)) await drainedOrClosed(call);
   }
   call.end();
 }
 
+function drainedOrClosed(call: ClientDuplexStream<Init, unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off('drain', done).off('close', done);
+      resolve();
+    };
+    call.on('drain', done).on('close', done);
+  });
+}
+
 interface Answering extends AsyncIterable<unknown> {
   cancel(): void;
+  on(event: 'status', listener: (status: StatusObject) => void): unknown;
 }
 
 async function* answers(call: Answering, options: CallOptions) {
   const unlink = cancelOn(options.signal, call);
+  if (options.onTrailers) call.on('status', (status) => options.onTrailers?.(status.metadata));
   try {
     yield* call;
   } catch (error) {

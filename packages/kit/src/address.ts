@@ -1,10 +1,13 @@
-import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { failedPrecondition, invalidArgument } from '@longshore/errors';
 
 /** The kernel's limit for a unix socket's path, in bytes (sun_path, less the closing NUL). */
 const MAX_SOCKET_PATH_BYTES = 107;
+
+/** Other failures do not say so: a busy listener's full queue fails a connect too. */
+const NOBODY_LISTENS: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOENT']);
 
 export type Address = { kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number };
 
@@ -31,38 +34,45 @@ export function splitHostPort(text: string): { host: string; port: number } {
 }
 
 /**
- * Makes a socket path free to listen on: its directory is there (0700 when it has to be made), and what a killed
- * process left is removed.
- * Throws FailedPrecondition when something still answers on it.
+ * Makes a socket path free to listen on: its directory is there (0700 when it has to be made), and the socket that
+ * a killed process left is removed.
+ * Throws FailedPrecondition when something answers on it, or it is no socket.
  */
 export async function claimSocketPath(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  if (!existsSync(path)) return;
-  if (await answers(path))
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket())
+    throw failedPrecondition(`socket ${JSON.stringify(path)}: a file that is no socket is there`);
+  if (await isListenedOn(path)) {
     throw failedPrecondition(`socket ${JSON.stringify(path)}: another process listens there`);
-  unlinkSync(path);
+  }
+  rmSync(path, { force: true });
 }
 
-function answers(path: string): Promise<boolean> {
+function isListenedOn(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(!NOBODY_LISTENS.has(error.code)));
   });
 }
+
+let bindsUnderWay = 0;
+let maskBefore = 0;
 
 /**
  * Runs `bind` so that a socket it makes is for its owner only from its first moment (0600). The mask is the whole
  * process's: use it at start, before work that makes other files.
  */
 export async function bindPrivately<T>(bind: () => Promise<T>): Promise<T> {
-  const previous = process.umask(0o177);
+  if (bindsUnderWay++ === 0) maskBefore = process.umask(0o177);
   try {
     return await bind();
   } finally {
-    process.umask(previous);
+    if (--bindsUnderWay === 0) process.umask(maskBefore);
   }
 }

@@ -58,7 +58,7 @@ export function loadConfig<K extends ConfigKeys>(
 ): ConfigOf<K> {
   const file = configFile === undefined ? {} : readConfigFile(configFile);
   const problems = Object.keys(file)
-    .filter((name) => !(name in keys))
+    .filter((name) => !Object.hasOwn(keys, name))
     .map((name) => `${name}: unknown key`);
   const values: Record<string, unknown> = {};
   for (const [name, definition] of Object.entries(keys)) {

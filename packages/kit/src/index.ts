@@ -6,6 +6,7 @@ export * from './grpc/credentials.ts';
 export * from './grpc/handlers.ts';
 export * from './grpc/health.ts';
 export * from './grpc/limits.ts';
+export * from './grpc/raw-listener.ts';
 export * from './grpc/route.ts';
 export * from './grpc/server.ts';
 export * from './grpc/upstream.ts';

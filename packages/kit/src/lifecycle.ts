@@ -11,6 +11,8 @@ import { startTracing } from './tracing.ts';
 export interface ServiceContext {
   log: Logger;
   metrics: Metrics;
+  /** What this process was started with: for the programs that it starts, not for configuration. */
+  env: Readonly<NodeJS.ProcessEnv>;
   /** Ends the process as SIGTERM would: for failures that a restart heals better than the service itself. */
   stop(reason: string): void;
 }
@@ -43,7 +45,7 @@ export async function runService<K extends ReturnType<typeof commonKeys>>(
   const stopping = stopSignal();
   const tracing = await startTracing(definition.name, common.otlpEndpoint);
   const metrics = createMetrics(definition.name);
-  const running = await definition.start(config, { log, metrics, stop: stopping.stop });
+  const running = await definition.start(config, { log, metrics, env: process.env, stop: stopping.stop });
   const metricsServer = await serveMetrics(metrics, common.metricsListen, () => running.isHealthy());
   const announcement = announce(common.state, definition.name, {
     ...running.addresses,

@@ -43,7 +43,7 @@ const RETRY_DELAY_MS = 10;
  * FailedPrecondition after the timeout.
  */
 export async function removeCgroup(path: string, options: RemoveCgroupOptions = {}): Promise<void> {
-  if (!path.startsWith('/') || normalize(path) !== path || path === '/') {
+  if (!path.startsWith('/') || path.endsWith('/') || normalize(path) !== path) {
     throw invalidArgument(`cgroup "${path}" must be an absolute, clean path below the root`);
   }
   const deadline = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);

@@ -1,10 +1,10 @@
-import { closeSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { invalidArgument } from '@longshore/errors';
 import { isErrno } from './errno.ts';
 import { cString, declare, declareAsync } from './libc.ts';
 import { readMountInfo } from './mount-info.ts';
 import { MountFlag, parseMountOptions } from './mount-options.ts';
-import { OpenFlag, openInRoot } from './open.ts';
+import { close, OpenFlag, openInRoot } from './open.ts';
 
 /** One mount as containerd's API has it. Source: containerd core/mount/mount.go. */
 export interface Mount {
@@ -75,7 +75,7 @@ async function mountOne(one: Mount, targetDir: string): Promise<void> {
   try {
     await mountWithOptions(one, `/proc/self/fd/${fd}`);
   } finally {
-    closeSync(fd);
+    close(fd);
   }
 }
 

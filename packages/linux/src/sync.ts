@@ -1,6 +1,5 @@
-import { closeSync } from 'node:fs';
 import { declareAsync } from './libc.ts';
-import { AT_FDCWD, OpenFlag, openat } from './open.ts';
+import { AT_FDCWD, close, OpenFlag, openat } from './open.ts';
 
 const syncfsCall = declareAsync<[number]>('int syncfs(int fd)');
 
@@ -10,6 +9,6 @@ export async function syncFileSystem(path: string): Promise<void> {
   try {
     await syncfsCall({ syscall: 'syncfs', path }, fd);
   } finally {
-    closeSync(fd);
+    close(fd);
   }
 }

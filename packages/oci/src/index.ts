@@ -1,5 +1,6 @@
 export * from './descriptor.ts';
 export * from './digest.ts';
+export * from './gc-labels.ts';
 export * from './identifier.ts';
 export * from './labels.ts';
 export * from './manifest.ts';

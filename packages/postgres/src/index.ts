@@ -1,4 +1,5 @@
 export * from './lock-name.ts';
+export * from './lock-scope.ts';
 export * from './migrate.ts';
 export * from './outbox.ts';
 export * from './pool.ts';

@@ -9,8 +9,11 @@ const SHARED_MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url
 export interface MigrateOptions {
   url: string;
   schema: string;
-  /** Directory of the service's own `NNNN_name.sql` files, run after the shared ones in the order of their names. */
-  directory: URL;
+  /**
+   * Directory of the service's own `NNNN_name.sql` files, run after the shared ones in the order of their names.
+   * None: the schema has nothing but what is shared.
+   */
+  directory?: URL;
 }
 
 /**
@@ -41,10 +44,10 @@ interface Step {
 }
 
 function stepsOf({ schema, directory }: MigrateOptions): Step[] {
-  return [
-    { schema, directory: SHARED_MIGRATIONS, table: 'shared_migrations' },
-    { schema, directory: fileURLToPath(directory), table: 'migrations' },
-  ];
+  const shared = { schema, directory: SHARED_MIGRATIONS, table: 'shared_migrations' };
+  return directory
+    ? [shared, { schema, directory: fileURLToPath(directory), table: 'migrations' }]
+    : [shared];
 }
 
 async function runStep(client: pg.Client, { schema, directory, table }: Step): Promise<void> {

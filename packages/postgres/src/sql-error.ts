@@ -1,12 +1,14 @@
-import { LongshoreError } from '@longshore/errors';
+import { invalidArgument, LongshoreError } from '@longshore/errors';
 
 const UNIQUE_VIOLATION = '23505';
 const FOREIGN_KEY_VIOLATION = '23503';
 const LOCK_NOT_AVAILABLE = '55P03';
 const QUERY_CANCELED = '57014';
 
-/** SQLSTATE classes that say "not now": connection lost, shutting down, out of slots. */
-const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set(['08', '57', '53']);
+/** SQLSTATE classes that say "not now": connection lost, shutting down, out of slots, lost a deadlock. */
+const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set(['08', '57', '53', '40']);
+/** What no text column takes, a NUL character above all; and more bytes than an index takes. */
+const INVALID_TEXT: ReadonlySet<string> = new Set(['22021', '22P05', '54000']);
 const UNAVAILABLE_ERRNOS: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -29,6 +31,7 @@ export function fromSqlError(error: unknown): unknown {
   if (error instanceof LongshoreError || !(error instanceof Error)) return error;
   const code = codeOf(error);
   if (code === QUERY_CANCELED || code === LOCK_NOT_AVAILABLE) return unavailableBecause(error);
+  if (code !== undefined && INVALID_TEXT.has(code)) return invalidArgument(error.message, { cause: error });
   const isAway = code === undefined ? isConnectionMessage(error) : isAwayCode(code);
   return isAway ? unavailableBecause(error) : error;
 }

@@ -3,7 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { messageOf, unavailable } from '@longshore/errors';
 import { type Response, ResponseSchema } from '@longshore/proto/ttrpc/request';
 import { type Frame, MessageType } from './frame.ts';
-import { closedError, FramedSocket, oversizedError } from './framed-socket.ts';
+import { FramedSocket, oversizedError, TtrpcClosedError } from './framed-socket.ts';
 import type { QueuePressure } from './message-queue.ts';
 
 /** What one call does with the frames that answer it. After `onResponse` or `onError` it gets no more. */
@@ -32,7 +32,7 @@ export class TtrpcConnection implements AsyncDisposable {
       onOversized: ({ streamId }, sizeBytes) => this.#fail(streamId, oversizedError(sizeBytes)),
       onClose: (error) => {
         this.#isClosed = true;
-        for (const streamId of [...this.#calls.keys()]) this.#fail(streamId, closedError(error));
+        for (const streamId of [...this.#calls.keys()]) this.#fail(streamId, new TtrpcClosedError(error));
         resolve();
       },
     });

@@ -34,7 +34,7 @@ export interface ClientOptions {
 }
 
 /**
- * Calls fail with a `LongshoreError` of the kind that the server's status names, `Unavailable` "ttrpc: closed" when
+ * Calls fail with a `LongshoreError` of the kind that the server's status names, `TtrpcClosedError` (`Unavailable`) when
  * the connection is lost (whether the server acted on the call is then unknown), `Canceled`, `DeadlineExceeded`, or
  * `ResourceExhausted` for a message over 4 MiB.
  */

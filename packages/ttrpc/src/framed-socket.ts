@@ -3,9 +3,12 @@ import type { Socket } from 'node:net';
 import { LongshoreError } from '@longshore/errors';
 import { encodeFrame, type Frame, FrameReader, type FrameSink, MAX_DATA_BYTES } from './frame.ts';
 
-/** What calls fail with when the connection is gone, in the words of Go's `ttrpc.ErrClosed`. */
-export function closedError(cause?: unknown): LongshoreError {
-  return new LongshoreError('Unavailable', 'ttrpc: closed', cause === undefined ? undefined : { cause });
+/** The connection is gone, in the words of Go's `ttrpc.ErrClosed`. Whether the peer acted on a call is not known. */
+export class TtrpcClosedError extends LongshoreError {
+  constructor(cause?: unknown) {
+    super('Unavailable', 'ttrpc: closed', cause === undefined ? undefined : { cause });
+    this.name = 'TtrpcClosedError';
+  }
 }
 
 export function oversizedError(sizeBytes: number): LongshoreError {
@@ -39,7 +42,7 @@ export class FramedSocket {
   /** Throws `ResourceExhausted` for data over the limit, `Unavailable` once the connection is closed. */
   send(frame: Frame): void {
     if (frame.data.length > MAX_DATA_BYTES) throw oversizedError(frame.data.length);
-    if (!this.#socket.writable) throw closedError();
+    if (!this.#socket.writable) throw new TtrpcClosedError();
     this.#socket.write(encodeFrame(frame));
   }
 

@@ -3,7 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { invalidArgument, LongshoreError, messageOf, toGrpcStatus } from '@longshore/errors';
 import { type Request, RequestSchema, ResponseSchema } from '@longshore/proto/ttrpc/request';
 import { Flag, type Frame, MessageType } from './frame.ts';
-import { closedError, FramedSocket, oversizedError } from './framed-socket.ts';
+import { FramedSocket, oversizedError, TtrpcClosedError } from './framed-socket.ts';
 import { MessageQueue } from './message-queue.ts';
 import { metadataFromProto } from './metadata.ts';
 import type { MethodHandler, MethodHandlers } from './method-handler.ts';
@@ -43,7 +43,7 @@ export class ServerConnection {
   }
 
   #close(error?: Error): void {
-    const closed = closedError(error);
+    const closed = new TtrpcClosedError(error);
     this.#gone.abort(closed);
     for (const queue of this.#inbound.values()) queue.end(closed);
   }

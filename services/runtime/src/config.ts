@@ -1,3 +1,3 @@
-import { commonKeys, databaseKeys } from '@longshore/kit';
+import { commonKeys, databaseKeys, peerKey } from '@longshore/kit';
 
-export const keys = { ...commonKeys('runtime'), ...databaseKeys() };
+export const keys = { ...commonKeys('runtime'), ...databaseKeys(), content: peerKey('content') };

@@ -1,12 +1,18 @@
+import { Channel, createClient } from '@longshore/client';
 import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
 import { migrate, openPool } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { keys } from './config.ts';
+import { collectionRequest } from './content/collector.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
 import { nodesRpc } from './rpc/nodes-rpc.ts';
+import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { ContainerRepository } from './storage/postgres/container-repository.ts';
 import { NodeRepository } from './storage/postgres/node-repository.ts';
+import { SandboxRepository } from './storage/postgres/sandbox-repository.ts';
 
 const SCHEMA = 'runtime';
 const MIGRATIONS = new URL('./storage/postgres/migrations/', import.meta.url);
@@ -18,8 +24,12 @@ export async function start(
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
 
+  const content = new Channel(config.content, config);
+  const askForCollection = collectionRequest(createClient(CollectorService, content), log);
+
   const server = new GrpcServer(log, metrics);
-  server.add(Containers, containersRpc(new ContainerRepository(pool)));
+  server.add(Containers, containersRpc(new ContainerRepository(pool), askForCollection));
+  server.add(Store, sandboxesRpc(new SandboxRepository(pool), askForCollection));
   server.add(NodeService, nodesRpc(new NodeRepository(pool)));
 
   return {
@@ -27,6 +37,7 @@ export async function start(
     isHealthy: () => server.health.serving,
     async close() {
       await server.close(config.shutdownTimeoutMs);
+      content.close();
       await pool.end();
     },
   };

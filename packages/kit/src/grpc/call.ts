@@ -66,11 +66,13 @@ export class Call {
   get namespace(): string {
     const namespace = this.header(Header.Namespace);
     if (!namespace) throw failedPrecondition('namespace is required');
-    return parseIdentifier(namespace);
+    return parseIdentifier(namespace, 'namespace');
   }
 
+  /** A node's id, or {@link FLEET}. Throws InvalidArgument for what can be no node's id. */
   get node(): string {
-    return this.header(Header.Node) ?? FLEET;
+    const node = this.header(Header.Node) || FLEET;
+    return node === FLEET ? FLEET : parseIdentifier(node, 'node');
   }
 
   get scope(): Scope {

@@ -3,7 +3,6 @@ import {
   type Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '@longshore/proto/grpc/health/v1/health';
-import type { Call } from './call.ts';
 import type { Handlers } from './handlers.ts';
 
 /** `grpc.health.v1.Health`: the empty name is the whole server. */
@@ -33,17 +32,23 @@ export class HealthService {
         return { status: this.#status() };
       },
       list: async () => ({ statuses: { '': { status: this.#status() } } }),
-      watch: ({ service }, call) => this.#watch(service, call),
+      watch: ({ service }, call) => this.#watch(service, AbortSignal.any([call.signal, this.#stopping])),
     };
   }
 
-  async *#watch(service: string, call: Call) {
-    if (service !== '') yield { status: ServingStatus.SERVICE_UNKNOWN };
-    else yield { status: this.#status() };
-    const over = AbortSignal.any([call.signal, this.#stopping]);
-    while (!over.aborted) {
-      await this.#changed(over);
-      if (service === '' && !call.signal.aborted) yield { status: this.#status() };
+  /** Tells the status now and each time it differs from what was told last; NOT_SERVING is the last of a server. */
+  async *#watch(service: string, over: AbortSignal) {
+    let told: ServingStatus | undefined;
+    for (;;) {
+      const status = service === '' ? this.#status() : ServingStatus.SERVICE_UNKNOWN;
+      if (status !== told) {
+        told = status;
+        yield { status };
+      } else if (over.aborted) {
+        return;
+      } else {
+        await this.#changed(over);
+      }
     }
   }
 

@@ -6,15 +6,10 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { messageOf, toGrpcStatus, unavailable } from '@longshore/errors';
+import { startRouteSpan } from './route-span.ts';
 import type { Upstream } from './upstream.ts';
 
-const {
-  HTTP2_HEADER_PATH,
-  HTTP2_HEADER_STATUS,
-  HTTP2_HEADER_CONTENT_TYPE,
-  NGHTTP2_NO_ERROR,
-  NGHTTP2_CANCEL,
-} = constants;
+const { HTTP2_HEADER_PATH, HTTP2_HEADER_STATUS, HTTP2_HEADER_CONTENT_TYPE, NGHTTP2_CANCEL } = constants;
 
 /** Where a call goes, and what is changed on the way. */
 export interface Route {
@@ -37,14 +32,18 @@ export async function passOn(
   headers: IncomingHttpHeaders,
   route: Route,
 ): Promise<void> {
+  const { span, headers: trace } = startRouteSpan(String(headers[HTTP2_HEADER_PATH]), headers);
+  incoming.once('close', () => span.end());
   let outgoing: ClientHttp2Stream;
   try {
-    outgoing = await route.upstream.open({ ...forwardable(headers), ...route.headers });
+    outgoing = await route.upstream.open({ ...forwardable(headers), ...trace, ...route.headers });
   } catch (error) {
     endWithError(incoming, unavailable(`${route.name}: ${messageOf(error)}`, { cause: error }));
     return;
   }
   if (incoming.destroyed) {
+    // Nobody is left to tell of a failure.
+    outgoing.on('error', () => undefined);
     outgoing.close(NGHTTP2_CANCEL);
     return;
   }
@@ -70,6 +69,8 @@ class Passage {
   readonly #outgoing: ClientHttp2Stream;
   readonly #route: Route;
   #trailers: OutgoingHttpHeaders | undefined;
+  /** All of the answer was read; trailers alone do not say so, they overtake what is still buffered. */
+  #isComplete = false;
   #failure: Error | undefined;
 
   constructor(incoming: ServerHttp2Stream, outgoing: ClientHttp2Stream, route: Route) {
@@ -83,11 +84,14 @@ class Passage {
     const outgoing = this.#outgoing;
     outgoing.on('response', (headers, flags) => this.#respond(headers, flags));
     outgoing.on('trailers', (trailers) => this.#keepTrailers(trailers));
+    outgoing.on('end', () => {
+      this.#isComplete = true;
+    });
     outgoing.on('error', (error) => {
       this.#failure = error;
     });
     outgoing.on('close', () => this.#outgoingClosed());
-    incoming.on('wantTrailers', () => incoming.sendTrailers(this.#trailers ?? this.#cutTrailers()));
+    incoming.on('wantTrailers', () => incoming.sendTrailers(this.#finalTrailers()));
     incoming.on('error', () => outgoing.close(NGHTTP2_CANCEL));
     incoming.on('close', () => {
       if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
@@ -116,7 +120,7 @@ class Passage {
     const incoming = this.#incoming;
     if (incoming.destroyed) return;
     if (!incoming.headersSent) endWithError(incoming, this.#cut());
-    else if (!incoming.writableEnded && this.#outgoing.rstCode !== NGHTTP2_NO_ERROR) incoming.end();
+    else if (!incoming.writableEnded) incoming.end();
     // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
     incoming.unpipe(this.#outgoing);
     incoming.resume();
@@ -127,8 +131,9 @@ class Passage {
     return unavailable(`${this.#route.name}: ${reason}`, { cause: this.#failure });
   }
 
-  #cutTrailers(): OutgoingHttpHeaders {
-    return statusTrailers(this.#cut());
+  /** Never those of success for an answer that lacks a part. */
+  #finalTrailers(): OutgoingHttpHeaders {
+    return this.#isComplete && this.#trailers ? this.#trailers : statusTrailers(this.#cut());
   }
 }
 
@@ -140,5 +145,5 @@ function forwardable(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
 
 function statusTrailers(error: unknown): OutgoingHttpHeaders {
   const { code, message } = toGrpcStatus(error);
-  return { 'grpc-status': String(code), 'grpc-message': encodeURI(message) };
+  return { 'grpc-status': String(code), 'grpc-message': encodeURI(message.toWellFormed()) };
 }

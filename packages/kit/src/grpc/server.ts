@@ -108,10 +108,15 @@ export class GrpcServer {
         method.methodKind === 'server_streaming'
           ? (raw as unknown as { request: unknown }).request
           : raw.iterator({ destroyOnReturn: false });
+      // One message is produced while the one before is sent. The stream's own limit counts 16 messages, whatever
+      // their size, which is too much memory for bulk data and a slow reader.
+      let sent = Promise.resolve();
       for await (const answer of handler(input, call) as AsyncIterable<Record<string, unknown>>) {
+        await sent;
         call.signal.throwIfAborted();
-        if (!raw.write(create(method.output, answer))) await drained(raw, call.signal);
+        sent = send(raw, create(method.output, answer), call.signal);
       }
+      await sent;
     }).then(
       () => raw.end(call.trailers),
       (error) => raw.emit('error', statusOf(error, call.trailers)),
@@ -160,17 +165,14 @@ function statusOf(error: unknown, metadata: Metadata): { code: number; details: 
   return { code, details: message, metadata };
 }
 
-function drained(raw: AnyStream, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Resolves when the message has left, or its call is over: then grpc-js drops it without a word. */
+function send(raw: AnyStream, message: unknown, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
     const done = () => {
-      signal.removeEventListener('abort', cancelled);
+      signal.removeEventListener('abort', done);
       resolve();
     };
-    const cancelled = () => {
-      raw.off('drain', done);
-      reject(signal.reason);
-    };
-    raw.once('drain', done);
-    signal.addEventListener('abort', cancelled, { once: true });
+    signal.addEventListener('abort', done, { once: true });
+    raw.write(message, done);
   });
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import {
   type ClientHttp2Session,
@@ -10,6 +9,9 @@ import { connect as connectSocket } from 'node:net';
 import { type Address, parseAddress } from '../address.ts';
 import { requireTls, type TlsFiles } from './credentials.ts';
 import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './limits.ts';
+
+/** A peer on the network that does not answer at all must not hold its callers for minutes. */
+const CONNECT_TIMEOUT_MS = 5_000;
 
 const NO_TLS: TlsFiles = { tlsCert: '', tlsKey: '', tlsCa: '' };
 
@@ -42,10 +44,7 @@ export class Upstream {
 
   #connect(): Promise<ClientHttp2Session> {
     const session = this.#dial();
-    const made = once(session, 'remoteSettings').then(() => {
-      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-      return session;
-    });
+    const made = settled(session);
     const forget = () => {
       if (this.#session === made) this.#session = undefined;
     };
@@ -74,4 +73,22 @@ export class Upstream {
       ca: readFileSync(tls.tlsCa),
     });
   }
+}
+
+/** The session once its server has spoken; rejects when it never does. */
+function settled(session: ClientHttp2Session): Promise<ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const timeout = setTimeout(() => session.destroy(new Error('connect timed out')), CONNECT_TIMEOUT_MS);
+    session.once('remoteSettings', () => {
+      clearTimeout(timeout);
+      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+      resolve(session);
+    });
+    session.once('error', reject);
+    // A server that hangs up without a word gives no error.
+    session.once('close', () => {
+      clearTimeout(timeout);
+      reject(new Error('the server closed the connection'));
+    });
+  });
 }

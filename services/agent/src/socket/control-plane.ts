@@ -11,3 +11,8 @@ export function toControlPlane(nodeId: string): ToControlPlane {
     return { signal, deadline, headers: { ...headers, [Header.Node]: nodeId } };
   };
 }
+
+/** Headers of a call that the agent makes for itself. */
+export function nodeHeaders(nodeId: string): Record<string, string> {
+  return { [Header.Node]: nodeId };
+}

@@ -2,13 +2,18 @@ import { objectAdaptor, parseFilters } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import type { AskForCollection } from '../content/collector.ts';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
+import { dropsReference } from '../domain/references.ts';
 import { containerEvents } from '../events.ts';
 import type { ContainerRepository } from '../storage/postgres/container-repository.ts';
 import { containerFromProto, containerToProto } from './convert.ts';
 
 /** `containerd.services.containers.v1.Containers`. Source: containerd plugins/services/containers. */
-export function containersRpc(containers: ContainerRepository): Handlers<typeof Containers> {
+export function containersRpc(
+  containers: ContainerRepository,
+  askForCollection: AskForCollection,
+): Handlers<typeof Containers> {
   async function list(filters: string[], call: Call): Promise<Container[]> {
     const filter = parseFilters(filters);
     const all = await containers.list(call.scope);
@@ -39,13 +44,15 @@ export function containersRpc(containers: ContainerRepository): Handlers<typeof 
     async update({ container, updateMask }, call) {
       const requested = containerFromProto(container);
       parseIdentifier(requested.id);
-      const updated = await containers.update(
-        call.scope,
-        requested.id,
-        (stored) => updateContainer(stored, requested, updateMask?.paths ?? []),
-        containerEvents.updated,
-      );
+      let drops = false;
+      const change = (stored: Container) => {
+        const changed = updateContainer(stored, requested, updateMask?.paths ?? []);
+        drops = dropsReference(stored, changed);
+        return changed;
+      };
+      const updated = await containers.update(call.scope, requested.id, change, containerEvents.updated);
       call.reportEvent(containerEvents.updated(updated));
+      if (drops) askForCollection(call.scope);
       return { container: containerToProto(updated) };
     },
 
@@ -53,6 +60,7 @@ export function containersRpc(containers: ContainerRepository): Handlers<typeof 
       parseIdentifier(id);
       const deleted = await containers.delete(call.scope, id, containerEvents.deleted);
       call.reportEvent(containerEvents.deleted(deleted));
+      askForCollection(call.scope);
       return {};
     },
   };

@@ -1,5 +1,5 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Any, AnySchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import type { OpaqueAny } from '@longshore/kit';
 import type {
@@ -9,6 +9,13 @@ import type {
 import type { Node as NodeMessage, NodeSchema } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { Container, ContainerSpec } from '../domain/container.ts';
 import type { Node, NodeReport } from '../domain/node.ts';
+import {
+  anyFromProto,
+  anyMapFromProto,
+  anyMapToProto,
+  runtimeFromProto,
+  runtimeToProto,
+} from './convert-any.ts';
 
 /** What a request says; `spec` may be missing, which only some requests allow. */
 export function containerFromProto(
@@ -19,11 +26,11 @@ export function containerFromProto(
     id: message.id,
     labels: message.labels,
     image: message.image,
-    runtime: { name: message.runtime?.name ?? '', options: anyFromProto(message.runtime?.options) },
+    runtime: runtimeFromProto(message.runtime),
     spec: anyFromProto(message.spec),
     snapshotter: message.snapshotter,
     snapshotKey: message.snapshotKey,
-    extensions: mapAny(message.extensions),
+    extensions: anyMapFromProto(message.extensions),
     sandbox: message.sandbox,
   };
 }
@@ -33,16 +40,11 @@ export function containerToProto(container: Container): MessageInitShape<typeof 
     id: container.id,
     labels: container.labels,
     image: container.image,
-    runtime: {
-      name: container.runtime.name,
-      ...(container.runtime.options && { options: container.runtime.options }),
-    },
+    runtime: runtimeToProto(container.runtime),
     spec: container.spec,
     snapshotter: container.snapshotter,
     snapshotKey: container.snapshotKey,
-    extensions: Object.fromEntries(
-      Object.entries(container.extensions).map(([name, any]) => [name, create(AnySchema, any)]),
-    ),
+    extensions: anyMapToProto(container.extensions),
     sandbox: container.sandbox,
     createdAt: timestampFromDate(container.createdAt),
     updatedAt: timestampFromDate(container.updatedAt),
@@ -78,14 +80,4 @@ export function nodeFromProto(message: NodeMessage | undefined): NodeReport {
 export function nodeToProto(node: Node): MessageInitShape<typeof NodeSchema> {
   const { createdAt, lastSeenAt, ...rest } = node;
   return { ...rest, createdAt: timestampFromDate(createdAt), lastSeenAt: timestampFromDate(lastSeenAt) };
-}
-
-function anyFromProto(any: Any | undefined): OpaqueAny | undefined {
-  return any && { typeUrl: any.typeUrl, value: any.value };
-}
-
-function mapAny(map: Record<string, Any>): Record<string, OpaqueAny> {
-  return Object.fromEntries(
-    Object.entries(map).map(([name, { typeUrl, value }]) => [name, { typeUrl, value }]),
-  );
 }

@@ -1,4 +1,4 @@
-import type { Handlers } from '@longshore/kit';
+import { type Handlers, parseAddress } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { NodeRepository } from '../storage/postgres/node-repository.ts';
@@ -9,7 +9,8 @@ export function nodesRpc(nodes: NodeRepository): Handlers<typeof NodeService> {
   return {
     async register({ node }) {
       const report = nodeFromProto(node);
-      parseIdentifier(report.id);
+      parseIdentifier(report.id, 'node ID');
+      parseAddress(report.address);
       return { node: nodeToProto(await nodes.register(report)) };
     },
 

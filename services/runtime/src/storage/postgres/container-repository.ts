@@ -1,10 +1,10 @@
 import { alreadyExists, notFound } from '@longshore/errors';
-import type { OpaqueAny, Scope } from '@longshore/kit';
+import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
   isUniqueViolation,
-  lockName,
+  lockScope,
   nextRevision,
   type OutboxEvent,
   type Pool,
@@ -12,12 +12,7 @@ import {
   transaction,
 } from '@longshore/postgres';
 import type { Container, ContainerSpec } from '../../domain/container.ts';
-
-interface StoredAny {
-  type_url: string;
-  /** base64 */
-  value: string;
-}
+import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
 
 interface Row {
   uid: string;
@@ -76,7 +71,7 @@ export class ContainerRepository {
   /** Throws AlreadyExists. */
   create(scope: Scope, spec: ContainerSpec, eventOf: EventOf): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
-      await lockName(tx, 'containers', scope.namespace, scope.node, spec.id);
+      await lockScope(tx, scope, ['containers', spec.id]);
       try {
         const { rows } = await tx.query<Row>(
           `INSERT INTO containers (namespace, node, id, revision, labels, image, runtime_name, runtime_options,
@@ -104,6 +99,7 @@ export class ContainerRepository {
     eventOf: EventOf,
   ): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope);
       const found = await tx.query<Row>(`SELECT ${COLUMNS} FROM containers WHERE ${BY_NAME} FOR UPDATE`, [
         scope.namespace,
         scope.node,
@@ -127,7 +123,7 @@ export class ContainerRepository {
   /** Throws NotFound. The container returned carries the revision of its deletion. */
   delete(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
-      await lockName(tx, 'containers', scope.namespace, scope.node, id);
+      await lockScope(tx, scope, ['containers', id]);
       const { rows } = await tx.query<Row>(`DELETE FROM containers WHERE ${BY_NAME} RETURNING ${COLUMNS}`, [
         scope.namespace,
         scope.node,
@@ -186,16 +182,4 @@ function fromRow(row: Row): Container {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
-}
-
-function toStoredAny(any: OpaqueAny): StoredAny {
-  return { type_url: any.typeUrl, value: Buffer.from(any.value).toString('base64') };
-}
-
-function fromStoredAny(stored: StoredAny): OpaqueAny {
-  return { typeUrl: stored.type_url, value: Buffer.from(stored.value, 'base64') };
-}
-
-function mapValues<A, B>(map: Record<string, A>, convert: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, convert(value)]));
 }

@@ -1,0 +1,16 @@
+export * from './busybox-image.ts';
+export * from './ctr.ts';
+export { guard } from './guard.ts';
+export * from './image.ts';
+export * from './instance.ts';
+export * from './managed-process.ts';
+export * from './nats.ts';
+export * from './postgres.ts';
+export * from './push-image.ts';
+export * from './registry.ts';
+export * from './registry-requests.ts';
+export * from './services.ts';
+export * from './stores.ts';
+export * from './tar.ts';
+export * from './toolchain.ts';
+export * from './until.ts';

@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Instance, instanceAt } from './instance.ts';
+import { listProcesses, type ProcessInfo, signalProcess, wasStartedWith } from './proc-table.ts';
+import { cgroupParentOf } from './services.ts';
+import { until } from './until.ts';
+
+const REPO = fileURLToPath(new URL('../../..', import.meta.url));
+/** The bars of the issue. */
+const GONE_TIMEOUT_MS = 10_000;
+const OUTPUT_TIMEOUT_MS = 15_000;
+const HELLO = 'container | Hello from a container';
+
+let dir: string;
+let instance: Instance;
+let npm: ChildProcess | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'longshore-start-'));
+  instance = instanceAt(join(dir, 'root'), join(dir, 'state'), undefined);
+});
+afterEach(async () => {
+  npm?.kill('SIGKILL');
+  await until(() => leftovers().length === 0, GONE_TIMEOUT_MS);
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** `npm start` for this test's own instance; `output` grows as it speaks. */
+function npmStart(...args: string[]): {
+  child: ChildProcess;
+  output: () => string;
+  exitCode: Promise<number | null>;
+} {
+  const own = ['--root', instance.root, '--state', instance.state];
+  const child = spawn('npm', ['start', '--', ...own, ...args], {
+    cwd: REPO,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  npm = child;
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (output += text));
+  const exitCode = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { child, output: () => output, exitCode };
+}
+
+/** All that is ours and still there: processes, mounts, cgroups. */
+function leftovers(): string[] {
+  const mentions = ({ pid, args }: ProcessInfo) =>
+    args.some((arg) => arg.includes(dir)) || wasStartedWith(pid, `LONGSHORE_STATE=${instance.state}`);
+  const processes = listProcesses().filter((info) => info.pid !== process.pid && mentions(info));
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const cgroup = cgroupParentOf(instance.state);
+  const cgroups = ['/sys/fs/cgroup', '/sys/fs/cgroup/pids', '/sys/fs/cgroup/systemd'].map(
+    (base) => base + cgroup,
+  );
+  return [
+    ...processes.map(({ args }) => args.join(' ')),
+    ...mounts.filter((line) => line.includes(dir)),
+    ...cgroups.filter((path) => existsSync(path)),
+  ];
+}
+
+async function expectOutput(output: () => string, text: string): Promise<void> {
+  const seen = await until(() => output().includes(text), OUTPUT_TIMEOUT_MS);
+  expect(seen, `waiting for "${text}" in:\n${output()}`).toBe(true);
+}
+
+describe('npm start', () => {
+  it('shows the output of a container and its events, twice, and leaves nothing', async () => {
+    for (const round of ['first', 'second']) {
+      const { output, exitCode } = npmStart('--once');
+      expect(await exitCode, `${round}:\n${output()}`).toBe(0);
+      expect(output()).toContain(HELLO);
+      for (const topic of ['/images/create', '/tasks/start', '/tasks/exit']) {
+        if (round === 'first' || topic.startsWith('/tasks')) expect(output()).toContain(topic);
+      }
+      expect(leftovers()).toEqual([]);
+    }
+  });
+
+  it("ends with the container's exit code", async () => {
+    const { exitCode, output } = npmStart('--once', '--', 'sh', '-c', 'echo to stderr >&2; exit 7');
+    expect(await exitCode, output()).toBe(7);
+    expect(output()).toContain('container | to stderr');
+  });
+
+  it('stays up, tells where things are, and refuses a second start', async () => {
+    const first = npmStart();
+    await expectOutput(first.output, 'longshore is up');
+    expect(first.output()).toContain(instance.socket);
+    const pid = readFileSync(join(instance.state, 'longshore.pid'), 'utf8').trim();
+    const second = npmStart();
+    expect(await second.exitCode).toBe(1);
+    expect(second.output()).toContain(`already running, pid ${pid}`);
+    signalProcess(Number(pid), 'SIGTERM');
+    expect(await first.exitCode).toBe(0);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
+    'is gone, container and all, after npm got %s',
+    async (signal) => {
+      const { child, output } = npmStart('--', 'sleep', '1000');
+      await expectOutput(output, '/tasks/start');
+      expect(leftovers()).not.toEqual([]);
+      child.kill(signal);
+      await until(() => leftovers().length === 0, GONE_TIMEOUT_MS);
+      expect(leftovers()).toEqual([]);
+    },
+  );
+
+  it('is gone, container and all, after its own program was killed', async () => {
+    const { output } = npmStart('--', 'sleep', '1000');
+    await expectOutput(output, '/tasks/start');
+    signalProcess(Number(readFileSync(join(instance.state, 'longshore.pid'), 'utf8')), 'SIGKILL');
+    await until(() => leftovers().length === 0, GONE_TIMEOUT_MS);
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('starts a killed service again and says so', async () => {
+    const { output } = npmStart();
+    await expectOutput(output, 'longshore is up');
+    const { pid }: { pid: number } = JSON.parse(readFileSync(join(instance.state, 'image.json'), 'utf8'));
+    signalProcess(pid, 'SIGKILL');
+    await expectOutput(output, 'image exited with signal SIGKILL; restarting in 0.5 s');
+    const isBack = () => {
+      const path = join(instance.state, 'image.json');
+      return existsSync(path) && JSON.parse(readFileSync(path, 'utf8')).pid !== pid;
+    };
+    expect(await until(isBack, OUTPUT_TIMEOUT_MS)).toBe(true);
+  });
+});

@@ -1,0 +1,111 @@
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unimplemented } from '@longshore/errors';
+import { type Mount, unmountRecursive } from '@longshore/linux';
+import { layerCompression } from '@longshore/oci';
+import type { AppliedLayer } from './apply-job.ts';
+import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './layer-limits.ts';
+import { planApply } from './mount-plan.ts';
+import type { LayerSource } from './worker/apply-worker-handle.ts';
+import { ApplyWorkerPool } from './worker/apply-worker-pool.ts';
+
+export type { AppliedLayer } from './apply-job.ts';
+export type { LayerSource } from './worker/apply-worker-handle.ts';
+
+export interface LayerApplierOptions {
+  /** Where mount points are made for mounts that cannot be written directly; a directory of root's alone. */
+  tempDirectory?: string;
+  limits?: Partial<LayerLimits>;
+  /** Layers applied at the same time; each has a thread of some 20 MB. */
+  maxWorkers?: number;
+  /** How long a thread without work is kept, in milliseconds. */
+  idleMs?: number;
+  /** Heap of each thread, in MiB. */
+  maxHeapMb?: number;
+}
+
+export interface ApplyLayerRequest {
+  /** The layer as it is stored. A stream is read to its end, or destroyed. */
+  source: LayerSource;
+  mediaType: string;
+  /** Those of the snapshot, as its snapshotter gives them. */
+  mounts: readonly Mount[];
+  /** Whether to wait until the layer is on disk. */
+  syncFs?: boolean;
+  /** Once it aborts, the layer is given up; the call rejects with its reason when nothing is written any more. */
+  signal?: AbortSignal;
+}
+
+/** Two, since one thread writes while another waits for the disk; decompression has threads of its own. */
+const DEFAULT_MAX_WORKERS = 2;
+/** Longer than the pauses between the layers of one pull. */
+const DEFAULT_IDLE_MS = 10_000;
+/** What the limits on entries come to, with room to spare. */
+const DEFAULT_MAX_HEAP_MB = 192;
+
+/**
+ * Applies image layers onto snapshots, in threads of their own. Layers are hostile: whatever they hold, nothing outside
+ * of the snapshot is touched. After an error the snapshot holds part of the layer and is to be removed.
+ */
+export class LayerApplier {
+  private readonly pool: ApplyWorkerPool;
+  private readonly tempDirectory: string;
+  private readonly limits: LayerLimits;
+
+  constructor(options: LayerApplierOptions = {}) {
+    this.tempDirectory = options.tempDirectory ?? tmpdir();
+    this.limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
+    this.pool = new ApplyWorkerPool({
+      maxWorkers: options.maxWorkers ?? DEFAULT_MAX_WORKERS,
+      idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
+      maxHeapMb: options.maxHeapMb ?? DEFAULT_MAX_HEAP_MB,
+    });
+  }
+
+  /**
+   * Applies one layer; gives the digest and size of its uncompressed archive, trailing bytes included.
+   * Unimplemented for a media type that is none of a layer, InvalidArgument for a damaged or malicious one,
+   * ResourceExhausted beyond the limits or with the disk full. Safe to repeat on a fresh snapshot.
+   */
+  async applyLayer(request: ApplyLayerRequest): Promise<AppliedLayer> {
+    try {
+      return await this.apply(request);
+    } finally {
+      if (typeof request.source !== 'string') request.source.destroy();
+    }
+  }
+
+  /** Gives up the layers at hand and ends the threads. */
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async apply(request: ApplyLayerRequest): Promise<AppliedLayer> {
+    const { source, mediaType, mounts, syncFs = false, signal = new AbortController().signal } = request;
+    const compression = layerCompression(mediaType);
+    if (compression === undefined) throw unimplemented(`no processor for media-type "${mediaType}"`);
+    const target = planApply(mounts);
+    const mountPoint = target.kind === 'mounts' ? await this.makeMountPoint() : undefined;
+    try {
+      const job = { target, compression, limits: this.limits, mountPoint, syncFs };
+      return await this.pool.run(job, source, signal);
+    } finally {
+      if (mountPoint !== undefined) await removeMountPoint(mountPoint);
+    }
+  }
+
+  private makeMountPoint(): Promise<string> {
+    return mkdtemp(join(this.tempDirectory, 'longshore-layer-'));
+  }
+}
+
+/** The thread unmounts by itself, unless it died. */
+async function removeMountPoint(mountPoint: string): Promise<void> {
+  await unmountRecursive(mountPoint);
+  await rmdir(mountPoint);
+}

@@ -1,0 +1,183 @@
+import { ftruncateSync, writeSync } from 'node:fs';
+import { LongshoreError } from '@longshore/errors';
+import { close, futimens, type Timespec } from '@longshore/linux';
+import type { LayerLimits } from '../layer-limits.ts';
+import type { ByteString } from '../tar/byte-string.ts';
+import type { TarEntry, TarSink } from '../tar/tar-entry.ts';
+import { applyLowerAttributes, applyTimes, applyToName, applyToOpenFile, timesOf } from './attributes.ts';
+import { cleanPath } from './clean-path.ts';
+import {
+  createDirectory,
+  createFile,
+  createHardLink,
+  createSpecial,
+  createSymlink,
+  type Place,
+} from './create-entry.ts';
+import { entryError } from './entry-error.ts';
+import { childPath, LayerRoot, type OpenDirectory } from './layer-root.ts';
+import { LowerDirectories } from './lower-directories.ts';
+import { type OpaqueXattr, OverlayWhiteouts } from './overlay-whiteouts.ts';
+import { PlainWhiteouts } from './plain-whiteouts.ts';
+import { parseWhiteout, type WhiteoutStore } from './whiteout.ts';
+
+/** Where a layer goes, and how deletions are recorded there. */
+export type ExtractionTarget =
+  | { kind: 'overlay'; upper: string; lowers: readonly string[]; opaqueXattr: OpaqueXattr }
+  | { kind: 'directory'; path: string };
+
+/**
+ * Writes the members of one layer's archive into a directory, as OCI says (image-spec layer.md) and containerd does
+ * (pkg/archive/tar.go). All calls are synchronous. After an error the directory holds part of the layer and is to be
+ * thrown away. `close` is to be called in any case.
+ */
+export class LayerExtractor implements TarSink {
+  private readonly root: LayerRoot;
+  private readonly lowers: LowerDirectories;
+  private readonly whiteouts: WhiteoutStore;
+  private readonly limits: LayerLimits;
+  private entries = 0;
+  private fileBytes = 0;
+  private file: { fd: number; entry: TarEntry } | undefined;
+  /** Set at the end, since each file made in a directory changes its times. */
+  private readonly directoryTimes = new Map<ByteString, { atime: Timespec; mtime: Timespec }>();
+
+  constructor(target: ExtractionTarget, limits: LayerLimits) {
+    this.limits = limits;
+    this.lowers = new LowerDirectories(target.kind === 'overlay' ? target.lowers : []);
+    const path = target.kind === 'overlay' ? target.upper : target.path;
+    this.root = new LayerRoot(path, (created) => this.copyFromLower(created));
+    this.whiteouts =
+      target.kind === 'overlay' ? new OverlayWhiteouts(target.opaqueXattr) : new PlainWhiteouts(this.root);
+  }
+
+  entry(entry: TarEntry): void {
+    this.count(entry);
+    try {
+      this.root.trim();
+      this.create(entry);
+    } catch (error) {
+      throw entryError(entry.name, error);
+    }
+  }
+
+  data(bytes: Buffer, position: number): void {
+    if (!this.file) return; // of a whiteout, which has no file
+    const { fd, entry } = this.file;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+      }
+    } catch (error) {
+      throw entryError(entry.name, error);
+    }
+  }
+
+  end(): void {
+    if (!this.file) return;
+    const { fd, entry } = this.file;
+    try {
+      if (entry.sparse) ftruncateSync(fd, entry.sizeBytes);
+      applyToOpenFile(fd, entry);
+      applyTimes(fd, entry);
+    } catch (error) {
+      throw entryError(entry.name, error);
+    }
+    this.file = undefined;
+    close(fd);
+  }
+
+  /** To be called after the last member. */
+  finish(): void {
+    for (const [path, { atime, mtime }] of this.directoryTimes) {
+      const fd = this.root.reopen(path);
+      if (fd === undefined) continue; // a later entry took its place
+      try {
+        futimens(fd, atime, mtime);
+      } finally {
+        close(fd);
+      }
+    }
+  }
+
+  close(): void {
+    if (this.file) close(this.file.fd);
+    this.file = undefined;
+    this.lowers.close();
+    this.root.close();
+  }
+
+  private count(entry: TarEntry): void {
+    this.entries++;
+    this.fileBytes += entry.sizeBytes;
+    if (this.entries > this.limits.maxEntries) {
+      throw new LongshoreError('ResourceExhausted', `layer has more than ${this.limits.maxEntries} entries`);
+    }
+    if (this.fileBytes > this.limits.maxBytes) {
+      throw new LongshoreError(
+        'ResourceExhausted',
+        `layer has files of more than ${this.limits.maxBytes} bytes`,
+      );
+    }
+  }
+
+  private create(entry: TarEntry): void {
+    const components = cleanPath(entry.name);
+    const name = components.pop();
+    if (name === undefined) return; // the root itself keeps what the snapshot gave it
+    const directory = this.root.ensureDirectory(components);
+    const whiteout = parseWhiteout(name);
+    if (!whiteout) {
+      this.createFileOfType({ root: this.root, directory, name }, entry);
+      this.whiteouts.unpacked(directory, name);
+    } else if (whiteout.kind === 'opaque') {
+      this.whiteouts.makeOpaque(directory);
+    } else {
+      this.whiteouts.remove(directory, whiteout.name, entry);
+    }
+  }
+
+  private createFileOfType(place: Place, entry: TarEntry): void {
+    switch (entry.type) {
+      case 'file':
+        this.file = { fd: createFile(place), entry };
+        break;
+      case 'directory':
+        this.createDirectory(place, entry);
+        break;
+      case 'hard-link':
+        // It is the same file as its target, whose own entry said what its owner, mode and attributes are.
+        createHardLink(place, entry);
+        break;
+      case 'symlink':
+        createSymlink(place, entry);
+        applyToName(place.directory.fd, place.name, entry);
+        break;
+      default:
+        createSpecial(place, entry, entry.type);
+        applyToName(place.directory.fd, place.name, entry);
+    }
+  }
+
+  private createDirectory(place: Place, entry: TarEntry): void {
+    const path = childPath(place.directory, place.name);
+    const { fd, replacedWhiteout } = createDirectory(place);
+    const directory = { fd, path };
+    try {
+      applyToOpenFile(fd, entry);
+      this.whiteouts.replacedByDirectory(directory, replacedWhiteout);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+    this.directoryTimes.set(path, timesOf(entry));
+    this.root.adopt(directory);
+  }
+
+  private copyFromLower({ fd, path }: OpenDirectory): void {
+    const attributes = this.lowers.find(path);
+    if (!attributes) return;
+    applyLowerAttributes(fd, attributes);
+    this.directoryTimes.set(path, { atime: attributes.status.atime, mtime: attributes.status.mtime });
+  }
+}

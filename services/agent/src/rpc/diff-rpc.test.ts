@@ -1,0 +1,126 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { notFound } from '@longshore/errors';
+import type { Call } from '@longshore/kit';
+import { digestOf, MediaType } from '@longshore/oci';
+import { Content } from '@longshore/proto/containerd/services/content/v1/content';
+import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
+import { Header } from '@longshore/proto/headers';
+import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { pack } from 'tar-stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { BlobSource } from '../content/blob-source.ts';
+import { LayerApplier } from '../diff/apply.ts';
+import { newGeneration } from '../snapshots/layer-directories.ts';
+import { OverlayfsSnapshotter } from '../snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
+import { toControlPlane } from '../socket/control-plane.ts';
+import { mountToProto } from './convert-mount.ts';
+import { diffRpc } from './diff-rpc.ts';
+import { served } from './testing/served.ts';
+
+const options = { headers: { [Header.Namespace]: 'default' } };
+
+async function layer(): Promise<{ tar: Buffer; blob: Buffer }> {
+  const archive = pack();
+  archive.entry({ name: 'etc/', type: 'directory', mode: 0o755 });
+  archive.entry({ name: 'etc/greeting' }, 'hello');
+  archive.finalize();
+  const tar = await buffer(archive);
+  return { tar, blob: gzipSync(tar) };
+}
+
+/** A content service that has one blob, in a file that is or is not on this host. */
+async function start(blob: Buffer, place: 'here' | 'elsewhere') {
+  const path = join(await scratchDirectory(), 'blob');
+  if (place === 'here') await writeFile(path, blob);
+  const digest = digestOf(blob);
+  const calls: string[] = [];
+  const hold = (wanted: string, method: string, call: Call) => {
+    calls.push(`${method} ${call.namespace} ${call.node}`);
+    if (wanted !== digest) throw notFound(`content ${wanted}`);
+  };
+  const content = await served(Content, {
+    async *read(request, call) {
+      hold(request.digest, 'read', call);
+      const half = Math.floor(blob.length / 2);
+      yield { offset: 0n, data: blob.subarray(0, half) };
+      yield { offset: BigInt(half), data: blob.subarray(half) };
+    },
+  });
+  const blobs = await served(BlobService, {
+    async locate(request, call) {
+      hold(request.digest, 'locate', call);
+      return { size: BigInt(blob.length), place: { case: 'file', value: { path } } };
+    },
+  });
+  const applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
+  onTestFinished(() => applier.close());
+  const client = await served(
+    Diff,
+    diffRpc({ blobs: new BlobSource(blobs, content), applier, toControlPlane: toControlPlane('node-1') }),
+  );
+  return { client, digest, calls };
+}
+
+async function overlay() {
+  const snapshotter = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
+  const parent = { generation: newGeneration(), kind: 'active', ancestors: [] } as const;
+  const active = { generation: newGeneration(), kind: 'active', ancestors: [parent.generation] } as const;
+  await snapshotter.create(parent);
+  await snapshotter.create(active);
+  const fs = join(snapshotter.directories.pathOf(active.generation), 'fs');
+  return { fs, mounts: snapshotter.mounts(active).map(mountToProto) };
+}
+
+describe('Diff.Apply', () => {
+  it.each([
+    ['here', ['locate default node-1']],
+    ['elsewhere', ['locate default node-1', 'read default node-1']],
+  ] as const)('unpacks a blob whose file is %s and describes the archive', async (place, expectedCalls) => {
+    const { tar, blob } = await layer();
+    const { client, digest, calls } = await start(blob, place);
+    const { fs, mounts } = await overlay();
+    const { applied } = await client.apply(
+      { diff: { digest, mediaType: MediaType.OciLayerGzip }, mounts },
+      options,
+    );
+    expect(applied).toMatchObject({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar',
+      digest: digestOf(tar),
+      size: BigInt(tar.length),
+    });
+    expect(await readFile(join(fs, 'etc/greeting'), 'utf8')).toBe('hello');
+    expect(calls).toEqual(expectedCalls);
+  });
+
+  it('tells what is wrong with the blob', async () => {
+    const { blob } = await layer();
+    const { client, digest } = await start(blob, 'here');
+    const { mounts } = await overlay();
+    const missing = digestOf('missing');
+    const diff = { digest: missing, mediaType: MediaType.OciLayerGzip };
+    await expect(client.apply({ diff, mounts }, options)).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: `failed to get reader from content store: content ${missing}: not found`,
+    });
+    const unknown = { digest, mediaType: 'application/x-unknown' };
+    await expect(client.apply({ diff: unknown, mounts }, options)).rejects.toThrow(
+      /no processor for media-type/,
+    );
+    const malformed = { digest: 'sha256:short', mediaType: MediaType.OciLayerGzip };
+    await expect(client.apply({ diff: malformed, mounts }, options)).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
+    await expect(client.apply({ mounts }, options)).rejects.toMatchObject({ kind: 'InvalidArgument' });
+  });
+});
+
+describe('Diff.Diff', () => {
+  it('says that it is not there', async () => {
+    const { client } = await start(Buffer.from('x'), 'here');
+    await expect(client.diff({}, options)).rejects.toMatchObject({ kind: 'Unimplemented' });
+  });
+});

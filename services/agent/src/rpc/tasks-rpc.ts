@@ -1,0 +1,93 @@
+import type { Handlers } from '@longshore/kit';
+import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { addExec, deleteExec, processState, startProcess } from '../tasks/process-operations.ts';
+import type { TaskManager } from '../tasks/task-manager.ts';
+import { taskMetrics } from '../tasks/task-metrics.ts';
+
+/**
+ * `containerd.services.tasks.v1.Tasks` of the node socket; Checkpoint is left out. Answers and refusals are the
+ * shim's. Source: containerd plugins/services/tasks/local.go.
+ */
+export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
+  const { context } = tasks;
+  return {
+    async create(request, call) {
+      const { record } = await tasks.create(call, request);
+      return { containerId: request.containerId, pid: record.pid };
+    },
+
+    async start({ containerId, execId }, call) {
+      return { pid: await startProcess(context, await tasks.get(call, containerId), execId, call) };
+    },
+
+    async delete({ containerId }, call) {
+      return await tasks.delete(call, containerId);
+    },
+
+    async deleteProcess({ containerId, execId }, call) {
+      const exit = await deleteExec(context, await tasks.get(call, containerId), execId, call);
+      return { id: execId, ...exit };
+    },
+
+    async get({ containerId, execId }, call) {
+      return { process: await processState(context, await tasks.get(call, containerId), execId, call) };
+    },
+
+    async list(_request, call) {
+      const all = tasks.list(call.namespace).map((task) => processState(context, task, '', call));
+      const states = await Promise.allSettled(all);
+      return { tasks: states.flatMap((state) => (state.status === 'fulfilled' ? [state.value] : [])) };
+    },
+
+    async kill({ containerId, execId, signal, all }, call) {
+      const task = await tasks.get(call, containerId);
+      return await task.call('kill', { execId, signal, all: all && execId === '' }, call);
+    },
+
+    async exec(request, call) {
+      await addExec(context, await tasks.get(call, request.containerId), request, call);
+      return {};
+    },
+
+    async resizePty({ containerId, execId, width, height }, call) {
+      const task = await tasks.get(call, containerId);
+      return await task.call('resizePty', { execId, width, height }, call);
+    },
+
+    async closeIO({ containerId, execId, stdin }, call) {
+      const task = await tasks.get(call, containerId);
+      return stdin ? await task.call('closeIO', { execId, stdin }, call) : {};
+    },
+
+    async pause({ containerId }, call) {
+      return await (await tasks.get(call, containerId)).call('pause', {}, call);
+    },
+
+    async resume({ containerId }, call) {
+      return await (await tasks.get(call, containerId)).call('resume', {}, call);
+    },
+
+    async listPids({ containerId }, call) {
+      const { processes } = await (await tasks.get(call, containerId)).call('pids', {}, call);
+      return { processes };
+    },
+
+    async update({ containerId, resources, annotations }, call) {
+      const task = await tasks.get(call, containerId);
+      return await task.call('update', resources ? { resources, annotations } : { annotations }, call);
+    },
+
+    async metrics({ filters }, call) {
+      return { metrics: await taskMetrics(context, tasks.list(call.namespace), filters, call) };
+    },
+
+    async wait({ containerId, execId }, call) {
+      const { exitStatus, exitedAt } = await (await tasks.get(call, containerId)).call(
+        'wait',
+        { execId },
+        call,
+      );
+      return exitedAt ? { exitStatus, exitedAt } : { exitStatus };
+    },
+  };
+}

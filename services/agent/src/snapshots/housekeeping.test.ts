@@ -1,0 +1,117 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unavailable } from '@longshore/errors';
+import { mountAll, unmountRecursive } from '@longshore/linux';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Housekeeping } from './housekeeping.ts';
+import { newGeneration } from './layer-directories.ts';
+import { call, layersUnderTest, log, NODE_ID } from './testing/layers-under-test.ts';
+
+type Layers = Awaited<ReturnType<typeof layersUnderTest>>;
+
+async function startHousekeeping({ catalogue, overlayfs, unsettled }: Layers) {
+  const counts: number[] = [];
+  const housekeeping = await Housekeeping.start({
+    catalogue: catalogue.client,
+    nodeId: NODE_ID,
+    snapshotters: [overlayfs],
+    unsettled,
+    quarantined: { set: (count) => counts.push(count) },
+    log,
+  });
+  onTestFinished(() => housekeeping.close());
+  return { housekeeping, counts };
+}
+
+/** A layer that holds a file, and has a record only if the test makes one. */
+async function layerOnDisk({ overlayfs }: Layers) {
+  const layer = { generation: newGeneration(), kind: 'active', ancestors: [] } as const;
+  await overlayfs.create(layer);
+  await writeFile(join(overlayfs.directories.pathOf(layer.generation), 'fs/file'), 'precious');
+  return layer;
+}
+
+async function prepared(layers: Layers, key: string) {
+  const request = { snapshotter: 'overlayfs', key, parent: '', kind: 'active', labels: {} } as const;
+  const mounts = await layers.snapshots.prepare(request, call);
+  return { mounts, generation: layers.catalogue.snapshots.get(key)!.generation };
+}
+
+describe('Housekeeping', () => {
+  it('deletes what the collector removed, and confirms it', async () => {
+    const layers = await layersUnderTest();
+    const { housekeeping } = await startHousekeeping(layers);
+    const { generation } = await prepared(layers, 'collected');
+    const kept = await prepared(layers, 'kept');
+    layers.catalogue.bury('collected');
+    await housekeeping.run();
+    expect(layers.catalogue.tombstones.size).toBe(0);
+    expect(layers.overlayfs.directories.isGone(generation)).toBe(true);
+    expect(await layers.overlayfs.directories.list()).toEqual([kept.generation]);
+  });
+
+  it('refuses a layer that is mounted until it is not', async () => {
+    const layers = await layersUnderTest();
+    const { housekeeping } = await startHousekeeping(layers);
+    const { mounts, generation } = await prepared(layers, 'running');
+    const target = join(layers.overlayfs.directories.base, 'mnt');
+    await mkdir(target);
+    await mountAll(mounts, target);
+    layers.catalogue.bury('running');
+    await housekeeping.run();
+    expect([...layers.catalogue.tombstones.keys()]).toEqual([generation]);
+    expect(await layers.overlayfs.directories.list()).toEqual([generation]);
+    await unmountRecursive(target);
+    await housekeeping.run();
+    expect(layers.catalogue.tombstones.size).toBe(0);
+    expect(await layers.overlayfs.directories.list()).toEqual([]);
+  });
+
+  it('puts aside, whole, what was on disk at the start and has no record', async () => {
+    const layers = await layersUnderTest();
+    const { generation } = await layerOnDisk(layers);
+    const known = await prepared(layers, 'known');
+    const { housekeeping, counts } = await startHousekeeping(layers);
+    const madeLater = await layerOnDisk(layers);
+    await housekeeping.run();
+    const { base } = layers.overlayfs.directories;
+    expect(await readFile(join(base, '.quarantine', generation, 'fs/file'), 'utf8')).toBe('precious');
+    expect((await layers.overlayfs.directories.list()).sort()).toEqual(
+      [known.generation, madeLater.generation].sort(),
+    );
+    expect(counts.at(-1)).toBe(1);
+  });
+
+  it('leaves an unknown layer in its place while it is mounted', async () => {
+    const layers = await layersUnderTest();
+    const layer = await layerOnDisk(layers);
+    const target = join(layers.overlayfs.directories.base, 'mnt');
+    await mkdir(target);
+    await mountAll(layers.overlayfs.mounts(layer), target);
+    const { housekeeping } = await startHousekeeping(layers);
+    await housekeeping.run();
+    expect(await layers.overlayfs.directories.list()).toEqual([layer.generation]);
+  });
+
+  it('deletes what a killed process had discarded', async () => {
+    const layers = await layersUnderTest();
+    const { generation } = await layerOnDisk(layers);
+    await layers.overlayfs.directories.discard(generation);
+    await startHousekeeping(layers);
+    await expect.poll(() => layers.overlayfs.directories.isGone(generation)).toBe(true);
+    expect(await readdir(join(layers.overlayfs.directories.base, '.quarantine'))).toEqual([]);
+  });
+
+  it('does all of it once the catalogue is back', async () => {
+    const layers = await layersUnderTest();
+    const unknown = await layerOnDisk(layers);
+    layers.catalogue.faults.set('listTombstones', { when: 'before', error: unavailable('catalogue') });
+    const { housekeeping } = await startHousekeeping(layers);
+    await expect.poll(() => layers.catalogue.faults.size).toBe(0);
+    const { generation } = await prepared(layers, 'collected');
+    layers.catalogue.bury('collected');
+    await housekeeping.run();
+    expect(layers.overlayfs.directories.isGone(generation)).toBe(true);
+    expect(await layers.overlayfs.directories.quarantined()).toEqual([unknown.generation]);
+  });
+});

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import type { CatalogueClient } from './catalogue-call.ts';
+import type { Snapshotter } from './snapshotter.ts';
+import { reapTombstones } from './tombstone-reaper.ts';
+import { type QuarantineGauge, UnknownLayers } from './unknown-layers.ts';
+import type { UnsettledLayers } from './unsettled-layers.ts';
+
+/** How long a removed layer may stay on disk after its last user has gone. */
+const INTERVAL_MS = 5_000;
+
+export interface HousekeepingOptions {
+  catalogue: CatalogueClient;
+  nodeId: string;
+  snapshotters: readonly Snapshotter[];
+  unsettled: UnsettledLayers;
+  quarantined: QuarantineGauge;
+  log: Logger;
+}
+
+/** Keeps the disk in step with the catalogue, from {@link start} until {@link close}. */
+export class Housekeeping {
+  readonly #options: HousekeepingOptions;
+  readonly #stopping = new AbortController();
+  readonly #stopped = Promise.withResolvers<void>();
+  /** Emptied as they are dealt with. */
+  readonly #unknown: UnknownLayers[];
+  #round: Promise<void> | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  /** The problem that was logged last: one that lasts is told of once. */
+  #problem = '';
+
+  private constructor(options: HousekeepingOptions, unknown: UnknownLayers[]) {
+    this.#options = options;
+    this.#unknown = unknown;
+  }
+
+  /** Call it before the first snapshot is made. */
+  static async start(options: HousekeepingOptions): Promise<Housekeeping> {
+    const unknown = await Promise.all(
+      options.snapshotters.map((snapshotter) => UnknownLayers.lookAt(snapshotter)),
+    );
+    const housekeeping = new Housekeeping(options, unknown);
+    housekeeping.#loop = housekeeping.#runUntilClosed();
+    return housekeeping;
+  }
+
+  /** Does everything that is to do now; never throws. A round that is under way is not joined: another one follows. */
+  async run(): Promise<void> {
+    await this.#round;
+    this.#round ??= this.#runOnce().finally(() => {
+      this.#round = undefined;
+    });
+    await this.#round;
+  }
+
+  /** Does not wait for the deletion of large layers, which goes on after the next start. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    this.#stopped.resolve();
+    await this.#loop;
+  }
+
+  async #runUntilClosed(): Promise<void> {
+    this.#purgeLeftovers();
+    while (!this.#stopping.signal.aborted) {
+      await Promise.race([this.run(), this.#stopped.promise]);
+      await sleep(INTERVAL_MS, undefined, { signal: this.#stopping.signal, ref: false }).catch(
+        () => undefined,
+      );
+    }
+  }
+
+  async #runOnce(): Promise<void> {
+    const { catalogue, nodeId, unsettled, log } = this.#options;
+    try {
+      await reapTombstones(this.#options);
+      for (const unknown of [...this.#unknown]) {
+        await unknown.quarantine(this.#options);
+        this.#unknown.splice(this.#unknown.indexOf(unknown), 1);
+      }
+      await unsettled.settle(catalogue, nodeId);
+      this.#problem = '';
+    } catch (error) {
+      const problem = messageOf(error);
+      if (problem !== this.#problem)
+        log.warn({ error: problem }, 'snapshot directories cannot be looked after');
+      this.#problem = problem;
+    }
+  }
+
+  /** What a killed process had discarded is needed by nobody, whatever the catalogue says. */
+  #purgeLeftovers(): void {
+    for (const { directories } of this.#options.snapshotters) {
+      void directories.purgeAll().catch((error) => {
+        this.#options.log.warn({ error: messageOf(error) }, 'discarded layers cannot be deleted');
+      });
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromErrno, isErrno } from '@longshore/linux';
+
+/** Short, because the paths of a whole chain must fit into one page of mount options. */
+const GENERATION_BYTES = 8;
+const GENERATION = /^[0-9a-f]{16}$/;
+
+/** Beside the layers, hence on the same file system: a layer goes there by renaming. */
+const TRASH = '.trash';
+const QUARANTINE = '.quarantine';
+
+/** A name that no layer of this node has had or will have. */
+export function newGeneration(): string {
+  return randomBytes(GENERATION_BYTES).toString('hex');
+}
+
+/**
+ * The directories of one snapshotter's layers: `<base>/<generation>`. What is discarded leaves its place at once and
+ * is deleted afterwards, which for a large layer takes a while.
+ */
+export class LayerDirectories {
+  readonly base: string;
+  readonly #purging = new Map<string, Promise<void>>();
+
+  private constructor(base: string) {
+    this.base = base;
+  }
+
+  static async open(base: string): Promise<LayerDirectories> {
+    for (const path of [base, join(base, TRASH), join(base, QUARANTINE)]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    }
+    return new LayerDirectories(base);
+  }
+
+  pathOf(generation: string): string {
+    return join(this.base, generation);
+  }
+
+  /** Makes a layer's own, empty directory. Throws AlreadyExists. */
+  async make(generation: string): Promise<string> {
+    const path = this.pathOf(generation);
+    try {
+      await mkdir(path, { mode: 0o700 });
+    } catch (error) {
+      throw fromErrno(`layer ${generation}`, error);
+    }
+    return path;
+  }
+
+  /** Generations that have a directory; other names are none of ours. */
+  async list(): Promise<string[]> {
+    return (await readdir(this.base)).filter((name) => GENERATION.test(name));
+  }
+
+  /** Takes a layer out of its place; what is not there is out of it already. Follow with {@link purge}. */
+  async discard(generation: string): Promise<void> {
+    try {
+      await rename(this.pathOf(generation), join(this.base, TRASH, generation));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw fromErrno(`layer ${generation}`, error);
+    }
+  }
+
+  /** Deletes a discarded layer. Safe to repeat, also at the same time. */
+  purge(generation: string): Promise<void> {
+    const running = this.#purging.get(generation);
+    if (running) return running;
+    const purging = rm(join(this.base, TRASH, generation), { recursive: true, force: true })
+      .catch((error) => {
+        throw fromErrno(`layer ${generation}`, error);
+      })
+      .finally(() => this.#purging.delete(generation));
+    this.#purging.set(generation, purging);
+    return purging;
+  }
+
+  /** Deletes what a process had discarded that was killed before it had deleted it. */
+  async purgeAll(): Promise<void> {
+    for (const generation of await readdir(join(this.base, TRASH))) await this.purge(generation);
+  }
+
+  /** Whether nothing of a layer is left. */
+  isGone(generation: string): boolean {
+    return !existsSync(this.pathOf(generation)) && !existsSync(join(this.base, TRASH, generation));
+  }
+
+  /** Puts a layer aside, whole, where nothing mounts or deletes it: an operator decides. */
+  async quarantine(generation: string): Promise<void> {
+    await rename(this.pathOf(generation), join(this.base, QUARANTINE, generation));
+  }
+
+  quarantined(): Promise<string[]> {
+    return readdir(join(this.base, QUARANTINE));
+  }
+}

@@ -1,0 +1,85 @@
+import { chmod, lchown, lstat, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromErrno, type Mount } from '@longshore/linux';
+import { diskUsage } from '../disk-usage.ts';
+import { LayerDirectories } from '../layer-directories.ts';
+import type { Layer, Snapshotter, Usage } from '../snapshotter.ts';
+import { requireOverlaySupport, supportsIndex } from './overlay-support.ts';
+
+/**
+ * Layers as the directories of an overlay file system: `<generation>/fs` is what the layer changes, `<generation>/work`
+ * is the kernel's, of active layers only. Source: containerd plugins/snapshots/overlay/overlay.go.
+ */
+export class OverlayfsSnapshotter implements Snapshotter {
+  readonly name = 'overlayfs';
+  readonly directories: LayerDirectories;
+  /** Of every overlay mount. */
+  readonly #options: readonly string[];
+
+  private constructor(directories: LayerDirectories, options: readonly string[]) {
+    this.directories = directories;
+    this.#options = options;
+  }
+
+  /** Throws FailedPrecondition where there can be no overlays. */
+  static async open(base: string): Promise<OverlayfsSnapshotter> {
+    const directories = await LayerDirectories.open(base);
+    await requireOverlaySupport(base);
+    // An index would tie an upper directory to its lower ones, which other mounts use as well.
+    return new OverlayfsSnapshotter(directories, supportsIndex() ? ['index=off'] : []);
+  }
+
+  async create({ generation, kind, ancestors }: Layer): Promise<void> {
+    const path = await this.directories.make(generation);
+    try {
+      const fs = join(path, 'fs');
+      await makeDirectory(fs, 0o755);
+      if (kind === 'active') await makeDirectory(join(path, 'work'), 0o711);
+      const [parent] = ancestors;
+      if (parent !== undefined) await copyOwner(this.#fs(parent), fs);
+    } catch (error) {
+      throw fromErrno(`layer ${generation}`, error);
+    }
+  }
+
+  mounts({ generation, kind, ancestors }: Layer): Mount[] {
+    const [parent, ...others] = ancestors;
+    if (parent === undefined) return [bind(this.#fs(generation), kind === 'view' ? 'ro' : 'rw')];
+    if (kind === 'view' && others.length === 0) return [bind(this.#fs(parent), 'ro')];
+    const own =
+      kind === 'active'
+        ? [`workdir=${join(this.directories.pathOf(generation), 'work')}`, `upperdir=${this.#fs(generation)}`]
+        : [];
+    const lower = `lowerdir=${ancestors.map((ancestor) => this.#fs(ancestor)).join(':')}`;
+    return [{ type: 'overlay', source: 'overlay', options: [...own, lower, ...this.#options] }];
+  }
+
+  async usage(generation: string, signal?: AbortSignal): Promise<Usage> {
+    try {
+      return await diskUsage(this.#fs(generation), signal);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw fromErrno(`layer ${generation}`, error);
+    }
+  }
+
+  #fs(generation: string): string {
+    return join(this.directories.pathOf(generation), 'fs');
+  }
+}
+
+function bind(source: string, access: 'ro' | 'rw'): Mount {
+  return { type: 'bind', source, options: [access, 'rbind'] };
+}
+
+/** The mode is not subject to the umask. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  await mkdir(path);
+  await chmod(path, mode);
+}
+
+/** The upper directory is what a container sees as the root directory. */
+async function copyOwner(from: string, to: string): Promise<void> {
+  const { uid, gid } = await lstat(from);
+  await lchown(to, uid, gid);
+}

@@ -1,0 +1,231 @@
+import { failedPrecondition, invalidArgument, isKind, LongshoreError, messageOf } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import type { Mount } from '@longshore/linux';
+import type { Labels } from '@longshore/oci';
+import { Kind, type Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import type { CatalogueCall, CatalogueClient } from './catalogue-call.ts';
+import { newGeneration } from './layer-directories.ts';
+import { LayerHints } from './layer-hints.ts';
+import { readMountedLayers } from './mounted-layers.ts';
+import type { Layer, Snapshotter, Usage } from './snapshotter.ts';
+import { isRefusal, type UnsettledLayers } from './unsettled-layers.ts';
+
+export interface PrepareRequest {
+  snapshotter: string;
+  key: string;
+  /** Empty for none. */
+  parent: string;
+  kind: 'active' | 'view';
+  labels: Labels;
+}
+
+export interface CommitRequest {
+  snapshotter: string;
+  name: string;
+  key: string;
+  /** Gives a parent to a snapshot that has none. */
+  parent: string;
+  labels: Labels;
+}
+
+/** Names one snapshot of the caller's namespace. */
+export interface SnapshotKey {
+  snapshotter: string;
+  key: string;
+}
+
+export interface SnapshotsOptions {
+  catalogue: CatalogueClient;
+  snapshotters: readonly Snapshotter[];
+  /** Takes over the layers of which nobody knows whether they were recorded. */
+  unsettled: UnsettledLayers;
+  log: Logger;
+}
+
+const NOTHING: Usage = { sizeBytes: 0n, inodes: 0n };
+
+/**
+ * Snapshots of this node: records in the catalogue, directories here. A directory is there before its record, and goes
+ * after it, so that a record always has its directory.
+ */
+export class Snapshots {
+  readonly #unsettled: UnsettledLayers;
+  readonly #catalogue: CatalogueClient;
+  readonly #snapshotters: ReadonlyMap<string, Snapshotter>;
+  readonly #hints = new LayerHints();
+  readonly #log: Logger;
+
+  constructor({ catalogue, snapshotters, unsettled, log }: SnapshotsOptions) {
+    this.#catalogue = catalogue;
+    this.#unsettled = unsettled;
+    this.#snapshotters = new Map(snapshotters.map((snapshotter) => [snapshotter.name, snapshotter]));
+    this.#log = log;
+  }
+
+  /** Throws InvalidArgument in containerd's words. */
+  snapshotter(name: string): Snapshotter {
+    if (name === '') throw invalidArgument('snapshotter argument missing');
+    const snapshotter = this.#snapshotters.get(name);
+    if (!snapshotter) throw invalidArgument(`snapshotter not loaded: ${name}`);
+    return snapshotter;
+  }
+
+  /** Makes a snapshot and answers how to mount it. Throws what the catalogue does; then nothing is left. */
+  async prepare(request: PrepareRequest, call: CatalogueCall): Promise<Mount[]> {
+    this.snapshotter(request.snapshotter);
+    const hint = this.#hints.get(call.namespace, request.snapshotter, request.parent);
+    if (hint) {
+      try {
+        return await this.#prepareOn([hint.generation, ...hint.ancestors], request, call);
+      } catch (error) {
+        if (!(error instanceof WrongAncestors)) throw error;
+        this.#hints.delete(call.namespace, request.snapshotter, request.parent);
+      }
+    }
+    return this.#prepareOn(await this.#ancestorsOn(request, call), request, call);
+  }
+
+  /** Throws NotFound, and FailedPrecondition for a committed snapshot. */
+  async mounts({ snapshotter, key }: SnapshotKey, { options }: CatalogueCall): Promise<Mount[]> {
+    const driver = this.snapshotter(snapshotter);
+    const snapshot = recordOf(await this.#catalogue.get({ snapshotter, key }, options));
+    const kind = layerKinds.get(snapshot.kind);
+    if (!kind) {
+      throw failedPrecondition(`failed to get active mount: requested snapshot ${key} not active or view`);
+    }
+    return driver.mounts({ generation: snapshot.generation, kind, ancestors: snapshot.ancestorGenerations });
+  }
+
+  /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
+  async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
+    const { snapshotter, key, name } = request;
+    const driver = this.snapshotter(snapshotter);
+    const generation =
+      this.#hints.get(call.namespace, snapshotter, key)?.generation ??
+      recordOf(await this.#catalogue.get({ snapshotter, key }, call.options)).generation;
+    const { sizeBytes, inodes } = await this.#usageOf(driver, generation, call);
+    const answer = await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
+    this.#hints.delete(call.namespace, snapshotter, key);
+    this.#remember(call, name, recordOf(answer));
+  }
+
+  /** Throws NotFound, and FailedPrecondition while there are children. The disk's space is free some time later. */
+  async remove({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<void> {
+    const driver = this.snapshotter(snapshotter);
+    const { generation } = recordOf(await this.#catalogue.remove({ snapshotter, key }, call.options));
+    this.#hints.delete(call.namespace, snapshotter, key);
+    try {
+      // Deleting it would empty the file system of who still uses it; the reaper comes back for it.
+      if (readMountedLayers()(generation)) return;
+      await this.#discard(driver, generation);
+    } catch (error) {
+      this.#log.warn({ generation, error: messageOf(error) }, 'removed layer is left to the reaper');
+    }
+  }
+
+  /** Of an active snapshot what it takes now, of a committed one what it took at its commit. */
+  async usage({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Usage> {
+    const driver = this.snapshotter(snapshotter);
+    const snapshot = recordOf(await this.#catalogue.get({ snapshotter, key }, call.options));
+    if (snapshot.kind === Kind.ACTIVE) return this.#usageOf(driver, snapshot.generation, call);
+    if (snapshot.kind === Kind.COMMITTED) return { sizeBytes: snapshot.size, inodes: snapshot.inodes };
+    return NOTHING;
+  }
+
+  /** Throws {@link WrongAncestors} when the ancestors turn out to be others, or not to be on disk. */
+  async #prepareOn(
+    ancestors: readonly string[],
+    request: PrepareRequest,
+    call: CatalogueCall,
+  ): Promise<Mount[]> {
+    const driver = this.snapshotter(request.snapshotter);
+    const layer: Layer = { generation: newGeneration(), kind: request.kind, ancestors };
+    await this.#create(driver, layer, request);
+    const snapshot = await this.#record(driver, layer, request, call);
+    if (snapshot.ancestorGenerations.join() !== ancestors.join()) {
+      await this.remove(request, call);
+      throw new WrongAncestors(request.parent);
+    }
+    this.#remember(call, request.key, snapshot);
+    return driver.mounts(layer);
+  }
+
+  async #create(driver: Snapshotter, layer: Layer, { parent }: PrepareRequest): Promise<void> {
+    try {
+      await driver.create(layer);
+    } catch (error) {
+      await this.#discard(driver, layer.generation);
+      throw isKind(error, 'NotFound') ? new WrongAncestors(parent, { cause: error }) : error;
+    }
+  }
+
+  async #record(
+    driver: Snapshotter,
+    { generation }: Layer,
+    { kind, ...request }: PrepareRequest,
+    { options }: CatalogueCall,
+  ): Promise<Snapshot> {
+    try {
+      const wanted = { ...request, generation, kind: kind === 'view' ? Kind.VIEW : Kind.ACTIVE };
+      return recordOf(await this.#catalogue.prepare(wanted, options));
+    } catch (error) {
+      if (isRefusal(error)) await this.#discard(driver, generation);
+      else this.#unsettled.add(driver, generation);
+      throw error;
+    }
+  }
+
+  /** What the catalogue says a new snapshot will stand on; nothing for a parent that the catalogue will refuse. */
+  async #ancestorsOn({ snapshotter, parent }: PrepareRequest, call: CatalogueCall): Promise<string[]> {
+    if (parent === '') return [];
+    try {
+      const record = recordOf(await this.#catalogue.get({ snapshotter, key: parent }, call.options));
+      if (record.kind === Kind.COMMITTED) this.#remember(call, parent, record);
+      return [record.generation, ...record.ancestorGenerations];
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return [];
+      throw error;
+    }
+  }
+
+  async #usageOf(driver: Snapshotter, generation: string, { options }: CatalogueCall): Promise<Usage> {
+    return driver.usage(generation, options.signal);
+  }
+
+  #remember(
+    { namespace }: CatalogueCall,
+    name: string,
+    { snapshotter, generation, ancestorGenerations }: Snapshot,
+  ) {
+    this.#hints.set(namespace, snapshotter, name, { generation, ancestors: ancestorGenerations });
+  }
+
+  /** The caller does not wait until everything is deleted. */
+  async #discard({ directories }: Snapshotter, generation: string): Promise<void> {
+    await directories.discard(generation);
+    directories.purge(generation).catch((error) => {
+      this.#log.warn({ generation, error: messageOf(error) }, 'discarded layer cannot be deleted');
+    });
+  }
+}
+
+/** A parent is not where it was thought to be: it was removed and made again, or its directory is gone. */
+class WrongAncestors extends LongshoreError {
+  constructor(parent: string, options?: ErrorOptions) {
+    super(
+      'Unavailable',
+      `parent snapshot ${JSON.stringify(parent)} is not on this node's disk as recorded`,
+      options,
+    );
+  }
+}
+
+const layerKinds: ReadonlyMap<Kind, Layer['kind']> = new Map([
+  [Kind.ACTIVE, 'active'],
+  [Kind.VIEW, 'view'],
+]);
+
+function recordOf({ snapshot }: { snapshot?: Snapshot | undefined }): Snapshot {
+  if (!snapshot) throw new LongshoreError('Internal', 'the catalogue answered without a snapshot');
+  return snapshot;
+}

@@ -1,0 +1,92 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import type { EventSpool, SpoolEntry, SpoolEvent } from './event-spool.ts';
+
+/** Entries in one call; at some 500 bytes each far below gRPC's limit of 16 MiB. */
+const BATCH_EVENTS = 512;
+
+/** A task's start, exit and delete come together; waiting a moment sends them in one call instead of three. */
+const LINGER_MS = 20;
+
+const PRUNE_EVERY_MS = 10 * 60_000;
+
+/** For ever: an event that is not sent must stay, and those behind it must not overtake it. */
+const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 10_000, attempts: Number.POSITIVE_INFINITY };
+
+export interface SpoolSenderOptions {
+  spool: EventSpool;
+  /** Resolves once the events are stored durably elsewhere; sending them again must be safe. */
+  append(events: SpoolEvent[], signal: AbortSignal): Promise<void>;
+  log: Logger;
+  /** How long what was sent is kept, ids included, to be sent again if the receiver loses it. Default one day. */
+  keepSentMs?: number;
+  retry?: RetryPolicy;
+}
+
+/** Sends the spool's entries, in order, one batch at a time. States: made → running → closed. */
+export class SpoolSender implements AsyncDisposable {
+  readonly #options: Required<SpoolSenderOptions>;
+  readonly #closing = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: SpoolSenderOptions) {
+    this.#options = { keepSentMs: 24 * 3_600_000, retry: RETRY, ...options };
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends a call under way; what it carried is sent again after the next start. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #run(): Promise<void> {
+    const { spool, keepSentMs } = this.#options;
+    const prune = setInterval(() => spool.prune(keepSentMs), PRUNE_EVERY_MS);
+    prune.unref();
+    while (!this.#closing.signal.aborted) {
+      const entries = spool.unsent(BATCH_EVENTS);
+      if (entries.length > 0) await this.#send(entries);
+      else await this.#nextEvent();
+    }
+    clearInterval(prune);
+  }
+
+  async #nextEvent(): Promise<void> {
+    const { signal } = this.#closing;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const forget = this.#options.spool.onFresh(resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    forget();
+    await this.#pause(LINGER_MS);
+  }
+
+  async #send(entries: SpoolEntry[]): Promise<void> {
+    const { spool, append, log, retry } = this.#options;
+    const { signal } = this.#closing;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await append(entries, signal);
+        return spool.markSent(entries.at(-1)!.sequence);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ events: entries.length, attempt, error: messageOf(error) }, 'events not sent yet');
+        await this.#pause(retryDelayMs(retry, attempt));
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    // Aborted by close(), which is as good a reason to go on as the time being over.
+    await delay(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+  }
+}

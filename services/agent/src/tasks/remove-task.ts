@@ -1,0 +1,100 @@
+import { timestampNow } from '@bufbuild/protobuf/wkt';
+import { isKind, messageOf, notFound } from '@longshore/errors';
+import type { Bundle } from './bundle.ts';
+import { rethrow } from './create-task.ts';
+import { ShimGoneError } from './shim-client.ts';
+import { deleteByBinary } from './shim-process.ts';
+import type { Task } from './task.ts';
+import type { TaskCall, TaskContext } from './task-context.ts';
+import type { ProcessRecord } from './task-journal.ts';
+import type { ProcessExit } from './task-report.ts';
+
+/** The shim's own delete event follows its answer within a millisecond; after this, the answer has to do. */
+const DELETE_EVENT_TIMEOUT_MS = 1_000;
+
+/** How a container is said to have ended when not even its clean-up worked. Source: containerd core/runtime/v2/shim.go. */
+const UNKNOWN_EXIT_STATUS = 255;
+
+/** Removes a stopped task on request. Fails with the shim's words when it refuses; then the task stays. */
+export async function deleteTask(context: TaskContext, task: Task, call: TaskCall): Promise<ProcessExit> {
+  const step = rethrow('failed to delete task');
+  let exit: ProcessExit | undefined;
+  let unknownToShim: unknown;
+  try {
+    const { pid, exitStatus, exitedAt = timestampNow() } = await task.call('delete', {}, call);
+    exit = { pid, exitStatus, exitedAt };
+  } catch (error) {
+    // Whoever sees the connection end cleans up, and knows how the container ended.
+    if (error instanceof ShimGoneError) return task.gone;
+    if (!isKind(error, 'NotFound')) return step(error);
+    unknownToShim = error;
+  }
+  if (task.state !== 'live') {
+    await task.gone;
+    throw notFound(`task ${task.id}`);
+  }
+  task.state = 'leaving';
+  if (!exit || !(await context.events.deleteRecorded(task.record.incarnation, DELETE_EVENT_TIMEOUT_MS))) {
+    context.events.foundDeleted(context.journal.reread(task.record), exit ?? assumedExit());
+  }
+  await task.endShim();
+  await removeBundle(context, task.bundle);
+  context.journal.end(task.record.incarnation);
+  task.markGone(exit ?? assumedExit());
+  return exit ?? step(unknownToShim);
+}
+
+/** Removes a task whose shim went away by itself. */
+export async function removeAfterShimDeath(context: TaskContext, task: Task): Promise<void> {
+  task.state = 'leaving';
+  await task.disconnect();
+  context.events.foundCreated(context.journal.reread(task.record), task.record.pid, task.bundle.path);
+  const exit = await cleanUpDeadShim(context, task.bundle, task.record);
+  await task.client.removeDeadSocket();
+  task.markGone(exit);
+}
+
+/**
+ * Cleans up after a shim that is gone, and reports the end of its container: as the shim reported it before, or as
+ * killed. A task that was never made known is not reported as gone. Source: containerd core/runtime/v2/shim.go
+ * cleanupAfterDeadShim.
+ */
+export async function cleanUpDeadShim(
+  context: TaskContext,
+  bundle: Bundle,
+  record: ProcessRecord,
+): Promise<ProcessExit> {
+  const { events, journal, log } = context;
+  const { namespace, id } = bundle;
+  log.warn({ namespace, id }, 'shim is gone, cleaning up');
+  const initPid = bundle.initPid;
+  const exit = await deleteDeadShim(context, bundle);
+  const current = journal.reread(record);
+  if (current.created) events.foundDeleted(current, { ...exit, pid: exit.pid || initPid });
+  await removeBundle(context, bundle);
+  journal.end(record.incarnation);
+  return exit;
+}
+
+async function deleteDeadShim(context: TaskContext, bundle: Bundle): Promise<ProcessExit> {
+  const { settings, log } = context;
+  try {
+    const response = await deleteByBinary(settings, bundle, bundle.shimBinary ?? '');
+    const { pid, exitStatus, exitedAt = timestampNow() } = response;
+    return { pid, exitStatus, exitedAt };
+  } catch (error) {
+    const { namespace, id } = bundle;
+    log.warn({ namespace, id, error: messageOf(error) }, 'clean-up by the shim binary failed');
+    return assumedExit();
+  }
+}
+
+/** A bundle that stays is cleaned up when the agent starts again. */
+async function removeBundle({ log }: TaskContext, bundle: Bundle): Promise<void> {
+  const { namespace, id } = bundle;
+  await bundle.remove().catch((err) => log.error({ namespace, id, err }, 'bundle cannot be removed'));
+}
+
+export function assumedExit(): ProcessExit {
+  return { pid: 0, exitStatus: UNKNOWN_EXIT_STATUS, exitedAt: timestampNow() };
+}

@@ -1,0 +1,33 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { LongshoreError, messageOf } from '@longshore/errors';
+import type { OpaqueAny } from '@longshore/kit';
+import { OptionsSchema } from '@longshore/proto/containerd/runc/v1/oci';
+
+/**
+ * The options that a shim gets with a task: those of the task, or else those of its container. runc's root is set when
+ * they leave it open: with the shim's own default, instances on one machine would share it.
+ */
+export function shimOptions(
+  runtime: string,
+  taskOptions: OpaqueAny | undefined,
+  containerOptions: OpaqueAny | undefined,
+  runcRoot: string,
+): OpaqueAny | undefined {
+  const chosen = taskOptions && taskOptions.value.length > 0 ? taskOptions : containerOptions;
+  if (!runtime.startsWith('io.containerd.runc.')) return chosen;
+  const typeUrl = chosen?.typeUrl || OptionsSchema.typeName;
+  if (typeUrl.slice(typeUrl.lastIndexOf('/') + 1) !== OptionsSchema.typeName) {
+    throw new LongshoreError('Unknown', `invalid task create option for ${runtime}`);
+  }
+  const options = decode(chosen?.value, runtime);
+  if (options.root !== '') return chosen;
+  return { typeUrl, value: toBinary(OptionsSchema, { ...options, root: runcRoot }) };
+}
+
+function decode(value: Uint8Array | undefined, runtime: string) {
+  try {
+    return value ? fromBinary(OptionsSchema, value) : create(OptionsSchema);
+  } catch (error) {
+    throw new LongshoreError('Unknown', `invalid task create option for ${runtime}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,164 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { alreadyExists, LongshoreError, messageOf } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import { removeCgroup } from '@longshore/linux';
+import { parseIdentifier } from '@longshore/oci';
+import type { CreateTaskRequest } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import type { TtrpcServer } from '@longshore/ttrpc';
+import type { EventRecorder } from '../spool/node-events.ts';
+import { createTask } from './create-task.ts';
+import { recoverTasks } from './recover-tasks.ts';
+import { deleteTask, removeAfterShimDeath } from './remove-task.ts';
+import { RuntimeBinaries } from './runtime-binary.ts';
+import { serveShimEvents } from './shim-events-server.ts';
+import type { ShimSettings } from './shim-process.ts';
+import type { Task } from './task.ts';
+import type { ContainerLookup, TaskCall, TaskContext } from './task-context.ts';
+import { TaskEvents } from './task-events.ts';
+import { TaskJournal } from './task-journal.ts';
+import type { ProcessExit } from './task-report.ts';
+
+export interface TaskManagerOptions extends ShimSettings {
+  /** This node's name; part of the ids of its events. */
+  node: string;
+  stateDir: string;
+  rootDir: string;
+  cgroupParent: string;
+  containers: ContainerLookup;
+  recorder: EventRecorder;
+  log: Logger;
+  /** Headers that carry the trace of the call under way; none by default. */
+  traceHeaders?: () => Record<string, string>;
+}
+
+const PRUNE_EVERY_MS = 10 * 60_000;
+/** A shim sends an event again for some twenty seconds; it must find the record of its process. */
+const KEEP_ENDED_MS = 60 * 60_000;
+
+/**
+ * The tasks of this node. States: open → closed. Closing, or dying, leaves shims and containers as they are; the next
+ * manager over the same directories finds them.
+ */
+export class TaskManager implements AsyncDisposable {
+  readonly context: TaskContext;
+  readonly #options: TaskManagerOptions;
+  readonly #tasks = new Map<string, Task>();
+  readonly #creating = new Set<string>();
+  readonly #prune: NodeJS.Timeout;
+  #server: TtrpcServer | undefined;
+
+  private constructor(options: TaskManagerOptions) {
+    const { node, recorder, stateDir, rootDir, cgroupParent, log } = options;
+    for (const directory of [stateDir, rootDir]) mkdirSync(directory, { recursive: true, mode: 0o711 });
+    const journal = new TaskJournal(join(rootDir, 'tasks.db'));
+    this.#options = options;
+    this.context = {
+      settings: options,
+      directories: { stateDir, rootDir },
+      cgroupParent,
+      binaries: new RuntimeBinaries(options.env.PATH ?? ''),
+      journal,
+      events: new TaskEvents({ node, recorder, journal }),
+      log,
+      traceHeaders: options.traceHeaders ?? (() => ({})),
+    };
+    this.#prune = setInterval(() => journal.prune(KEEP_ENDED_MS), PRUNE_EVERY_MS).unref();
+  }
+
+  /** Listens for shims' events at `<socketPath>.ttrpc`, and finds the tasks that are there. */
+  static async open(options: TaskManagerOptions): Promise<TaskManager> {
+    const manager = new TaskManager(options);
+    const { context } = manager;
+    manager.#server = await serveShimEvents(`${options.socketPath}.ttrpc`, context.events);
+    for (const task of await recoverTasks(context)) manager.#add(task);
+    return manager;
+  }
+
+  /** Resolves when the container is made and its first process waits for its start. */
+  async create(call: TaskCall, request: CreateTaskRequest): Promise<Task> {
+    const id = request.containerId;
+    const container = await this.#options.containers.get(id, call);
+    parseIdentifier(id, 'task id');
+    const key = keyOf(call.namespace, id);
+    const known = this.#tasks.get(key);
+    if (known?.state === 'leaving') await known.gone;
+    if (this.#tasks.has(key) || this.#creating.has(key)) throw alreadyExists(`task ${id}`);
+    this.#creating.add(key);
+    try {
+      const task = await createTask(this.context, call, container, request);
+      this.#add(task);
+      return task;
+    } finally {
+      this.#creating.delete(key);
+    }
+  }
+
+  /**
+   * The task of a container. For one that is known here nobody else is asked, so that it can be worked with while the
+   * control plane is away. Fails with `NotFound`, naming the container when that does not exist either.
+   */
+  async get(call: TaskCall, id: string): Promise<Task> {
+    const task = this.#tasks.get(keyOf(call.namespace, id));
+    if (task) return task;
+    await this.#options.containers.get(id, call);
+    throw new LongshoreError('NotFound', `task ${id} not found`);
+  }
+
+  /** Tasks of a namespace, by id. */
+  list(namespace: string): Task[] {
+    const tasks = [...this.#tasks.values()].filter((task) => task.namespace === namespace);
+    return tasks.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Removes a stopped task, its shim and its bundle. */
+  async delete(call: TaskCall, id: string): Promise<ProcessExit> {
+    return await deleteTask(this.context, await this.get(call, id), call);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#prune);
+    await this.#server?.close();
+    const tasks = [...this.#tasks.values()];
+    this.#tasks.clear();
+    await Promise.all(tasks.map((task) => (task.state === 'live' ? task.disconnect() : task.gone)));
+    this.context.events.close();
+    this.context.journal.close();
+    if (tasks.length === 0) await this.#removeCgroupParent();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #add(task: Task): void {
+    const key = keyOf(task.namespace, task.id);
+    this.#tasks.set(key, task);
+    void task.gone.then(() => {
+      if (this.#tasks.get(key) === task) this.#tasks.delete(key);
+    });
+    void task.client.closed.then(() => this.#shimClosed(key, task));
+  }
+
+  async #shimClosed(key: string, task: Task): Promise<void> {
+    // Not ours any more: we are closing, or the task is being removed.
+    if (task.state !== 'live' || this.#tasks.get(key) !== task) return;
+    const { namespace, id } = task;
+    await removeAfterShimDeath(this.context, task).catch((err) => {
+      this.context.log.error({ namespace, id, err }, 'clean-up after shim failed');
+    });
+  }
+
+  /** Removed only here: while tasks come and go, removing it could meet a create that is about to use it. */
+  async #removeCgroupParent(): Promise<void> {
+    const { cgroupParent, log } = this.context;
+    await removeCgroup(cgroupParent, { timeoutMs: 0 }).catch((error) => {
+      log.debug({ cgroupParent, error: messageOf(error) }, 'cgroup parent stays');
+    });
+  }
+}
+
+/** Identifiers contain no slash. */
+function keyOf(namespace: string, id: string): string {
+  return `${namespace}/${id}`;
+}

@@ -1,0 +1,114 @@
+import type { Logger, Scope } from '@longshore/kit';
+import type { CollectionResult } from './collector.ts';
+
+/** Deletions tend to come in groups; a collection that was asked for waits this long for the rest of its group. */
+const SOON_MS = 50;
+/** Unasked collections of one scope take at most this share of the time. */
+const MAX_TIME_SHARE = 0.05;
+const RETRY_MS = 10_000;
+/** Changes without a deletion after which garbage is likely all the same. Source: containerd plugins/gc/scheduler.go. */
+const MUTATION_THRESHOLD = 100;
+
+interface ScopeState {
+  readonly scope: Scope;
+  mutations: number;
+  /** The collection that has not begun yet. */
+  next: Promise<CollectionResult> | undefined;
+  current: Promise<unknown>;
+  timer: NodeJS.Timeout | undefined;
+  /** No unasked collection begins before, in milliseconds of `performance.now()`. */
+  restUntil: number;
+}
+
+/** Decides when a scope is collected; never twice at the same time by this process. */
+export class CollectionScheduler {
+  readonly #collect: (scope: Scope) => Promise<CollectionResult>;
+  readonly #log: Logger;
+  readonly #scopes = new Map<string, ScopeState>();
+  /** Unasked collections run one after another: they must not crowd out calls. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(collect: (scope: Scope) => Promise<CollectionResult>, log: Logger) {
+    this.#collect = collect;
+    this.#log = log;
+  }
+
+  /** Runs a collection that begins after this call; calls that wait for the same one share it. */
+  run(scope: Scope): Promise<CollectionResult> {
+    const state = this.#stateOf(scope);
+    state.next ??= this.#begin(state);
+    return state.next;
+  }
+
+  /** Something was deleted, or a reference dropped: collects soon. */
+  request(scope: Scope, delayMs = SOON_MS): void {
+    const state = this.#stateOf(scope);
+    if (this.#isClosed || state.timer || state.next) return;
+    const restMs = Math.max(0, state.restUntil - performance.now());
+    state.timer = setTimeout(() => this.#runInTurn(state), Math.max(delayMs, restMs)).unref();
+  }
+
+  /** Something was written. */
+  mutated(scope: Scope): void {
+    const state = this.#stateOf(scope);
+    state.mutations += 1;
+    if (state.mutations >= MUTATION_THRESHOLD) this.request(scope);
+  }
+
+  /** Begins no more collections and waits for those that run. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { timer } of this.#scopes.values()) clearTimeout(timer);
+    await Promise.allSettled([
+      this.#queue,
+      ...[...this.#scopes.values()].flatMap(({ current, next }) => [current, next]),
+    ]);
+  }
+
+  #runInTurn(state: ScopeState): void {
+    this.#queue = this.#queue.then(async () => {
+      state.timer = undefined;
+      if (this.#isClosed) return;
+      const started = performance.now();
+      try {
+        await this.run(state.scope);
+        const tookMs = performance.now() - started;
+        state.restUntil = performance.now() + tookMs * (1 / MAX_TIME_SHARE - 1);
+      } catch (error) {
+        this.#log.warn({ ...state.scope, err: error }, 'garbage collection failed; will try again');
+        this.request(state.scope, RETRY_MS);
+      }
+    });
+  }
+
+  async #begin(state: ScopeState): Promise<CollectionResult> {
+    await state.current;
+    state.next = undefined;
+    state.mutations = 0;
+    clearTimeout(state.timer);
+    state.timer = undefined;
+    const result = this.#collect(state.scope);
+    state.current = result.catch(() => undefined);
+    const { removed } = await result;
+    if (removed > 0) this.#log.info({ ...state.scope, removed }, 'garbage collected');
+    return result;
+  }
+
+  #stateOf(scope: Scope): ScopeState {
+    const key = `${scope.namespace}/${scope.node}`;
+    let state = this.#scopes.get(key);
+    if (!state) {
+      state = {
+        scope,
+        mutations: 0,
+        next: undefined,
+        current: Promise.resolve(),
+        timer: undefined,
+        restUntil: 0,
+      };
+      this.#scopes.set(key, state);
+    }
+    return state;
+  }
+}

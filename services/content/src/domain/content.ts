@@ -1,0 +1,14 @@
+import type { Scope } from '@longshore/kit';
+import type { Labels } from '@longshore/oci';
+import type { BlobName } from './blob-store.ts';
+
+/** A scope's record of a blob that it holds. */
+export interface Content extends BlobName {
+  readonly uid: string;
+  readonly scope: Scope;
+  readonly revision: bigint;
+  readonly sizeBytes: number;
+  readonly labels: Labels;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}

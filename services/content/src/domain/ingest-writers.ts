@@ -1,0 +1,100 @@
+import { isKind, retryDelayMs } from '@longshore/errors';
+import type { Logger, Scope } from '@longshore/kit';
+import { algorithmOf } from '@longshore/oci';
+import type { BlobStore } from './blob-store.ts';
+import type { Ingest, OpenRequest } from './ingest.ts';
+import { type Committer, type IngestRecords, IngestWriter } from './ingest-writer.ts';
+
+/** How often progress is made durable and recorded: what a crash may cost, and how fine a progress bar is. */
+const CHECKPOINT_INTERVAL_MS = 1000;
+/** A caller that comes back at once may meet its own last writer, still closing. */
+const OPEN_RETRY = { initialDelayMs: 5, maxDelayMs: 250, attempts: 9 };
+
+/** How long a writer keeps its lock without a checkpoint. */
+export const WRITER_TIMEOUT_MS = 10_000;
+
+export interface WriterRecords extends IngestRecords {
+  /** `undefined` when the scope holds the expected blob. Throws Unavailable while the ref has a writer. */
+  open(scope: Scope, request: OpenRequest): Promise<Ingest | undefined>;
+}
+
+/** The writers that this process has open. */
+export class IngestWriters {
+  readonly #store: BlobStore;
+  readonly #records: WriterRecords;
+  readonly #commit: Committer;
+  readonly #log: Logger;
+  readonly #open = new Set<IngestWriter>();
+  #timer: NodeJS.Timeout | undefined;
+  #checkpointing: Promise<void> | undefined;
+
+  constructor(store: BlobStore, records: WriterRecords, commit: Committer, log: Logger) {
+    this.#store = store;
+    this.#records = records;
+    this.#commit = commit;
+    this.#log = log;
+  }
+
+  /**
+   * `undefined` when the scope holds the expected blob already, which is then on the caller's lease. Throws
+   * Unavailable when another writer keeps the ref for about a second, NotFound for an unknown lease.
+   */
+  async open(scope: Scope, request: OpenRequest, signal: AbortSignal): Promise<IngestWriter | undefined> {
+    const ingest = await this.#openRecord(scope, request, signal);
+    if (!ingest) return undefined;
+    try {
+      const algorithm = request.expected ? algorithmOf(request.expected) : 'sha256';
+      const writer = await IngestWriter.open(ingest, algorithm, this.#store, this.#records, this.#commit);
+      this.#open.add(writer);
+      this.#timer ??= setInterval(() => this.#tick(), CHECKPOINT_INTERVAL_MS).unref();
+      return writer;
+    } catch (error) {
+      await this.#records.release(ingest, ingest.durableBytes);
+      throw error;
+    }
+  }
+
+  /** Closes what is still open; the refs can be resumed. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#checkpointing;
+    await Promise.allSettled([...this.#open].map((writer) => writer.close()));
+  }
+
+  async #openRecord(scope: Scope, request: OpenRequest, signal: AbortSignal): Promise<Ingest | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#records.open(scope, request);
+      } catch (error) {
+        if (!isKind(error, 'Unavailable') || attempt === OPEN_RETRY.attempts || signal.aborted) throw error;
+        await new Promise((resolve) => setTimeout(resolve, retryDelayMs(OPEN_RETRY, attempt)));
+      }
+    }
+  }
+
+  #tick(): void {
+    this.#checkpointing ??= this.#checkpoint().finally(() => {
+      this.#checkpointing = undefined;
+    });
+  }
+
+  async #checkpoint(): Promise<void> {
+    for (const writer of this.#open) if (writer.isOver) this.#open.delete(writer);
+    if (this.#open.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    const writers = [...this.#open];
+    // A failed flush fails the write or the commit as well, which can tell its caller.
+    await Promise.allSettled(writers.map((writer) => writer.flush()));
+    try {
+      const current = await this.#records.checkpoint(writers.map(({ progress }) => progress));
+      for (const writer of writers) {
+        if (!current.has(writer.ingest.uid)) writer.lose();
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'checkpoint of writers failed; will try again');
+    }
+  }
+}

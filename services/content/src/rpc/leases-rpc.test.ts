@@ -1,0 +1,131 @@
+import { digestOf } from '@longshore/oci';
+import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ContentFixture, callOf } from '../testing/content-fixture.ts';
+
+let fixture: ContentFixture;
+
+beforeAll(async () => {
+  fixture = await ContentFixture.start();
+});
+
+afterAll(() => fixture.close());
+
+async function resourcesOf(id: string): Promise<string[]> {
+  const { resources } = await fixture.leases.listResources({ id }, callOf());
+  return resources.map((resource) => `${resource.type} ${resource.id}`);
+}
+
+describe('Leases', () => {
+  it('are created with the id given, or one made up, in their scope only', async () => {
+    const { lease } = await fixture.leases.create(
+      { id: 'any id/will do', labels: { a: '1', b: '' } },
+      callOf(),
+    );
+    expect(lease).toMatchObject({ id: 'any id/will do', labels: { a: '1' }, createdAt: expect.anything() });
+    const { lease: random } = await fixture.leases.create({}, callOf());
+    expect(random?.id).toMatch(/^\d{1,9}-[A-Za-z0-9_-]{4}$/);
+    await expect(fixture.leases.create({ id: 'any id/will do' }, callOf())).rejects.toMatchObject({
+      kind: 'AlreadyExists',
+      message: 'lease "any id/will do": already exists',
+    });
+    await fixture.leases.create({ id: 'any id/will do' }, callOf({ node: 'n1' }));
+    await fixture.leases.create({ id: 'any id/will do' }, callOf({ namespace: 'other' }));
+  });
+
+  it('are listed in order, and filtered', async () => {
+    const caller = { namespace: 'listed' };
+    for (const id of ['b', 'B', 'a']) await fixture.leases.create({ id, labels: { is: id } }, callOf(caller));
+    const list = async (...filters: string[]) => {
+      const { leases } = await fixture.leases.list({ filters }, callOf(caller));
+      return leases.map(({ id }) => id);
+    };
+    expect(await list()).toEqual(['B', 'a', 'b']);
+    expect(await list('id==a', 'labels.is==b')).toEqual(['a', 'b']);
+    await expect(list('id=')).rejects.toMatchObject({ kind: 'InvalidArgument' });
+  });
+
+  it('keep resources of all types, added and removed any number of times', async () => {
+    const id = 'keeper';
+    await fixture.leases.create({ id }, callOf());
+    const digest = digestOf('kept');
+    const resources = [
+      { type: 'content', id: digest },
+      { type: 'images', id: 'docker.io/library/x:1' },
+      { type: 'ingests', id: 'layer-x' },
+      { type: 'snapshots/overlayfs', id: 'extract-1 sha256:abc/def' },
+    ];
+    for (const resource of [...resources, ...resources]) {
+      await fixture.leases.addResource({ id, resource }, callOf());
+    }
+    expect(await resourcesOf(id)).toEqual(resources.map((resource) => `${resource.type} ${resource.id}`));
+    for (const resource of [resources[0], resources[0]]) {
+      await fixture.leases.deleteResource({ id, ...(resource && { resource }) }, callOf());
+    }
+    expect(await resourcesOf(id)).toHaveLength(3);
+  });
+
+  it.each([
+    ['content', 'nonsense', 'InvalidArgument'],
+    ['content/x', digestOf('x'), 'InvalidArgument'],
+    ['images/x', 'x', 'InvalidArgument'],
+    ['snapshots', 'x', 'InvalidArgument'],
+    ['snapshots/a/b', 'x', 'InvalidArgument'],
+    ['images', '', 'InvalidArgument'],
+    ['sandboxes', 'x', 'Unimplemented'],
+  ])('refuse a resource of type %j named %j: %s', async (type, resourceId, kind) => {
+    await fixture.leases.create({ id: 'picky' }, callOf()).catch(() => undefined);
+    const resource = { type, id: resourceId };
+    await expect(fixture.leases.addResource({ id: 'picky', resource }, callOf())).rejects.toMatchObject({
+      kind,
+    });
+  });
+
+  it('answer NotFound for an unknown lease', async () => {
+    const resource = { type: 'images', id: 'x' };
+    const unknown = { kind: 'NotFound', message: 'lease "unknown": not found' };
+    await expect(fixture.leases.delete({ id: 'unknown' }, callOf())).rejects.toMatchObject(unknown);
+    await expect(fixture.leases.addResource({ id: 'unknown', resource }, callOf())).rejects.toMatchObject(
+      unknown,
+    );
+    await expect(fixture.leases.deleteResource({ id: 'unknown', resource }, callOf())).rejects.toMatchObject(
+      unknown,
+    );
+    await expect(fixture.leases.listResources({ id: 'unknown' }, callOf())).rejects.toMatchObject(unknown);
+  });
+
+  it('take an ingest when it is opened, and its content when it is committed or held already', async () => {
+    const lease = 'writer';
+    await fixture.leases.create({ id: lease }, callOf());
+    await using session = fixture.write({ lease });
+    await session.send({ ref: 'leased', action: WriteAction.WRITE, data: Buffer.from('leased') });
+    expect(await resourcesOf(lease)).toEqual(['ingests leased']);
+    await session.send({ action: WriteAction.COMMIT, offset: 6n });
+    const digest = digestOf('leased');
+    expect(await resourcesOf(lease)).toEqual([`content ${digest}`]);
+
+    await fixture.leases.create({ id: 'second' }, callOf());
+    const open = fixture.write({ lease: 'second' }).send({ ref: 'again', expected: digest });
+    await expect(open).rejects.toMatchObject({ kind: 'AlreadyExists' });
+    expect(await resourcesOf('second')).toEqual([`content ${digest}`]);
+
+    await fixture.leases.create({ id: 'third' }, callOf());
+    await using blind = fixture.write({ lease: 'third' });
+    const commit = blind.send({ ref: 'blind', action: WriteAction.COMMIT, data: Buffer.from('leased') });
+    await expect(commit).rejects.toMatchObject({ kind: 'AlreadyExists' });
+    expect(await resourcesOf('third')).toEqual([`content ${digest}`]);
+
+    await fixture.content.delete({ digest }, callOf({ lease: 'third' }));
+    expect(await resourcesOf('third')).toEqual([]);
+    expect(await resourcesOf('second')).toEqual([`content ${digest}`]);
+  });
+
+  it('let go of an ingest that is aborted', async () => {
+    const lease = 'aborter';
+    await fixture.leases.create({ id: lease }, callOf());
+    await using session = fixture.write({ lease });
+    await session.send({ ref: 'to abort' });
+    await fixture.content.abort({ ref: 'to abort' }, callOf({ lease }));
+    expect(await resourcesOf(lease)).toEqual([]);
+  });
+});

@@ -1,0 +1,154 @@
+import { mkdir, open, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { algorithmOf, encodedOf, isDigest } from '@longshore/oci';
+import type {
+  BlobName,
+  BlobPlace,
+  BlobReader,
+  BlobStore,
+  PartWriter,
+  StoredBytes,
+} from '../../domain/blob-store.ts';
+import { FileBlobReader } from './file-blob-reader.ts';
+import { errnoOf, fromFileError } from './file-error.ts';
+import { FilePartWriter } from './file-part-writer.ts';
+
+/** Bytes of an earlier writer are taken over in pieces of this size. */
+const COPY_BYTES = 1024 * 1024;
+
+/**
+ * Bytes in a directory of one file system:
+ * `blobs/<algorithm>/<first two hex>/<hex>/<generation>` and `ingests/<ingest uid>/<epoch>`.
+ */
+export class DirectoryBlobStore implements BlobStore {
+  readonly #root: string;
+
+  /** `root` is made on first use. Several instances may share it. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async openWriter(
+    ingest: string,
+    epoch: bigint,
+    keepBytes: number,
+    seen: (chunk: Uint8Array) => void,
+  ): Promise<PartWriter> {
+    const directory = this.#ingestPath(ingest);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const path = join(directory, String(epoch));
+      const file = await open(path, 'wx+', 0o600);
+      const writer = new FilePartWriter(file, path, 0, (name) => this.#blobPath(name));
+      await takeOver(directory, epoch, keepBytes, writer, seen);
+      return writer;
+    } catch (error) {
+      throw fromFileError(error, `bytes of ingest ${ingest}`);
+    }
+  }
+
+  async open(name: BlobName): Promise<BlobReader> {
+    try {
+      const file = await open(this.#blobPath(name), 'r');
+      return new FileBlobReader(file, (await file.stat()).size);
+    } catch (error) {
+      throw fromFileError(error, `bytes of content ${name.digest}`);
+    }
+  }
+
+  locate(name: BlobName): BlobPlace {
+    return { kind: 'file', path: this.#blobPath(name) };
+  }
+
+  async removeBlob(name: BlobName): Promise<void> {
+    const path = this.#blobPath(name);
+    await unlink(path).catch(unless('ENOENT'));
+    await rmdir(dirname(path)).catch(unless('ENOENT', 'ENOTEMPTY'));
+  }
+
+  async removeIngest(ingest: string): Promise<void> {
+    await rm(this.#ingestPath(ingest), { recursive: true, force: true });
+  }
+
+  async *list(): AsyncIterable<StoredBytes> {
+    for (const ingest of await entries(join(this.#root, 'ingests'))) {
+      yield* stored(this.#ingestPath(ingest), { digest: undefined, generation: ingest });
+    }
+    for (const algorithm of await entries(join(this.#root, 'blobs'))) {
+      for (const shard of await entries(join(this.#root, 'blobs', algorithm))) {
+        for (const hex of await entries(join(this.#root, 'blobs', algorithm, shard))) {
+          const digest = `${algorithm}:${hex}`;
+          if (isDigest(digest)) yield* this.#listGenerations(digest);
+        }
+      }
+    }
+  }
+
+  async *#listGenerations(digest: BlobName['digest']): AsyncIterable<StoredBytes> {
+    const directory = dirname(this.#blobPath({ digest, generation: '-' }));
+    for (const generation of await entries(directory)) {
+      yield* stored(join(directory, generation), { digest, generation });
+    }
+  }
+
+  #blobPath({ digest, generation }: BlobName): string {
+    const hex = encodedOf(digest);
+    return join(this.#root, 'blobs', algorithmOf(digest), hex.slice(0, 2), hex, generation);
+  }
+
+  #ingestPath(ingest: string): string {
+    return join(this.#root, 'ingests', ingest);
+  }
+}
+
+/** Copies what the last writer has left: sharing its file would let it append still. */
+async function takeOver(
+  directory: string,
+  epoch: bigint,
+  keepBytes: number,
+  writer: PartWriter,
+  seen: (chunk: Uint8Array) => void,
+): Promise<void> {
+  const earlier = (await entries(directory)).map(BigInt).filter((other) => other < epoch);
+  const last = earlier.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined);
+  if (last !== undefined && keepBytes > 0) {
+    await copyPrefix(join(directory, String(last)), keepBytes, writer, seen);
+    await writer.flush();
+  }
+  await Promise.all(earlier.map((other) => rm(join(directory, String(other)), { force: true })));
+}
+
+async function copyPrefix(
+  path: string,
+  keepBytes: number,
+  writer: PartWriter,
+  seen: (chunk: Uint8Array) => void,
+): Promise<void> {
+  const file = await open(path, 'r');
+  await using reader = new FileBlobReader(file, Math.min(keepBytes, (await file.stat()).size));
+  while (writer.sizeBytes < reader.sizeBytes) {
+    const chunk = await reader.read(writer.sizeBytes, COPY_BYTES);
+    if (chunk.byteLength === 0) return;
+    await writer.write(chunk);
+    seen(chunk);
+  }
+}
+
+async function entries(directory: string): Promise<string[]> {
+  return readdir(directory).catch((error) => {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+/** Nothing for what has gone since its directory was read. */
+async function* stored(path: string, name: Omit<StoredBytes, 'changedAt'>): AsyncIterable<StoredBytes> {
+  const stats = await stat(path).catch(unless('ENOENT'));
+  if (stats) yield { ...name, changedAt: stats.ctime };
+}
+
+function unless(...expected: string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!expected.includes(errnoOf(error) ?? '')) throw error;
+  };
+}

@@ -1,0 +1,115 @@
+import { type FileHandle, mkdir, open, rename, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
+import { errnoOf, fromFileError } from './file-error.ts';
+
+/** How often publishing tries again when a removal takes the directory away in between. */
+const PUBLISH_ATTEMPTS = 5;
+
+/** One file that grows, and becomes the blob by a rename. */
+export class FilePartWriter implements PartWriter {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #pathOf: (name: BlobName) => string;
+  #sizeBytes: number;
+  #syncing: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(file: FileHandle, path: string, sizeBytes: number, pathOf: (name: BlobName) => string) {
+    this.#file = file;
+    this.#path = path;
+    this.#sizeBytes = sizeBytes;
+    this.#pathOf = pathOf;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    for (let done = 0; done < data.byteLength; ) {
+      const position = this.#sizeBytes;
+      const { bytesWritten } = await this.#translated(
+        this.#file.write(data, done, data.byteLength - done, position),
+      );
+      done += bytesWritten;
+      this.#sizeBytes = position + bytesWritten;
+    }
+  }
+
+  async flush(): Promise<number> {
+    const sizeBytes = this.#sizeBytes;
+    if (this.#isClosed) return sizeBytes;
+    const sync = this.#file.datasync();
+    this.#syncing = sync.catch(() => undefined);
+    await this.#translated(sync);
+    return sizeBytes;
+  }
+
+  async truncate(): Promise<void> {
+    await this.#translated(this.#file.truncate(0));
+    this.#sizeBytes = 0;
+  }
+
+  async publish(name: BlobName): Promise<void> {
+    await this.close();
+    await this.#translated(this.#moveTo(this.#pathOf(name)));
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    const sync = this.flush();
+    this.#isClosed = true;
+    try {
+      await sync;
+    } finally {
+      await this.#syncing;
+      await this.#file.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #moveTo(path: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const directory = dirname(path);
+        const created = await mkdir(directory, { recursive: true, mode: 0o700 });
+        await rename(this.#path, path);
+        await syncUpwards(directory, created);
+        return;
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT' && attempt < PUBLISH_ATTEMPTS) continue;
+        // Fails when others have their bytes there, which is as it should be.
+        await rmdir(dirname(path)).catch(() => undefined);
+        throw error;
+      }
+    }
+  }
+
+  async #translated<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw fromFileError(error, `bytes of ingest ${this.#path}`);
+    }
+  }
+}
+
+/** A name is durable when its directory is: syncs `directory` and those above it, up to the parent of `created`. */
+async function syncUpwards(directory: string, created: string | undefined): Promise<void> {
+  const top = created === undefined ? directory : dirname(created);
+  const directories = [directory];
+  for (let next = directory; next !== top; ) {
+    next = dirname(next);
+    directories.push(next);
+  }
+  await Promise.all(directories.map(syncDirectory));
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}

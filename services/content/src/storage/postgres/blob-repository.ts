@@ -1,0 +1,72 @@
+import { type Digest, isDigest } from '@longshore/oci';
+import { type Pool, query, transaction } from '@longshore/postgres';
+import type { StoredBytes } from '../../domain/blob-store.ts';
+
+/** Bytes to remove: a blob's generation, or without a digest what an ingest has received. */
+export interface Tombstone {
+  readonly id: bigint;
+  readonly digest: Digest | undefined;
+  readonly generation: string;
+}
+
+/** Which bytes are stored and which may go, in the tables `blobs` and `tombstones`. */
+export class BlobRepository {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** Buries at most `limit` blobs that no scope holds and no ingest links, and answers how many. */
+  releaseUnheld(limit: number): Promise<number> {
+    return transaction(this.#pool, async (tx) => {
+      const { rows } = await tx.query<{ digest: string }>(
+        `SELECT digest FROM blobs AS b WHERE ${UNHELD} ORDER BY digest LIMIT $1 FOR UPDATE SKIP LOCKED`,
+        [limit],
+      );
+      if (rows.length === 0) return 0;
+      // Under the lock nobody can begin to hold a blob, and a new statement sees those who did before it.
+      const buried = await tx.query(
+        `WITH gone AS (DELETE FROM blobs AS b WHERE digest = ANY ($1) AND ${UNHELD} RETURNING digest, generation)
+         INSERT INTO tombstones (digest, generation) SELECT digest, generation FROM gone`,
+        [rows.map(({ digest }) => digest)],
+      );
+      return buried.rowCount ?? 0;
+    });
+  }
+
+  /** Tombstones that are due: those of ingests at once, those of blobs after the grace time. Oldest first. */
+  async dueTombstones(graceMs: number, limit: number): Promise<Tombstone[]> {
+    const rows = await query<{ id: bigint; digest: string | null; generation: string }>(
+      this.#pool,
+      `SELECT id, digest, generation FROM tombstones
+       WHERE digest IS NULL OR created_at < clock_timestamp() - $1 * interval '1 ms' ORDER BY id LIMIT $2`,
+      [graceMs, limit],
+    );
+    return rows.map(({ id, digest, generation }) => ({
+      id,
+      digest: digest !== null && isDigest(digest) ? digest : undefined,
+      generation,
+    }));
+  }
+
+  async forget(tombstones: readonly Tombstone[]): Promise<void> {
+    await query(this.#pool, 'DELETE FROM tombstones WHERE id = ANY ($1)', [tombstones.map(({ id }) => id)]);
+  }
+
+  /** Buries those of the given bytes that no record knows: what a crash between two steps has left. */
+  async buryUnknown(bytes: readonly StoredBytes[]): Promise<void> {
+    await query(
+      this.#pool,
+      `INSERT INTO tombstones (digest, generation)
+       SELECT s.digest, s.generation FROM unnest($1::text[], $2::uuid[]) AS s (digest, generation)
+       WHERE NOT EXISTS (SELECT FROM ingests AS i WHERE i.uid = s.generation)
+         AND NOT EXISTS (SELECT FROM tombstones AS t WHERE t.generation = s.generation AND t.digest IS NOT DISTINCT FROM s.digest)
+         AND NOT EXISTS (SELECT FROM blobs AS b WHERE b.digest = s.digest AND b.generation = s.generation)`,
+      [bytes.map(({ digest }) => digest ?? null), bytes.map(({ generation }) => generation)],
+    );
+  }
+}
+
+const UNHELD = `NOT EXISTS (SELECT FROM contents AS c WHERE c.digest = b.digest)
+  AND NOT EXISTS (SELECT FROM ingests AS i WHERE i.linked_digest = b.digest)`;

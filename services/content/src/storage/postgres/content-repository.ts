@@ -1,0 +1,152 @@
+import { notFound } from '@longshore/errors';
+import type { Scope } from '@longshore/kit';
+import type { Digest, Labels } from '@longshore/oci';
+import {
+  appendEvent,
+  nextRevision,
+  type OutboxEvent,
+  type Pool,
+  query,
+  transaction,
+} from '@longshore/postgres';
+import type { Content } from '../../domain/content.ts';
+import { leaseUid } from './lease-uid.ts';
+import { lockScope } from './scope-lock.ts';
+
+interface Row {
+  uid: string;
+  namespace: string;
+  node: string;
+  digest: Digest;
+  generation: string;
+  revision: bigint;
+  size: bigint;
+  labels: Labels;
+  created_at: Date;
+  updated_at: Date;
+}
+
+type EventOf = (content: Content) => OutboxEvent;
+
+const COLUMNS = `c.uid, c.namespace, c.node, c.digest, c.generation, c.revision, b.size, c.labels, c.created_at,
+  c.updated_at`;
+const BY_NAME = 'c.namespace = $1 AND c.node = $2 AND c.digest = $3';
+const WITH_BLOB = 'b.digest = c.digest AND b.generation = c.generation';
+
+/** Who holds which blob, in the tables `contents` and `blobs`. */
+export class ContentRepository {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** Throws NotFound, also when another scope holds the blob. */
+  async get(scope: Scope, digest: Digest): Promise<Content> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM contents AS c JOIN blobs AS b ON ${WITH_BLOB} WHERE ${BY_NAME}`,
+      [scope.namespace, scope.node, digest],
+    );
+    if (!rows[0]) throw missing(digest);
+    return contentFromRow(rows[0]);
+  }
+
+  async holds(scope: Scope, digest: Digest): Promise<boolean> {
+    const rows = await query(this.#pool, `SELECT FROM contents AS c WHERE ${BY_NAME}`, [
+      scope.namespace,
+      scope.node,
+      digest,
+    ]);
+    return rows.length > 0;
+  }
+
+  /** At most `limit` records behind the digest `after`, in byte order of the digests. */
+  async page(scope: Scope, after: string, limit: number): Promise<Content[]> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM contents AS c JOIN blobs AS b ON ${WITH_BLOB}
+       WHERE c.namespace = $1 AND c.node = $2 AND c.digest COLLATE "C" > $3
+       ORDER BY c.digest COLLATE "C" LIMIT $4`,
+      [scope.namespace, scope.node, after, limit],
+    );
+    return rows.map(contentFromRow);
+  }
+
+  /** Reads, changes and writes the labels under the record's lock. Throws NotFound. */
+  updateLabels(scope: Scope, digest: Digest, change: (stored: Labels) => Labels): Promise<Content> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope);
+      const found = await tx.query<Row>(
+        `SELECT ${COLUMNS} FROM contents AS c JOIN blobs AS b ON ${WITH_BLOB} WHERE ${BY_NAME} FOR UPDATE OF c`,
+        [scope.namespace, scope.node, digest],
+      );
+      if (!found.rows[0]) throw missing(digest);
+      const stored = contentFromRow(found.rows[0]);
+      const labels = change(stored.labels);
+      const { rows } = await tx.query<Pick<Row, 'revision' | 'updated_at'>>(
+        `UPDATE contents SET labels = $2, revision = nextval('revision'), updated_at = clock_timestamp(),
+           changed = pg_current_xact_id()
+         WHERE uid = $1 RETURNING revision, updated_at`,
+        [stored.uid, labels],
+      );
+      return { ...stored, labels, revision: rows[0]!.revision, updatedAt: rows[0]!.updated_at };
+    });
+  }
+
+  /** Removes the record, not the bytes, and takes it off the caller's lease. Throws NotFound. */
+  delete(scope: Scope, digest: Digest, lease: string | undefined, eventOf: EventOf): Promise<Content> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['contents', digest]);
+      const { rows } = await tx.query<Row>(
+        `DELETE FROM contents AS c USING blobs AS b WHERE ${BY_NAME} AND ${WITH_BLOB} RETURNING ${COLUMNS}`,
+        [scope.namespace, scope.node, digest],
+      );
+      if (!rows[0]) throw missing(digest);
+      const deleted = { ...contentFromRow(rows[0]), revision: await nextRevision(tx) };
+      if (lease !== undefined) {
+        await tx.query(
+          `DELETE FROM lease_resources AS r USING leases AS l
+           WHERE r.lease = l.uid AND l.namespace = $1 AND l.node = $2 AND l.id = $3
+             AND r.kind = 'content' AND r.key = $4`,
+          [scope.namespace, scope.node, lease, digest],
+        );
+      }
+      await appendEvent(tx, eventOf(deleted));
+      return deleted;
+    });
+  }
+
+  /** Puts a held blob on a lease; false when the scope does not hold it. Throws NotFound for an unknown lease. */
+  leaseHeld(scope: Scope, digest: Digest, lease: string): Promise<boolean> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope);
+      const { rows } = await tx.query(
+        `INSERT INTO lease_resources (lease, kind, key)
+         SELECT $4, 'content', c.digest FROM contents AS c WHERE ${BY_NAME}
+         ON CONFLICT (lease, kind, key) DO UPDATE SET changed = pg_current_xact_id()
+         RETURNING key`,
+        [scope.namespace, scope.node, digest, await leaseUid(tx, scope, lease)],
+      );
+      return rows.length > 0;
+    });
+  }
+}
+
+function contentFromRow(row: Row): Content {
+  return {
+    uid: row.uid,
+    scope: { namespace: row.namespace, node: row.node },
+    digest: row.digest,
+    generation: row.generation,
+    revision: row.revision,
+    sizeBytes: Number(row.size),
+    labels: row.labels,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+function missing(digest: Digest): Error {
+  return notFound(`content digest ${digest}`);
+}

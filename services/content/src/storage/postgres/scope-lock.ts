@@ -1,0 +1,26 @@
+import type { Scope } from '@longshore/kit';
+import type { Queryable } from '@longshore/postgres';
+
+/** The separator of the collection contract and of `lockName`; no name may hold it. */
+const SEPARATOR = '\u0001';
+
+/**
+ * Takes the scope's lock of the collection contract, shared, and then the locks of names, in this order. It must
+ * be the first statement of a transaction: what the next one reads is then what the collector has left.
+ */
+export async function lockScope(tx: Queryable, scope: Scope, ...names: readonly string[][]): Promise<void> {
+  const locks = names.map((_, n) => `, pg_advisory_xact_lock(hashtextextended($${n + 2}, 0))`);
+  await tx.query(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))${locks.join('')}`, [
+    scopeKey(scope),
+    ...names.map(([table, ...name]) => [table, scope.namespace, scope.node, ...name].join(SEPARATOR)),
+  ]);
+}
+
+/** Waits until nobody changes the scope, and lets nobody until the transaction ends. */
+export async function lockScopeAlone(tx: Queryable, scope: Scope): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [scopeKey(scope)]);
+}
+
+function scopeKey({ namespace, node }: Scope): string {
+  return ['gc', namespace, node].join(SEPARATOR);
+}

@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Partitions } from './partitions.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('Partitions', () => {
+  it('are compared with the stream before they are ready', () => {
+    const partitions = new Partitions();
+    expect(partitions.free).toHaveLength(16);
+    partitions.lead([3, 5]);
+    expect(partitions.unsure).toEqual([3, 5]);
+    partitions.settle([3]);
+    expect(partitions.ready).toEqual([3]);
+    expect(partitions.led).toEqual([3, 5]);
+    partitions.doubtAll();
+    expect(partitions.unsure).toEqual([3, 5]);
+  });
+
+  it('stop for longer with every failure in a row, and are unsure afterwards', () => {
+    const partitions = new Partitions();
+    partitions.lead([1]);
+    partitions.settle([1]);
+    partitions.stop(1);
+    expect(partitions.ready).toEqual([]);
+    const first = partitions.nextRetryMs;
+    expect(first).toBeGreaterThan(0);
+    expect(partitions.unsure).toEqual([]);
+    vi.setSystemTime(Date.now() + first);
+    expect(partitions.unsure).toEqual([1]);
+    for (let failure = 0; failure < 10; failure++) partitions.stop(1);
+    expect(partitions.nextRetryMs).toBeGreaterThanOrEqual(1000);
+    expect(partitions.nextRetryMs).toBeLessThanOrEqual(2000);
+  });
+});

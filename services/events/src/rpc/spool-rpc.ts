@@ -1,0 +1,23 @@
+import { invalidArgument } from '@longshore/errors';
+import type { Handlers } from '@longshore/kit';
+import { parseIdentifier } from '@longshore/oci';
+import { FLEET } from '@longshore/proto/headers';
+import type { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
+import type { SpoolIntake } from '../spool/spool-intake.ts';
+import { eventFromSpool } from './convert.ts';
+
+/** `longshore.events.v1.SpoolService`. The header names the node whose events these are, whatever they say. */
+export function spoolRpc(intake: SpoolIntake): Handlers<typeof SpoolService> {
+  return {
+    async append({ events }, call) {
+      if (call.node === FLEET) throw invalidArgument('header longshore-node is required');
+      const node = parseIdentifier(call.node);
+      await intake.append(
+        node,
+        events.map((event) => eventFromSpool(event, node)),
+        call.signal,
+      );
+      return {};
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import { type Pool, query } from '@longshore/postgres';
+
+/** A row that waits to be published. */
+export interface OutboxRow {
+  seq: bigint;
+  id: string;
+  partition: number;
+  /** False while an older transaction is open, which may still add rows that belong before this one. */
+  isSafe: boolean;
+  namespace: string;
+  node: string;
+  topic: string;
+  subject: string;
+  revision: bigint;
+  typeUrl: string;
+  payload: Uint8Array;
+  /** Microseconds since 1970. */
+  createdAtUs: bigint;
+}
+
+/** Where a row is in the stream. */
+export interface RelayedRow {
+  id: string;
+  streamSeq: bigint;
+}
+
+/** A (namespace, node) with rows that wait. */
+export interface OutboxSource {
+  namespace: string;
+  node: string;
+  oldest: Date;
+}
+
+export interface OutboxLag {
+  rows: number;
+  /** Age of the oldest row that waits; 0 when none does. */
+  oldestSeconds: number;
+}
+
+/** Counting a long backlog exactly would cost more than it tells. */
+const MAX_COUNTED_ROWS = 100_000;
+
+/**
+ * The outbox of one schema as the relay sees it: the columns that packages/postgres declares. One of the two places
+ * where a service reads what others own.
+ */
+export class OutboxRepository {
+  readonly #pool: Pool;
+  readonly #table: string;
+
+  /** `schema` is trusted: it comes from configuration, checked there. */
+  constructor(pool: Pool, schema: string) {
+    this.#pool = pool;
+    this.#table = `${schema}.outbox`;
+  }
+
+  /** False until the service that owns the schema has migrated it. */
+  async exists(): Promise<boolean> {
+    const rows = await query<{ found: string | null }>(this.#pool, 'SELECT to_regclass($1) AS found', [
+      this.#table,
+    ]);
+    return rows[0]?.found !== null;
+  }
+
+  /** The next rows of these partitions, in order. */
+  waiting(partitions: number[], limit: number): Promise<OutboxRow[]> {
+    return query<OutboxRow>(
+      this.#pool,
+      `SELECT seq, id, partition, xid < pg_snapshot_xmin(pg_current_snapshot()) AS "isSafe", namespace, node, topic,
+         subject, revision, type_url AS "typeUrl", payload,
+         (extract(epoch FROM created_at) * 1000000)::bigint AS "createdAtUs"
+       FROM ${this.#table} WHERE stream_seq IS NULL AND partition = ANY($1) ORDER BY seq LIMIT $2`,
+      [partitions, limit],
+    );
+  }
+
+  waitingSources(partitions: number[]): Promise<OutboxSource[]> {
+    return query<OutboxSource>(
+      this.#pool,
+      `SELECT namespace, node, min(created_at) AS oldest
+       FROM ${this.#table} WHERE stream_seq IS NULL AND partition = ANY($1) GROUP BY namespace, node`,
+      [partitions],
+    );
+  }
+
+  async markRelayed(rows: { seq: bigint; streamSeq: bigint }[]): Promise<void> {
+    await query(
+      this.#pool,
+      `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
+       FROM unnest($1::bigint[], $2::bigint[]) AS r(seq, stream_seq) WHERE o.seq = r.seq AND o.stream_seq IS NULL`,
+      [rows.map((row) => row.seq), rows.map((row) => row.streamSeq)],
+    );
+  }
+
+  /** Marks the waiting rows among these ids, which may be anybody's; answers how many there were. */
+  async markStored(ids: ReadonlyMap<string, bigint>): Promise<number> {
+    const rows = await query(
+      this.#pool,
+      `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
+       FROM unnest($1::text[], $2::bigint[]) AS r(id, stream_seq)
+       WHERE o.id::text = r.id AND o.stream_seq IS NULL RETURNING o.seq`,
+      [[...ids.keys()], [...ids.values()]],
+    );
+    return rows.length;
+  }
+
+  /** The relayed row that is furthest along in the stream, at or before `streamSeq` if that is given. */
+  async lastRelayed(streamSeq?: bigint): Promise<RelayedRow | undefined> {
+    const rows = await query<RelayedRow>(
+      this.#pool,
+      `SELECT id, stream_seq AS "streamSeq" FROM ${this.#table}
+       WHERE stream_seq IS NOT NULL AND ($1::bigint IS NULL OR stream_seq <= $1) ORDER BY stream_seq DESC LIMIT 1`,
+      [streamSeq ?? null],
+    );
+    return rows[0];
+  }
+
+  /** Rows relayed at this place in the stream or later wait again. Answers how many. */
+  async unmarkFrom(streamSeq: bigint): Promise<number> {
+    const rows = await query(
+      this.#pool,
+      `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL WHERE stream_seq >= $1 RETURNING seq`,
+      [streamSeq],
+    );
+    return rows.length;
+  }
+
+  async lag(): Promise<OutboxLag> {
+    const rows = await query<{ rows: bigint; seconds: number }>(
+      this.#pool,
+      `SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS seconds
+       FROM (SELECT created_at FROM ${this.#table} WHERE stream_seq IS NULL ORDER BY partition, seq LIMIT $1) AS waiting`,
+      [MAX_COUNTED_ROWS],
+    );
+    return { rows: Number(rows[0]?.rows ?? 0), oldestSeconds: Math.max(0, rows[0]?.seconds ?? 0) };
+  }
+
+  /** Deletes rows relayed longer ago than `keepMs`, at most `limit`. Answers how many. */
+  async prune(keepMs: number, limit: number): Promise<number> {
+    const rows = await query(
+      this.#pool,
+      `DELETE FROM ${this.#table} WHERE seq = ANY (ARRAY(
+         SELECT seq FROM ${this.#table}
+         WHERE stream_seq IS NOT NULL AND relayed_at < clock_timestamp() - make_interval(secs => $1 / 1000.0)
+         ORDER BY relayed_at LIMIT $2)) RETURNING seq`,
+      [keepMs, limit],
+    );
+    return rows.length;
+  }
+}

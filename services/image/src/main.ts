@@ -1,0 +1,5 @@
+import { runService } from '@longshore/kit';
+import { keys } from './config.ts';
+import { start } from './service.ts';
+
+await runService({ name: 'image', purpose: 'images: names for manifests and indexes', keys, start });

@@ -1,0 +1,53 @@
+import { objectAdaptor, parseFilters } from '@longshore/filters';
+import type { Handlers } from '@longshore/kit';
+import type { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import type { AskForCollection } from '../content/collector.ts';
+import { dropsLabelReference } from '../domain/references.ts';
+import { updateSandbox, validateNewSandbox } from '../domain/sandbox.ts';
+import type { SandboxRepository } from '../storage/postgres/sandbox-repository.ts';
+import { sandboxFromProto, sandboxToProto } from './convert-sandbox.ts';
+
+/**
+ * `containerd.services.sandbox.v1.Store`. Its changes cause no events: those of sandboxes come from who runs them.
+ * Source: containerd core/metadata/sandbox.go.
+ */
+export function sandboxesRpc(
+  sandboxes: SandboxRepository,
+  askForCollection: AskForCollection,
+): Handlers<typeof Store> {
+  return {
+    async create({ sandbox }, call) {
+      const requested = validateNewSandbox(sandboxFromProto(sandbox));
+      return { sandbox: sandboxToProto(await sandboxes.create(call.scope, requested)) };
+    },
+
+    async update({ sandbox, fields }, call) {
+      const requested = sandboxFromProto(sandbox);
+      let drops = false;
+      const updated = await sandboxes.update(call.scope, requested.id, (stored) => {
+        const changed = updateSandbox(stored, requested, fields);
+        drops = dropsLabelReference(stored.labels, changed.labels);
+        return changed;
+      });
+      if (drops) askForCollection(call.scope);
+      return { sandbox: sandboxToProto(updated) };
+    },
+
+    async delete({ sandboxId }, call) {
+      await sandboxes.delete(call.scope, sandboxId);
+      askForCollection(call.scope);
+      return {};
+    },
+
+    async list({ filters }, call) {
+      const filter = parseFilters(filters);
+      const all = await sandboxes.list(call.scope);
+      const matching = all.filter(({ id, labels }) => filter.matches(objectAdaptor({ id }, labels)));
+      return { list: matching.map(sandboxToProto) };
+    },
+
+    async get({ sandboxId }, call) {
+      return { sandbox: sandboxToProto(await sandboxes.get(call.scope, sandboxId)) };
+    },
+  };
+}

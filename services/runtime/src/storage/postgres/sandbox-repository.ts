@@ -1,0 +1,145 @@
+import { alreadyExists, notFound } from '@longshore/errors';
+import type { Scope } from '@longshore/kit';
+import type { Labels } from '@longshore/oci';
+import { isUniqueViolation, lockScope, type Pool, query, transaction } from '@longshore/postgres';
+import type { Sandbox, SandboxSpec } from '../../domain/sandbox.ts';
+import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
+
+interface Row {
+  uid: string;
+  namespace: string;
+  node: string;
+  id: string;
+  revision: bigint;
+  labels: Labels;
+  runtime_name: string;
+  runtime_options: StoredAny | null;
+  spec: StoredAny | null;
+  extensions: Record<string, StoredAny>;
+  sandboxer: string;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const COLUMNS = `uid, namespace, node, id, revision, labels, runtime_name, runtime_options, spec, extensions,
+  sandboxer, created_at, updated_at`;
+const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** Sandboxes of all scopes, in the table `sandboxes`. */
+export class SandboxRepository {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** Throws NotFound. */
+  async get(scope: Scope, id: string): Promise<Sandbox> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM sandboxes WHERE ${BY_NAME}`,
+      nameOf(scope, id),
+    );
+    if (!rows[0]) throw missing(scope, id);
+    return fromRow(rows[0]);
+  }
+
+  /** In byte order of the ids. */
+  async list(scope: Scope): Promise<Sandbox[]> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM sandboxes WHERE namespace = $1 AND node = $2 ORDER BY id COLLATE "C"`,
+      [scope.namespace, scope.node],
+    );
+    return rows.map(fromRow);
+  }
+
+  /** Throws AlreadyExists. */
+  create(scope: Scope, spec: SandboxSpec): Promise<Sandbox> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['sandboxes', spec.id]);
+      try {
+        const { rows } = await tx.query<Row>(
+          `INSERT INTO sandboxes (namespace, node, id, revision, labels, runtime_name, runtime_options, spec,
+             extensions, sandboxer)
+           VALUES ($1, $2, $3, nextval('revision'), $4, $5, $6, $7, $8, $9) RETURNING ${COLUMNS}`,
+          [...nameOf(scope, spec.id), ...mutableValues(spec), spec.sandboxer],
+        );
+        return fromRow(rows[0]!);
+      } catch (error) {
+        if (!isUniqueViolation(error, 'sandboxes_name')) throw error;
+        throw alreadyExists(subject(scope, spec.id), { cause: error });
+      }
+    });
+  }
+
+  /** Reads, changes and writes one sandbox under its lock. Throws NotFound. */
+  update(scope: Scope, id: string, change: (stored: Sandbox) => Sandbox): Promise<Sandbox> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope);
+      const found = await tx.query<Row>(
+        `SELECT ${COLUMNS} FROM sandboxes WHERE ${BY_NAME} FOR UPDATE`,
+        nameOf(scope, id),
+      );
+      if (!found.rows[0]) throw missing(scope, id);
+      const changed = change(fromRow(found.rows[0]));
+      const { rows } = await tx.query<Row>(
+        `UPDATE sandboxes SET revision = nextval('revision'), labels = $2, runtime_name = $3, runtime_options = $4,
+           spec = $5, extensions = $6, updated_at = clock_timestamp(), changed = pg_current_xact_id()
+         WHERE uid = $1 RETURNING ${COLUMNS}`,
+        [changed.uid, ...mutableValues(changed)],
+      );
+      return fromRow(rows[0]!);
+    });
+  }
+
+  /** Throws NotFound. */
+  delete(scope: Scope, id: string): Promise<void> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['sandboxes', id]);
+      const { rowCount } = await tx.query(`DELETE FROM sandboxes WHERE ${BY_NAME}`, nameOf(scope, id));
+      if (rowCount === 0) throw missing(scope, id);
+    });
+  }
+}
+
+function nameOf(scope: Scope, id: string): string[] {
+  return [scope.namespace, scope.node, id];
+}
+
+function subject(scope: Scope, id: string): string {
+  return `sandbox ${JSON.stringify(id)} in namespace ${JSON.stringify(scope.namespace)}`;
+}
+
+function missing(scope: Scope, id: string): Error {
+  return notFound(subject(scope, id));
+}
+
+function mutableValues(spec: SandboxSpec): unknown[] {
+  return [
+    spec.labels,
+    spec.runtime.name,
+    spec.runtime.options ? toStoredAny(spec.runtime.options) : null,
+    spec.spec ? toStoredAny(spec.spec) : null,
+    mapValues(spec.extensions, toStoredAny),
+  ];
+}
+
+function fromRow(row: Row): Sandbox {
+  return {
+    uid: row.uid,
+    scope: { namespace: row.namespace, node: row.node },
+    id: row.id,
+    revision: row.revision,
+    labels: row.labels,
+    runtime: {
+      name: row.runtime_name,
+      options: row.runtime_options ? fromStoredAny(row.runtime_options) : undefined,
+    },
+    spec: row.spec ? fromStoredAny(row.spec) : undefined,
+    extensions: mapValues(row.extensions, fromStoredAny),
+    sandboxer: row.sandboxer,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

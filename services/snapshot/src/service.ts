@@ -1,0 +1,50 @@
+import { Channel, createClient } from '@longshore/client';
+import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
+import { migrate, openPool } from '@longshore/postgres';
+import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import type { keys } from './config.ts';
+import { collectionRequest } from './content/collector.ts';
+import { Catalogue } from './domain/catalogue.ts';
+import { catalogueRpc } from './rpc/catalogue-rpc.ts';
+import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
+import { SnapshotRepository } from './storage/postgres/snapshot-repository.ts';
+import { TombstoneRepository } from './storage/postgres/tombstone-repository.ts';
+
+const SCHEMA = 'snapshot';
+const MIGRATIONS = new URL('./storage/postgres/migrations/', import.meta.url);
+
+export async function start(
+  config: ConfigOf<typeof keys>,
+  { log, metrics }: ServiceContext,
+): Promise<RunningService> {
+  await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
+  const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const content = new Channel(config.content, config);
+  const snapshots = new SnapshotRepository(pool);
+
+  const server = new GrpcServer(log, metrics);
+  server.add(
+    CatalogueService,
+    catalogueRpc({
+      catalogue: new Catalogue(snapshots),
+      snapshots,
+      tombstones: new TombstoneRepository(pool),
+      leases: createClient(Leases, content),
+      askForCollection: collectionRequest(createClient(CollectorService, content), log),
+    }),
+  );
+  server.add(Snapshots, snapshotsRpc(snapshots));
+
+  return {
+    addresses: { grpc: await server.listen(config.listen, config) },
+    isHealthy: () => server.health.serving,
+    async close() {
+      await server.close(config.shutdownTimeoutMs);
+      content.close();
+      await pool.end();
+    },
+  };
+}

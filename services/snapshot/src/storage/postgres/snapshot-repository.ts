@@ -1,0 +1,221 @@
+import { alreadyExists, failedPrecondition } from '@longshore/errors';
+import { isFleet, type Scope } from '@longshore/kit';
+import type { Labels } from '@longshore/oci';
+import {
+  appendEvent,
+  isForeignKeyViolation,
+  isUniqueViolation,
+  type Pool,
+  type Queryable,
+  query,
+  transaction,
+} from '@longshore/postgres';
+import type { SnapshotRecords } from '../../domain/catalogue.ts';
+import {
+  type Commit,
+  checkCommit,
+  checkNewSnapshot,
+  hasChild,
+  type Lookup,
+  type MountableSnapshot,
+  missing,
+  missingParent,
+  type NewSnapshot,
+  type Snapshot,
+  type Taken,
+  targetOf,
+} from '../../domain/snapshot.ts';
+import { snapshotEvents } from '../../events.ts';
+import { lockNames } from './locks.ts';
+import {
+  COLUMNS,
+  fromMountableRow,
+  fromRow,
+  MOUNTABLE_COLUMNS,
+  type MountableRow,
+  type Row,
+} from './snapshot-row.ts';
+
+const BY_NAME = 'namespace = $1 AND node = $2 AND snapshotter = $3 AND name = $4';
+/** Of the foreign key from a snapshot to its parent. */
+const PARENT_KEY = 'snapshots_parent';
+
+/** Snapshots of all scopes, in the table `snapshots`. */
+export class SnapshotRepository implements SnapshotRecords {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** Throws NotFound. */
+  async get(scope: Scope, snapshotter: string, name: string): Promise<MountableSnapshot> {
+    const rows = await query<MountableRow>(
+      this.#pool,
+      `SELECT ${MOUNTABLE_COLUMNS} FROM snapshots WHERE ${BY_NAME}`,
+      [scope.namespace, scope.node, snapshotter, name],
+    );
+    if (!rows[0]) throw missing(name);
+    return fromMountableRow(rows[0]);
+  }
+
+  async exists(scope: Scope, snapshotter: string, name: string): Promise<boolean> {
+    const rows = await query(this.#pool, `SELECT 1 FROM snapshots WHERE ${BY_NAME}`, [
+      scope.namespace,
+      scope.node,
+      snapshotter,
+      name,
+    ]);
+    return rows.length > 0;
+  }
+
+  /** Every node's snapshot of that name in a namespace. */
+  async find(namespace: string, snapshotter: string, name: string): Promise<Snapshot[]> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM snapshots WHERE namespace = $1 AND snapshotter = $2 AND name = $3
+       ORDER BY node COLLATE "C"`,
+      [namespace, snapshotter, name],
+    );
+    return rows.map(fromRow);
+  }
+
+  /** In byte order of the names, node by node. The fleet's scope, which holds none of its own, means all nodes. */
+  async list(scope: Scope, snapshotter: string): Promise<Snapshot[]> {
+    const rows = await query<Row>(
+      this.#pool,
+      `SELECT ${COLUMNS} FROM snapshots WHERE namespace = $1 AND ($2::text IS NULL OR node = $2) AND snapshotter = $3
+       ORDER BY node COLLATE "C", name COLLATE "C"`,
+      [scope.namespace, isFleet(scope) ? null : scope.node, snapshotter],
+    );
+    return rows.map(fromRow);
+  }
+
+  prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot> {
+    const { snapshotter, key } = request;
+    return transaction(this.#pool, async (tx) => {
+      await lockNames(tx, scope, snapshotter, key);
+      const names = [key, request.parent, targetOf(request) ?? ''];
+      const parent = checkNewSnapshot(request, await lookup(tx, scope, snapshotter, names));
+      const prepared = await insert(tx, scope, request, parent);
+      const event = snapshotEvents.prepared(prepared);
+      if (event) await appendEvent(tx, event);
+      return prepared;
+    });
+  }
+
+  commit(scope: Scope, request: Commit): Promise<MountableSnapshot> {
+    const { snapshotter, name, key, labels, usage } = request;
+    return transaction(this.#pool, async (tx) => {
+      await lockNames(tx, scope, snapshotter, key, name);
+      const found = await lookup(tx, scope, snapshotter, [key, name, request.parent]);
+      const { active, newParent } = checkCommit(request, found);
+      const { rows } = await tx
+        .query<MountableRow>(
+          `UPDATE snapshots SET name = $2, kind = 'committed', labels = $3, size_bytes = $4, inodes = $5,
+             parent = CASE WHEN $6::uuid IS NULL THEN parent ELSE $7 END, parent_uid = COALESCE($6, parent_uid),
+             revision = nextval('revision'), created_at = clock_timestamp(), updated_at = clock_timestamp(),
+             changed = pg_current_xact_id()
+           WHERE uid = $1 RETURNING ${MOUNTABLE_COLUMNS}`,
+          [active.uid, name, labels, usage.sizeBytes, usage.inodes, newParent?.uid ?? null, request.parent],
+        )
+        .catch((error) => {
+          throw isForeignKeyViolation(error, PARENT_KEY) ? missingParent(request.parent) : error;
+        });
+      const committed = fromMountableRow(rows[0]!);
+      await appendEvent(tx, snapshotEvents.committed(committed, key));
+      return committed;
+    });
+  }
+
+  updateLabels(
+    scope: Scope,
+    snapshotter: string,
+    name: string,
+    change: (stored: Snapshot) => Labels,
+  ): Promise<MountableSnapshot> {
+    return transaction(this.#pool, async (tx) => {
+      await lockNames(tx, scope, snapshotter, name);
+      const found = await tx.query<Row>(
+        `SELECT ${COLUMNS} FROM snapshots WHERE ${BY_NAME} FOR NO KEY UPDATE`,
+        [scope.namespace, scope.node, snapshotter, name],
+      );
+      if (!found.rows[0]) throw missing(name);
+      const stored = fromRow(found.rows[0]);
+      const { rows } = await tx.query<MountableRow>(
+        `UPDATE snapshots SET labels = $2, revision = nextval('revision'), updated_at = clock_timestamp(),
+           changed = pg_current_xact_id()
+         WHERE uid = $1 RETURNING ${MOUNTABLE_COLUMNS}`,
+        [stored.uid, change(stored)],
+      );
+      return fromMountableRow(rows[0]!);
+    });
+  }
+
+  remove(scope: Scope, snapshotter: string, name: string): Promise<Snapshot> {
+    return transaction(this.#pool, async (tx) => {
+      await lockNames(tx, scope, snapshotter, name);
+      const { rows } = await tx
+        .query<Row & { deletion: bigint }>(
+          `WITH gone AS (DELETE FROM snapshots WHERE ${BY_NAME} RETURNING *), buried AS (
+             INSERT INTO tombstones (node, generation, namespace, snapshotter)
+             SELECT node, generation, namespace, snapshotter FROM gone
+           )
+           SELECT ${COLUMNS}, nextval('revision') AS deletion FROM gone`,
+          [scope.namespace, scope.node, snapshotter, name],
+        )
+        .catch((error) => {
+          throw isForeignKeyViolation(error, PARENT_KEY) ? hasChild() : error;
+        });
+      if (!rows[0]) throw missing(name);
+      const removed = { ...fromRow(rows[0]), revision: rows[0].deletion };
+      await appendEvent(tx, snapshotEvents.removed(removed));
+      return removed;
+    });
+  }
+}
+
+async function lookup(tx: Queryable, scope: Scope, snapshotter: string, names: string[]): Promise<Lookup> {
+  const { rows } = await tx.query<Taken & { name: string }>(
+    `SELECT name, uid, kind, parent FROM snapshots
+     WHERE namespace = $1 AND node = $2 AND snapshotter = $3 AND name = ANY($4)`,
+    [scope.namespace, scope.node, snapshotter, names],
+  );
+  return (name) => rows.find((row) => row.name === name);
+}
+
+async function insert(
+  tx: Queryable,
+  scope: Scope,
+  { snapshotter, key, kind, parent, generation, labels }: NewSnapshot,
+  parentRow: Taken | undefined,
+): Promise<MountableSnapshot> {
+  try {
+    const { rows } = await tx.query<MountableRow>(
+      `INSERT INTO snapshots (namespace, node, snapshotter, name, revision, kind, parent, parent_uid, generation,
+         labels)
+       VALUES ($1, $2, $3, $4, nextval('revision'), $5, $6, $7, $8, $9) RETURNING ${MOUNTABLE_COLUMNS}`,
+      [
+        scope.namespace,
+        scope.node,
+        snapshotter,
+        key,
+        kind,
+        parent,
+        parentRow?.uid ?? null,
+        generation,
+        labels,
+      ],
+    );
+    return fromMountableRow(rows[0]!);
+  } catch (error) {
+    if (isForeignKeyViolation(error, PARENT_KEY)) throw missingParent(parent);
+    if (isUniqueViolation(error, 'snapshots_name')) throw alreadyExists(`snapshot ${JSON.stringify(key)}`);
+    if (isUniqueViolation(error, 'snapshots_generation')) {
+      throw failedPrecondition(`snapshot generation ${JSON.stringify(generation)} is in use`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}

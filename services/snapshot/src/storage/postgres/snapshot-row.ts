@@ -1,0 +1,59 @@
+import type { Labels } from '@longshore/oci';
+import type { Kind, MountableSnapshot, Snapshot } from '../../domain/snapshot.ts';
+
+export interface Row {
+  uid: string;
+  namespace: string;
+  node: string;
+  snapshotter: string;
+  name: string;
+  revision: bigint;
+  kind: Kind;
+  parent: string;
+  generation: string;
+  labels: Labels;
+  size_bytes: bigint;
+  inodes: bigint;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface MountableRow extends Row {
+  ancestors: string[];
+}
+
+export const COLUMNS = `uid, namespace, node, snapshotter, name, revision, kind, parent, generation, labels,
+  size_bytes, inodes, created_at, updated_at`;
+
+/** {@link COLUMNS} of a row of `snapshots`, and the generations of its ancestors, nearest first. */
+export const MOUNTABLE_COLUMNS = `${COLUMNS}, ARRAY(
+    WITH RECURSIVE chain AS (
+      SELECT parent.parent_uid, parent.generation, 1 AS depth
+      FROM snapshots AS parent WHERE parent.uid = snapshots.parent_uid
+      UNION ALL
+      SELECT parent.parent_uid, parent.generation, chain.depth + 1
+      FROM snapshots AS parent JOIN chain ON parent.uid = chain.parent_uid
+    )
+    SELECT generation FROM chain ORDER BY depth
+  ) AS ancestors`;
+
+export function fromRow(row: Row): Snapshot {
+  return {
+    uid: row.uid,
+    scope: { namespace: row.namespace, node: row.node },
+    snapshotter: row.snapshotter,
+    name: row.name,
+    parent: row.parent,
+    kind: row.kind,
+    labels: row.labels,
+    generation: row.generation,
+    usage: { sizeBytes: row.size_bytes, inodes: row.inodes },
+    revision: row.revision,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+export function fromMountableRow(row: MountableRow): MountableSnapshot {
+  return { ...fromRow(row), ancestors: row.ancestors };
+}
