@@ -45,6 +45,20 @@ export class Ctr {
     return stdout;
   }
 
+  /** Ends every task and removes every container, in all namespaces. */
+  async removeContainers(): Promise<void> {
+    const lines = async (args: string[], namespace = 'default') =>
+      (await this.ok(args, { namespace })).split('\n').filter(Boolean);
+    for (const namespace of await lines(['namespaces', 'ls', '-q'])) {
+      for (const id of await lines(['task', 'ls', '-q'], namespace)) {
+        await this.run(['task', 'rm', '-f', id], { namespace });
+      }
+      for (const id of await lines(['container', 'ls', '-q'], namespace)) {
+        await this.run(['container', 'rm', id], { namespace });
+      }
+    }
+  }
+
   /** Starts it with pipes, for what goes on. */
   start(args: string[], { tty = false, namespace = 'default' }: CtrOptions = {}): ChildProcess {
     const command = ['-a', this.#socket, '-n', namespace, ...args];

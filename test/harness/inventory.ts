@@ -25,7 +25,7 @@ const TABLES = {
   leases: 'content.leases',
   ingests: 'content.ingests',
   images: 'image.images',
-  contents: 'content.content',
+  contents: 'content.contents',
 };
 
 /** What there is now, from the tables and the machine itself, not through the API under test. */

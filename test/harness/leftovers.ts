@@ -21,14 +21,9 @@ export async function expectNothingLeft(owned: Owned): Promise<void> {
   if (!gone) throw new Error(`left behind:\n  ${left.join('\n  ')}`);
 }
 
-/** Processes, mounts, cgroups and shim sockets that belong to a stack. */
+/** Shims and containers, mounts and cgroups of a stack whose services have ended; its stores may still run. */
 export function leftovers({ root, state, cgroupParent }: Owned): string[] {
-  return [
-    ...processesOf([root, state]),
-    ...mountsBelow([root, state]),
-    ...cgroupsOf(cgroupParent),
-    ...[state].filter((path) => existsSync(path)),
-  ];
+  return [...processesOf(state), ...mountsBelow([root, state]), ...cgroupsOf(cgroupParent)];
 }
 
 /** Mount points below the directories. */
@@ -50,17 +45,15 @@ export function cgroupsOf(parent: string): string[] {
     .map((path) => `cgroup ${path}`);
 }
 
-/** Processes whose arguments or environment name one of the directories. */
-export function processesOf(directories: string[]): string[] {
+/** Processes that name the directory in their arguments, their environment or their mounts. */
+export function processesOf(directory: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {
-      const about = `${readProc(`/proc/${pid}/cmdline`)} ${readProc(`/proc/${pid}/environ`)}`.replaceAll(
-        '\0',
-        ' ',
-      );
-      const isOurs = directories.some((directory) => about.includes(directory));
-      return isOurs ? [`process ${pid}: ${about.slice(0, 120)}`] : [];
+      const command = readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+      const about =
+        command + readProc(`/proc/${pid}/environ`) + readProc(`/proc/${pid}/mountinfo`).split('\n')[0];
+      return about.includes(directory) ? [`process ${pid}: ${command.slice(0, 120)}`] : [];
     });
 }
 

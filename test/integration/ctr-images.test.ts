@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages, type TestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
@@ -106,16 +107,11 @@ describe('ctr content, snapshot', () => {
     await pull(images.busybox);
     const digests = (await stack.ctr.ok(['content', 'ls', '-q'])).trim().split('\n');
     expect(digests.length).toBeGreaterThanOrEqual(3);
-    const manifest = await stack.ctr.ok([
-      'content',
-      'ls',
-      `labels."containerd.io/gc.ref.content.config"`,
-      '-q',
-    ]);
-    expect(manifest).toBeDefined();
-    const config = await smallestBlob(digests);
-    const bytes = await stack.ctr.ok(['content', 'get', config]);
-    expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(config);
+    for (const digest of digests) {
+      const get = stack.ctr.start(['content', 'get', digest]);
+      const bytes = await buffer(get.stdout!);
+      expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(digest);
+    }
   });
 
   it('lists snapshots, draws their tree and gives their mounts', async () => {
@@ -129,12 +125,3 @@ describe('ctr content, snapshot', () => {
     await stack.ctr.ok(['snapshot', 'rm', 'writable']);
   });
 });
-
-async function smallestBlob(digests: string[]): Promise<string> {
-  const listed = rows(await stack.ctr.ok(['content', 'ls']));
-  const sizes = new Map(listed.map((columns) => [columns[0]!, Number.parseFloat(columns[1]!)]));
-  const inBytes = listed.filter((columns) => /^[\d.]+B$/.test(columns[1]!) || columns[2] === 'B');
-  const small = inBytes.map(([digest]) => digest!).filter((digest) => digests.includes(digest));
-  expect(small.length).toBeGreaterThan(0);
-  return small.sort((a, b) => sizes.get(a)! - sizes.get(b)!)[0]!;
-}

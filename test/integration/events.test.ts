@@ -18,7 +18,7 @@ afterAll(() => stack?.close());
 interface Seen {
   subject: string;
   messageId: string;
-  body: { id: string; type: string; subject: string; specversion: string; data: Record<string, unknown> };
+  body: { id: string; topic: string; specversion: string; data: Record<string, unknown> };
 }
 
 /** A subscriber as anyone would write it: an ordered consumer over the stream, from its beginning. */
@@ -41,10 +41,11 @@ async function subscribe(seen: Seen[]): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: () => connection.close() };
 }
 
+/** Topics of the events whose payload names `id`, in the order of the stream. */
 const topicsOf = (seen: Seen[], id: string) =>
   seen
-    .filter(({ body }) => body.subject === id || body.data?.container_id === id)
-    .map(({ body }) => body.type);
+    .filter(({ body }) => [body.data.id, body.data.container_id, body.data.key].includes(id))
+    .map(({ body }) => body.topic);
 
 const LIFE = [
   '/containers/create',

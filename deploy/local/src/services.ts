@@ -9,7 +9,7 @@ import { checkSocketPath } from './socket-path.ts';
 import { Supervisor, type Unit } from './supervisor.ts';
 import { toolchain } from './toolchain.ts';
 
-/** In the order of starting: a wave may need those before it. */
+/** Stopped in reverse, so that a wave finishes what needs those before it. Started at once: each waits for others itself. */
 const WAVES = [
   ['content', 'image', 'snapshot', 'runtime', 'events'],
   ['gateway', 'agent'],
@@ -91,12 +91,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const { env: toolEnv } = await toolchain();
   const env = { ...toolEnv, ...environmentOf(options, socket), ...options.env };
   try {
-    for (const wave of WAVES) {
-      const names = wave.filter((name) => only.includes(name));
-      await supervisor.startWave(
-        names.map((name) => serviceUnit(name, state, { ...env, ...storesOf(name, options) })),
-      );
-    }
+    const waves = WAVES.map((wave) => wave.filter((name) => only.includes(name)));
+    const unit = (name: ServiceName) => serviceUnit(name, state, { ...env, ...storesOf(name, options) });
+    await Promise.all(waves.map((names) => supervisor.startWave(names.map(unit))));
   } catch (error) {
     await supervisor.close();
     throw error;

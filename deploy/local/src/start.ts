@@ -6,9 +6,9 @@ import { Ctr } from './ctr.ts';
 import { endTasks } from './end-tasks.ts';
 import { describeEvent, tailEvents } from './event-tail.ts';
 import { type Instance, instanceAt, sweepInstance } from './instance.ts';
+import { chooseImage, type JobImageOptions, serveOwnImage } from './job-image.ts';
 import { type Job, startJob } from './main-job.ts';
 import { takePidFile } from './pid-file.ts';
-import { canReachPublicRegistry } from './reachability.ts';
 import { type Services, startServices } from './services.ts';
 import { type Stores, startStores } from './stores.ts';
 import { toolchain } from './toolchain.ts';
@@ -35,9 +35,19 @@ export async function start(options: StartOptions, { env, stop, say }: StartCont
   const instance = instanceAt(options.root, options.state, env.LONGSHORE_SOCKET);
   await using resources = new AsyncDisposableStack();
   for (const dir of [instance.root, instance.state]) resources.use(takePidFile(join(dir, 'longshore.pid')));
-  const isOnline = options.image === undefined ? canReachPublicRegistry() : Promise.resolve(false);
   await sweepInstance(instance);
   resources.defer(() => sweepInstance(instance));
+  const imageOptions: JobImageOptions = {
+    image: options.image,
+    plainHttp: options.plainHttp,
+    registryDir: join(instance.root, 'registry'),
+    logDir: instance.logDir,
+    resources,
+    say,
+  };
+  const choice = chooseImage(imageOptions);
+  // Awaited below, after what may fail for other reasons.
+  choice.catch(() => {});
   try {
     const { stores, services } = await boot(instance, { stop, say, resources });
     const ctr = new Ctr(await toolchain(), instance.socket);
@@ -47,10 +57,23 @@ export async function start(options: StartOptions, { env, stop, say }: StartCont
       await endTasks(ctr, say);
       await atMost(job?.exitCode, LAST_WORDS_MS);
     });
-    job = await tryJob(ctr, options, { isOnline, instance, resources, say, stop });
+    job = await tryJob(
+      async () => {
+        const image = await choice;
+        const { command } = options;
+        return startJob(ctr, {
+          image,
+          serveOwnImage: () => serveOwnImage(imageOptions),
+          command,
+          say,
+          signal: stop,
+        });
+      },
+      stop,
+      say,
+    );
     if (options.once) return await finish(job, stop);
-    if (job !== undefined)
-      await Promise.race([job.exitCode, sleep(JOB_PATIENCE_MS, undefined, { ref: false })]);
+    await atMost(job?.exitCode, JOB_PATIENCE_MS);
     say(describeWhereabouts({ instance, services, ...stores, ctr, image: job?.image }));
     await aborted(stop);
     return 0;
@@ -92,26 +115,14 @@ async function boot(
   return { stores, services };
 }
 
-interface JobContext extends BootContext {
-  isOnline: Promise<boolean>;
-  instance: Instance;
-}
-
 /** A job that cannot be done is told of; the rest stays up to be looked at. */
-async function tryJob(ctr: Ctr, options: StartOptions, context: JobContext): Promise<Job | undefined> {
-  const { isOnline, instance, resources, say, stop } = context;
+async function tryJob(
+  begin: () => Promise<Job>,
+  stop: AbortSignal,
+  say: (line: string) => void,
+): Promise<Job | undefined> {
   try {
-    return await startJob(ctr, {
-      image: options.image,
-      plainHttp: options.plainHttp,
-      command: options.command,
-      isOnline,
-      registryDir: join(instance.root, 'registry'),
-      logDir: instance.logDir,
-      resources,
-      say,
-      signal: stop,
-    });
+    return await begin();
   } catch (error) {
     if (stop.aborted) throw error;
     say(`failed: ${messageOf(error)}`);

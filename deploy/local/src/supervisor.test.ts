@@ -80,6 +80,7 @@ describe('Supervisor', () => {
     await using supervisor = new Supervisor((line) => reports.push(line));
     const start = () => Promise.reject(invalidArgument('path "x" is too long'));
     await expect(supervisor.startWave([{ name: 'agent', start }])).rejects.toThrow('path "x" is too long');
+    expect(reports).toEqual([]);
   });
 
   it('stops what is being started at once', async () => {

@@ -25,7 +25,7 @@ type State =
   /** Being started, or waiting to be. */
   | { kind: 'starting' }
   | { kind: 'running'; unit: RunningUnit }
-  /** Stopped on purpose. */
+  /** Stopped on purpose, or not to be started at all. */
   | { kind: 'stopped' };
 
 /** Keeps one unit running: starts it again, ever more slowly, when it ends by itself. */
@@ -102,12 +102,15 @@ class Keeper {
       if (!stop.aborted) this.#expectReady();
       return `${this.unit.name} ${describeExit(exit)}`;
     } catch (error) {
-      if (!isRetryable(error)) {
-        this.#ready.reject(error);
-        this.#expectReady();
-      }
+      if (!isRetryable(error)) this.#giveUp(error);
       return messageOf(error);
     }
+  }
+
+  #giveUp(error: unknown): void {
+    this.#state = { kind: 'stopped' };
+    this.#stop.abort();
+    this.#ready.reject(error);
   }
 
   #expectReady(): void {

@@ -1,7 +1,7 @@
 import type { Ctr } from './ctr.ts';
 import { quote } from './ctr.ts';
 import type { Instance } from './instance.ts';
-import type { JobImage } from './main-job.ts';
+import type { JobImage } from './job-image.ts';
 import type { Nats } from './nats.ts';
 import type { Postgres } from './postgres.ts';
 import { SERVICE_NAMES, type Services } from './services.ts';

@@ -24,8 +24,13 @@ export class TestNatsServer {
 
   static async start(): Promise<TestNatsServer> {
     const directory = await mkdtemp(join(tmpdir(), 'longshore-nats-'));
-    const { process, port } = await launch(directory, -1);
-    return new TestNatsServer(directory, process, port);
+    try {
+      const { process, port } = await launch(directory, -1);
+      return new TestNatsServer(directory, process, port);
+    } catch (error) {
+      await rm(directory, { recursive: true });
+      throw error;
+    }
   }
 
   get #store(): string {

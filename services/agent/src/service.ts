@@ -39,7 +39,7 @@ import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
 import { causedEvents } from './socket/caused-events.ts';
 import { nodeHeaders, toControlPlane } from './socket/control-plane.ts';
-import { NodeDoor } from './socket/node-door.ts';
+import { nodeDoor } from './socket/node-door.ts';
 import { EventHub } from './spool/event-hub.ts';
 import { EventSpool } from './spool/event-spool.ts';
 import { NodeEvents } from './spool/node-events.ts';
@@ -118,7 +118,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const localAddress = await local.listen(`unix://${config.state}/agent-local.sock`, config);
 
   const upstream = (address: string) => undo.adopt(new Upstream(address, config), (opened) => opened.close());
-  const door = new NodeDoor({
+  const door = nodeDoor({
     nodeId: identity.id,
     upstreams: {
       agent: upstream(localAddress),
@@ -129,14 +129,14 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     onEvents: causedEvents(hub, log),
     log,
   });
-  await door.listen(`unix://${config.socket}`);
-  await door.listen(config.listen);
+  await door.listen(`unix://${config.socket}`, config);
+  const address = await door.listen(config.listen, config);
 
   sender.start();
   undo.use(sender);
   const registration = new Registration({
     nodeId: identity.id,
-    address: config.listen,
+    address,
     softwareVersion: SOFTWARE_VERSION,
     snapshotters: ['overlayfs'],
     heartbeatMs: config.heartbeatMs,
@@ -147,7 +147,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
 
   const owned = undo.move();
   return {
-    addresses: { socket: `unix://${config.socket}`, grpc: config.listen },
+    addresses: { socket: `unix://${config.socket}`, grpc: address },
     isHealthy: () => local.health.serving,
     async close() {
       registration.close();

@@ -302,7 +302,10 @@ describe('a collection', () => {
     const pool = openPool({ url: fixture.databaseUrl, schema: 'content', size: 1 });
     const views = new CollectionViews([...SCHEMAS, 'elsewhere']);
     const collect = new CollectionRepository(pool, views).mark({ namespace: 'default', node: '_' });
-    await expect(collect).rejects.toMatchObject({ kind: 'Unavailable', message: expect.stringContaining('schema elsewhere') });
+    await expect(collect).rejects.toMatchObject({
+      kind: 'Unavailable',
+      message: expect.stringContaining('schema elsewhere'),
+    });
     await pool.end();
   });
 });

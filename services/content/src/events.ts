@@ -8,7 +8,7 @@ import {
   NamespaceDeleteSchema,
   NamespaceUpdateSchema,
 } from '@longshore/proto/containerd/events/namespace';
-import type { Content } from './domain/content.ts';
+import type { ContentIdentity } from './domain/content.ts';
 
 /** A change of a namespace; `labels` are those of the request. */
 interface NamespaceChange {
@@ -19,12 +19,12 @@ interface NamespaceChange {
 
 /** Every event of this service. What the collector removes for others is told by their own `gc_delete`. */
 export const contentEvents = {
-  created: (content: Content): OutboxEvent =>
+  created: (content: ContentIdentity): OutboxEvent =>
     event(content, content.digest, '/content/create', ContentCreateSchema, {
       digest: content.digest,
       size: BigInt(content.sizeBytes),
     }),
-  deleted: (content: Content): OutboxEvent =>
+  deleted: (content: ContentIdentity): OutboxEvent =>
     event(content, content.digest, '/content/delete', ContentDeleteSchema, { digest: content.digest }),
 };
 

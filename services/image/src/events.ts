@@ -7,7 +7,7 @@ import {
 } from '@longshore/proto/containerd/services/images/v1/events';
 import type { Image } from './domain/image.ts';
 
-/** Every event of this service. Deletions by the collector have theirs in 0002_collection.sql. */
+/** Every event of this service. That of a collected image is made by `gc_delete` in the migrations. */
 export const imageEvents = {
   created: (image: Image): OutboxEvent =>
     event(image, '/images/create', ImageCreateSchema, { name: image.name, labels: image.labels }),

@@ -7,6 +7,7 @@ import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/str
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import type { keys } from './config.ts';
+import { Collector } from './content/collector.ts';
 import { imagesRpc } from './rpc/images-rpc.ts';
 import { ImageRepository } from './storage/postgres/image-repository.ts';
 
@@ -27,10 +28,10 @@ export async function start(
     imagesRpc({
       images: new ImageRepository(pool),
       leases: createClient(Leases, content),
-      collector: createClient(CollectorService, content),
+      collector: new Collector(createClient(CollectorService, content), log),
     }),
   );
-  // Nothing serves these yet: they answer Unimplemented.
+  // Nothing is transferred at the fleet's edge yet.
   server.add(Transfer, {});
   server.add(Streaming, {});
 

@@ -114,13 +114,8 @@ export class Snapshots {
     const driver = this.snapshotter(snapshotter);
     const { generation } = recordOf(await this.#catalogue.remove({ snapshotter, key }, call.options));
     this.#hints.delete(call.namespace, snapshotter, key);
-    try {
-      // Deleting it would empty the file system of who still uses it; the reaper comes back for it.
-      if (readMountedLayers()(generation)) return;
-      await this.#discard(driver, generation);
-    } catch (error) {
-      this.#log.warn({ generation, error: messageOf(error) }, 'removed layer is left to the reaper');
-    }
+    // Deleting it would empty the file system of who still uses it; the reaper comes back for it.
+    if (!readMountedLayers()(generation)) await this.#discard(driver, generation);
   }
 
   /** Of an active snapshot what it takes now, of a committed one what it took at its commit. */
@@ -200,12 +195,14 @@ export class Snapshots {
     this.#hints.set(namespace, snapshotter, name, { generation, ancestors: ancestorGenerations });
   }
 
-  /** The caller does not wait until everything is deleted. */
+  /** Never throws: what fails here is found again by the reaper or at the next start. Deleting goes on afterwards. */
   async #discard({ directories }: Snapshotter, generation: string): Promise<void> {
-    await directories.discard(generation);
-    directories.purge(generation).catch((error) => {
+    const report = (error: unknown) => {
       this.#log.warn({ generation, error: messageOf(error) }, 'discarded layer cannot be deleted');
-    });
+    };
+    await directories
+      .discard(generation)
+      .then(() => void directories.purge(generation).catch(report), report);
   }
 }
 

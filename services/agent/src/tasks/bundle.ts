@@ -15,7 +15,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failedPrecondition } from '@longshore/errors';
 import { isErrno, mknodat, unmountRecursive } from '@longshore/linux';
-import type { BootstrapResult } from './bootstrap-result.ts';
+import { type BootstrapResult, parseBootstrap } from './bootstrap-result.ts';
 import type { BundleSpec } from './bundle-spec.ts';
 
 /** The directory that containerd gives its shims; tools look for tasks there. */
@@ -102,9 +102,10 @@ export class Bundle {
     return this.#read('grouped') !== undefined;
   }
 
-  /** What the shim answered to `start`; undefined when it never did. */
-  get bootstrapText(): string | undefined {
-    return this.#read('bootstrap.json') ?? this.#read('address');
+  /** What the shim answered to `start`, or wrote by itself; undefined when it did neither. */
+  get bootstrap(): BootstrapResult | undefined {
+    const text = this.#read('bootstrap.json') ?? this.#read('address');
+    return text === undefined ? undefined : parseBootstrap(Buffer.from(text));
   }
 
   writeBootstrap(bootstrap: BootstrapResult): void {

@@ -1,4 +1,4 @@
-import { alreadyExists, kindOf, LongshoreError, messageOf, unimplemented } from '@longshore/errors';
+import { alreadyExists, messageOf, unimplemented } from '@longshore/errors';
 import { isErrno } from '@longshore/linux';
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import type { CreateTaskRequest } from '@longshore/proto/containerd/services/tasks/v1/tasks';
@@ -6,9 +6,10 @@ import { Bundle } from './bundle.ts';
 import { prepareSpec } from './bundle-spec.ts';
 import { dialTask } from './dial-task.ts';
 import { shimOptions } from './runc-options.ts';
-import { ShimClient } from './shim-client.ts';
+import { removeDeadSocket, ShimClient } from './shim-client.ts';
 import { ShimLog } from './shim-log.ts';
 import { deleteByBinary, startShim } from './shim-process.ts';
+import { inStep, rethrow } from './step-error.ts';
 import { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
@@ -31,7 +32,9 @@ export async function createTask(
   const runcRoot = `${context.directories.stateDir}/runc`;
   const options = shimOptions(runtime, request.options, container.runtime?.options, runcRoot);
   const spec = prepareSpec(container.spec?.value ?? new Uint8Array(), context.cgroupParent);
-  const binary = resolveBinary(context, runtime);
+  const binary = inStep('failed to start shim: failed to resolve runtime path', () =>
+    context.binaries.resolve(runtime),
+  );
 
   const bundle = new Bundle(context.directories, call.namespace, request.containerId);
   const record = await makeBundle(context, bundle, spec, binary);
@@ -50,14 +53,6 @@ export async function createTask(
     await discard(context, bundle, binary, task ?? (await dialTask(context, bundle, record)));
     context.journal.end(record.incarnation);
     throw error;
-  }
-}
-
-function resolveBinary({ binaries }: TaskContext, runtime: string): string {
-  try {
-    return binaries.resolve(runtime);
-  } catch (error) {
-    return rethrow('failed to start shim: failed to resolve runtime path')(error);
   }
 }
 
@@ -123,12 +118,6 @@ async function discard(
     log.debug({ namespace: bundle.namespace, id: bundle.id, words }, 'cleaned up after failed create');
   }
   await task?.endShim();
+  if (bundle.bootstrap) await removeDeadSocket(bundle.bootstrap);
   await bundle.remove();
-}
-
-/** Puts the step that failed before the error's own words. */
-export function rethrow(step: string): (error: unknown) => never {
-  return (error) => {
-    throw new LongshoreError(kindOf(error), `${step}: ${messageOf(error)}`, { cause: error });
-  };
 }

@@ -1,5 +1,4 @@
 import { messageOf } from '@longshore/errors';
-import { parseBootstrap } from './bootstrap-result.ts';
 import type { Bundle } from './bundle.ts';
 import { ShimClient } from './shim-client.ts';
 import { ShimLog } from './shim-log.ts';
@@ -16,11 +15,10 @@ export async function dialTask(
   bundle: Bundle,
   record: ProcessRecord,
 ): Promise<Task | undefined> {
-  const { namespace, id, bootstrapText } = bundle;
-  if (!bootstrapText) return undefined;
+  const { namespace, id, bootstrap } = bundle;
+  if (!bootstrap) return undefined;
   const log = new ShimLog(bundle.logPath, context.log.child({ namespace, id }));
   try {
-    const bootstrap = parseBootstrap(Buffer.from(bootstrapText));
     const client = await ShimClient.dial(bootstrap, AbortSignal.timeout(DIAL_TIMEOUT_MS));
     return new Task(context, bundle, record, client, log);
   } catch (error) {

@@ -6,6 +6,7 @@ import { parseIdentifier } from '@longshore/oci';
 import type { ExecProcessRequest } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type ProcessSchema, Status } from '@longshore/proto/containerd/v1/types/task';
 import { ShimGoneError } from './shim-client.ts';
+import { inStep } from './step-error.ts';
 import type { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 import type { ProcessExit } from './task-report.ts';
@@ -41,7 +42,7 @@ export async function addExec(
 ): Promise<void> {
   const { execId, terminal, stdin, stdout, stderr, spec } = request;
   if (execId === '') throw invalidArgument('exec id cannot be empty');
-  parseIdentifier(execId, `invalid exec id ${execId}`);
+  inStep(`invalid exec id ${execId}`, () => parseIdentifier(execId));
   await refuseKnownExec(context, task, execId, call);
   const { namespace, id: containerId, record } = task;
   const { incarnation } = record;

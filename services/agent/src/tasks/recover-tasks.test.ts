@@ -109,6 +109,7 @@ describe('a restarted agent', () => {
       await expect.poll(() => isRunning(shimPid) || isRunning(task.record.pid), SOON).toBe(false);
       await unmountRecursive(task.bundle.rootfsPath);
       await removeCgroup(`${node.cgroupParent}/${NAMESPACE}`);
+      rmSync(task.bundle.bootstrap!.address.replace('unix://', ''));
       rmSync(node.stateDir, { recursive: true });
     });
     expect(node.exits('web')).toMatchObject([{ pid: task.record.pid, exitStatus: 255 }]);

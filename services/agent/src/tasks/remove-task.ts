@@ -1,9 +1,9 @@
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { isKind, messageOf, notFound } from '@longshore/errors';
 import type { Bundle } from './bundle.ts';
-import { rethrow } from './create-task.ts';
-import { ShimGoneError } from './shim-client.ts';
+import { removeDeadSocket, ShimGoneError } from './shim-client.ts';
 import { deleteByBinary } from './shim-process.ts';
+import { rethrow } from './step-error.ts';
 import type { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
@@ -17,6 +17,7 @@ const UNKNOWN_EXIT_STATUS = 255;
 
 /** Removes a stopped task on request. Fails with the shim's words when it refuses; then the task stays. */
 export async function deleteTask(context: TaskContext, task: Task, call: TaskCall): Promise<ProcessExit> {
+  const { events, journal } = context;
   const step = rethrow('failed to delete task');
   let exit: ProcessExit | undefined;
   let unknownToShim: unknown;
@@ -34,24 +35,31 @@ export async function deleteTask(context: TaskContext, task: Task, call: TaskCal
     throw notFound(`task ${task.id}`);
   }
   task.state = 'leaving';
-  if (!exit || !(await context.events.deleteRecorded(task.record.incarnation, DELETE_EVENT_TIMEOUT_MS))) {
-    context.events.foundDeleted(context.journal.reread(task.record), exit ?? assumedExit());
+  try {
+    if (!exit || !(await events.deleteRecorded(task.record.incarnation, DELETE_EVENT_TIMEOUT_MS))) {
+      events.foundDeleted(journal.reread(task.record), exit ?? assumedExit());
+    }
+    await task.endShim();
+    await removeBundle(context, task.bundle);
+    journal.end(task.record.incarnation);
+  } finally {
+    task.markGone(exit ?? assumedExit());
   }
-  await task.endShim();
-  await removeBundle(context, task.bundle);
-  context.journal.end(task.record.incarnation);
-  task.markGone(exit ?? assumedExit());
   return exit ?? step(unknownToShim);
 }
 
 /** Removes a task whose shim went away by itself. */
 export async function removeAfterShimDeath(context: TaskContext, task: Task): Promise<void> {
+  const { bundle, record } = task;
   task.state = 'leaving';
-  await task.disconnect();
-  context.events.foundCreated(context.journal.reread(task.record), task.record.pid, task.bundle.path);
-  const exit = await cleanUpDeadShim(context, task.bundle, task.record);
-  await task.client.removeDeadSocket();
-  task.markGone(exit);
+  let exit = assumedExit();
+  try {
+    await task.disconnect();
+    context.events.foundCreated(context.journal.reread(record), record.pid, bundle.path);
+    exit = await cleanUpDeadShim(context, bundle, record);
+  } finally {
+    task.markGone(exit);
+  }
 }
 
 /**
@@ -69,6 +77,7 @@ export async function cleanUpDeadShim(
   log.warn({ namespace, id }, 'shim is gone, cleaning up');
   const initPid = bundle.initPid;
   const exit = await deleteDeadShim(context, bundle);
+  if (bundle.bootstrap) await removeDeadSocket(bundle.bootstrap);
   const current = journal.reread(record);
   if (current.created) events.foundDeleted(current, { ...exit, pid: exit.pid || initPid });
   await removeBundle(context, bundle);

@@ -31,13 +31,11 @@ export interface ShimCall {
 /** The task service of one shim, over a connection of its own. */
 export class ShimClient {
   readonly #connection: TtrpcConnection;
-  readonly #address: string;
   #task: TaskClient;
   #version: number;
 
-  private constructor(connection: TtrpcConnection, { address, version }: BootstrapResult) {
+  private constructor(connection: TtrpcConnection, { version }: BootstrapResult) {
     this.#connection = connection;
-    this.#address = address;
     this.#version = version;
     this.#task = taskClient(connection, version);
   }
@@ -72,18 +70,6 @@ export class ShimClient {
     return this.#connection.close();
   }
 
-  /** Removes the shim's socket file when nobody listens on it: a shim that was killed leaves it behind. */
-  async removeDeadSocket(): Promise<void> {
-    if (!this.#address.startsWith(UNIX)) return;
-    const path = socketName(this.#address);
-    try {
-      const connection = await dialTtrpc(path);
-      await connection.close();
-    } catch {
-      await unlink(path).catch(() => undefined);
-    }
-  }
-
   async #send<M extends ShimMethod>(method: M, request: Request<M>, call: ShimCall): Promise<Response<M>> {
     const { namespace, signal, timeoutMs, traceHeaders } = call;
     const metadata = { 'containerd-namespace-ttrpc': namespace, ...traceHeaders };
@@ -105,6 +91,19 @@ export class ShimGoneError extends LongshoreError {
   constructor(cause: unknown) {
     super('Unknown', 'ttrpc: closed: unknown', { cause });
     this.name = 'ShimGoneError';
+  }
+}
+
+/** Removes a shim's socket file when nobody listens on it: a shim that was killed leaves it behind. */
+export async function removeDeadSocket({ address }: BootstrapResult): Promise<void> {
+  if (!address.startsWith(UNIX)) return;
+  const path = socketName(address);
+  try {
+    const connection = await dialTtrpc(path);
+    await connection.close();
+  } catch {
+    // Gone already, as a rule.
+    await unlink(path).catch(() => undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -37,6 +37,8 @@ import { TaskManager, type TaskManagerOptions } from './task-manager.ts';
 
 export const NAMESPACE = 'task-test';
 export const CALL = { namespace: NAMESPACE };
+/** Name of the group of containers that share a shim. */
+export const GROUP = 'pod';
 /** Processes take a while to start and die on a busy machine. */
 export const SOON = { timeout: 10_000, interval: 10 };
 
@@ -208,6 +210,7 @@ export class TaskFixture {
     const plugin = 'io.containerd.runtime.v2.task';
     return [
       ...this.#shims(),
+      ...[...this.containers.keys(), GROUP].map((id) => this.#shimSocket(id)).filter(existsSync),
       ...readMountInfo().flatMap(({ mountPoint }) =>
         mountPoint.startsWith(this.directory) ? [mountPoint] : [],
       ),
@@ -232,6 +235,12 @@ export class TaskFixture {
     this.#spool.close();
     await removeCgroup(this.cgroupParent);
     rmSync(this.directory, { recursive: true });
+  }
+
+  /** Where Debian's shim listens. Source: containerd pkg/shim/util_unix.go. */
+  #shimSocket(id: string): string {
+    const name = join(this.directory, 'node.sock', NAMESPACE, id);
+    return join('/run/containerd/s', createHash('sha256').update(name).digest('hex'));
   }
 
   #shims(): string[] {

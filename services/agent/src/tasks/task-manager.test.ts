@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addExec, deleteExec, processState, startProcess } from './process-operations.ts';
-import { CALL, containerOf, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
+import { CALL, containerOf, GROUP, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
 
 let node: TaskFixture;
 
@@ -151,7 +151,7 @@ describe('tasks', () => {
   }, 60_000);
 
   it('of a group share a shim, which ends with the last of them', async () => {
-    const group = { annotations: { 'io.containerd.runc.v2.group': 'pod' } };
+    const group = { annotations: { 'io.containerd.runc.v2.group': GROUP } };
     const [first, second] = [await node.run('one', ['true'], group), await node.run('two', ['true'], group)];
     const shimPid = await node.shimPid(first);
     expect(await node.shimPid(second)).toBe(shimPid);
@@ -231,7 +231,7 @@ describe('a create that fails', () => {
   });
 
   it('in a group leaves the others of it alone', async () => {
-    const group = { annotations: { 'io.containerd.runc.v2.group': 'pod' } };
+    const group = { annotations: { 'io.containerd.runc.v2.group': GROUP } };
     const first = await node.run('one', FOREVER, group);
     const io = { stdout: '/nope/stdout', stderr: '/nope/stderr' };
     await expect(node.create('two', FOREVER, group, io)).rejects.toThrow(/nope/);

@@ -13,6 +13,7 @@ import { deleteTask, removeAfterShimDeath } from './remove-task.ts';
 import { RuntimeBinaries } from './runtime-binary.ts';
 import { serveShimEvents } from './shim-events-server.ts';
 import type { ShimSettings } from './shim-process.ts';
+import { inStep } from './step-error.ts';
 import type { Task } from './task.ts';
 import type { ContainerLookup, TaskCall, TaskContext } from './task-context.ts';
 import { TaskEvents } from './task-events.ts';
@@ -70,16 +71,21 @@ export class TaskManager implements AsyncDisposable {
   static async open(options: TaskManagerOptions): Promise<TaskManager> {
     const manager = new TaskManager(options);
     const { context } = manager;
-    manager.#server = await serveShimEvents(`${options.socketPath}.ttrpc`, context.events);
-    for (const task of await recoverTasks(context)) manager.#add(task);
-    return manager;
+    try {
+      manager.#server = await serveShimEvents(`${options.socketPath}.ttrpc`, context.events);
+      for (const task of await recoverTasks(context)) manager.#add(task);
+      return manager;
+    } catch (error) {
+      await manager.close();
+      throw error;
+    }
   }
 
   /** Resolves when the container is made and its first process waits for its start. */
   async create(call: TaskCall, request: CreateTaskRequest): Promise<Task> {
     const id = request.containerId;
     const container = await this.#options.containers.get(id, call);
-    parseIdentifier(id, 'task id');
+    inStep(`invalid task id ${id}`, () => parseIdentifier(id));
     const key = keyOf(call.namespace, id);
     const known = this.#tasks.get(key);
     if (known?.state === 'leaving') await known.gone;

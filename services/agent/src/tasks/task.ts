@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isErrno } from '@longshore/linux';
 import type { Bundle } from './bundle.ts';
-import type { ShimCall, ShimClient, ShimMethod } from './shim-client.ts';
+import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
 import type { ShimLog } from './shim-log.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
@@ -74,7 +74,7 @@ export class Task {
     await this.call('shutdown', {}, {}, SHUTDOWN_TIMEOUT_MS).catch(() => undefined);
     if (!this.bundle.isGrouped) await this.#awaitEnd(shimPid);
     await this.disconnect();
-    await this.client.removeDeadSocket();
+    if (this.bundle.bootstrap) await removeDeadSocket(this.bundle.bootstrap);
   }
 
   /** Leaves shim and container as they are. */

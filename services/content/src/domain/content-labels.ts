@@ -1,30 +1,29 @@
 import { invalidArgument } from '@longshore/errors';
-import {
-  type Digest,
-  isMapPath,
-  type Labels,
-  maskMap,
-  validateLabels,
-  withoutEmptyLabels,
-} from '@longshore/oci';
+import { type Digest, isMapPath, type Labels, validateLabels, withoutEmptyLabels } from '@longshore/oci';
+
+/** What an update does to labels, without knowing those that are stored. */
+export interface LabelChange {
+  /** Whether the others go. */
+  readonly replaces: boolean;
+  readonly set: Labels;
+  readonly unset: readonly string[];
+}
 
 /**
- * Labels after an update: `labels` or `labels.<key>`, and an empty mask replaces them all.
- * Source: containerd core/metadata/content.go.
+ * The change that an update asks for: `labels` or `labels.<key>`; an empty mask replaces them all.
+ * Throws InvalidArgument. Source: containerd core/metadata/content.go.
  */
-export function updateContentLabels(
-  digest: Digest,
-  stored: Labels,
-  requested: Labels,
-  mask: readonly string[],
-): Labels {
+export function contentLabelChange(digest: Digest, requested: Labels, mask: readonly string[]): LabelChange {
   const bad = mask.find((path) => !isMapPath('labels', path));
   if (bad !== undefined) {
     throw invalidArgument(
       `cannot update ${JSON.stringify(bad)} field on content info ${JSON.stringify(digest)}`,
     );
   }
-  const labels = maskMap('labels', stored, requested, mask.length === 0 ? ['labels'] : mask);
-  validateLabels(labels);
-  return withoutEmptyLabels(labels);
+  validateLabels(requested);
+  const labels = withoutEmptyLabels(requested);
+  if (mask.length === 0 || mask.includes('labels')) return { replaces: true, set: labels, unset: [] };
+  const keys = mask.map((path) => path.slice('labels.'.length));
+  const set = Object.fromEntries(Object.entries(labels).filter(([key]) => keys.includes(key)));
+  return { replaces: false, set, unset: keys.filter((key) => !Object.hasOwn(set, key)) };
 }

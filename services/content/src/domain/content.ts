@@ -12,3 +12,6 @@ export interface Content extends BlobName {
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
+
+/** What an event says of content. */
+export type ContentIdentity = Pick<Content, 'scope' | 'digest' | 'sizeBytes' | 'revision'>;

@@ -202,12 +202,13 @@ export class IngestWriter {
 
   /** Somebody writes behind a linked blob: from here on its bytes are the ingest's own. */
   async #copyLinked(): Promise<PartWriter> {
-    const { linked } = this.ingest;
+    const { linked, durableBytes } = this.ingest;
     if (linked) this.#digester = new Digester(algorithmOf(linked.digest));
     await using source = linked ? await this.#store.open(linked) : undefined;
     const part = await this.#openPart(0);
-    while (source && this.#offsetBytes < source.sizeBytes) {
-      await this.#append(part, await source.read(this.#offsetBytes, COPY_BYTES));
+    while (source && this.#offsetBytes < durableBytes) {
+      const length = Math.min(COPY_BYTES, durableBytes - this.#offsetBytes);
+      await this.#append(part, await source.read(this.#offsetBytes, length));
     }
     await this.#records.reset(this.ingest);
     return part;

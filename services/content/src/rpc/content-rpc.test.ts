@@ -71,8 +71,14 @@ describe('Content', () => {
 
   it('lists in the order of digests, in blocks of at most 100', async () => {
     const caller = { namespace: 'many' };
-    const digests = [];
-    for (let n = 0; n < 105; n++) digests.push(await fixture.put(`blob ${n}`, { n: String(n) }, caller));
+    const { rows } = await fixture.pool.query<{ digest: string }>(
+      `WITH made AS (SELECT n, 'sha256:' || encode(sha256(n::text::bytea), 'hex') AS digest FROM generate_series(1, 105) AS n),
+       stored AS (INSERT INTO blobs (digest, generation, size) SELECT digest, gen_random_uuid(), n FROM made RETURNING *)
+       INSERT INTO contents (namespace, node, digest, generation, revision, labels)
+       SELECT 'many', '_', digest, generation, n, jsonb_build_object('n', n::text) FROM made JOIN stored USING (digest)
+       RETURNING digest`,
+    );
+    const digests = rows.map(({ digest }) => digest);
     const blocks = await Array.fromAsync(fixture.content.list({}, callOf(caller)));
     expect(blocks.map(({ info }) => info.length)).toEqual([100, 5]);
     expect(blocks.flatMap(({ info }) => info.map(({ digest }) => digest))).toEqual(digests.sort());

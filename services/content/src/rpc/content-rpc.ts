@@ -1,16 +1,13 @@
-import { invalidArgument, outOfRange } from '@longshore/errors';
+import { invalidArgument, LongshoreError, outOfRange } from '@longshore/errors';
 import { ABSENT, objectAdaptor, parseFilters } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { parseDigest } from '@longshore/oci';
 import type { Content as ContentService } from '@longshore/proto/containerd/services/content/v1/content';
-import type { BlobReader, BlobStore } from '../domain/blob-store.ts';
-import type { ByteRemover } from '../domain/byte-remover.ts';
-import type { CollectionScheduler } from '../domain/collection-scheduler.ts';
-import { updateContentLabels } from '../domain/content-labels.ts';
-import type { IngestWriters } from '../domain/ingest-writers.ts';
+import type { BlobReader } from '../domain/blob-store.ts';
+import { contentLabelChange } from '../domain/content-labels.ts';
 import { contentEvents } from '../events.ts';
 import type { ContentRepository } from '../storage/postgres/content-repository.ts';
-import type { IngestRepository } from '../storage/postgres/ingest-repository.ts';
+import type { ContentParts } from './content-parts.ts';
 import { contentToProto, ingestToProto } from './convert.ts';
 import { writeContent } from './write-content.ts';
 
@@ -19,15 +16,6 @@ const LIST_BLOCK = 100;
 const LIST_PAGE = 1000;
 /** Large enough that the cost of a message does not count, small enough to hold a few per reader. */
 const READ_CHUNK_BYTES = 1024 * 1024;
-
-export interface ContentParts {
-  contents: ContentRepository;
-  ingests: IngestRepository;
-  writers: IngestWriters;
-  store: BlobStore;
-  scheduler: CollectionScheduler;
-  remover: Pick<ByteRemover<never>, 'wake'>;
-}
 
 /** `containerd.services.content.v1.Content`. Source: containerd plugins/services/content/contentserver. */
 export function contentRpc(parts: ContentParts): Handlers<typeof ContentService> {
@@ -40,9 +28,8 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
     async update({ info, updateMask }, call) {
       if (!info) throw invalidArgument('info must be set');
       const digest = parseDigest(info.digest);
-      const updated = await contents.updateLabels(call.scope, digest, (stored) =>
-        updateContentLabels(digest, stored, info.labels, updateMask?.paths ?? []),
-      );
+      const change = contentLabelChange(digest, info.labels, updateMask?.paths ?? []);
+      const updated = await contents.updateLabels(call.scope, digest, change);
       scheduler.mutated(call.scope);
       return { info: contentToProto(updated) };
     },
@@ -72,7 +59,7 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
     async *read({ digest, offset, size }, call) {
       const content = await contents.get(call.scope, parseDigest(digest));
       await using reader = await store.open(content);
-      yield* readRange(reader, Number(offset), Number(size));
+      yield* readRange(reader, content.sizeBytes, Number(offset), Number(size));
     },
 
     async status({ ref }, call) {
@@ -109,10 +96,10 @@ async function* allContents(contents: ContentRepository, call: Call) {
 }
 
 /** `size` 0, negative or too long reads to the end; the offsets of the answers count from the start of the range. */
-async function* readRange(reader: BlobReader, offset: number, size: number) {
+async function* readRange(reader: BlobReader, sizeBytes: number, offset: number, size: number) {
   const start = Math.max(0, offset);
-  if (start > reader.sizeBytes) throw outOfRange(`read past object length ${reader.sizeBytes} bytes`);
-  const end = size <= 0 ? reader.sizeBytes : Math.min(reader.sizeBytes, start + size);
+  if (start > sizeBytes) throw outOfRange(`read past object length ${sizeBytes} bytes`);
+  const end = size <= 0 ? sizeBytes : Math.min(sizeBytes, start + size);
   const readAt = (position: number) => {
     const chunk = reader.read(position, Math.min(READ_CHUNK_BYTES, end - position));
     // Awaited in the next round; without a handler until then a failure would count as unhandled.
@@ -121,9 +108,12 @@ async function* readRange(reader: BlobReader, offset: number, size: number) {
   };
   for (let position = start, next = start < end ? readAt(start) : undefined; next; ) {
     const data = await next;
+    if (data.byteLength === 0) {
+      throw new LongshoreError('DataLoss', `content ends at ${position} of ${sizeBytes} bytes: data loss`);
+    }
     const sentAt = position - start;
     position += data.byteLength;
-    next = data.byteLength > 0 && position < end ? readAt(position) : undefined;
-    if (data.byteLength > 0) yield { offset: BigInt(sentAt), data };
+    next = position < end ? readAt(position) : undefined;
+    yield { offset: BigInt(sentAt), data };
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@longshore/proto/containerd/services/content/v1/content';
 import type { IngestWriter } from '../domain/ingest-writer.ts';
 import { contentEvents } from '../events.ts';
-import type { ContentParts } from './content-rpc.ts';
+import type { ContentParts } from './content-parts.ts';
 
 type Answer = MessageInitShape<typeof WriteContentResponseSchema>;
 

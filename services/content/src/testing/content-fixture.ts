@@ -19,9 +19,13 @@ import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { vi } from 'vitest';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { createNeighbours } from './neighbour-schemas.ts';
+
+// Real services, databases and syncs to disk, on machines that may be busy with other test files.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 type WriteRequest = MessageInitShape<typeof WriteContentRequestSchema>;
 
@@ -77,7 +81,17 @@ export class ContentFixture {
       LONGSHORE_STATE: directory,
       ...env,
     };
-    return new ContentFixture(database, directory, fullEnv, await startService(fullEnv));
+    const fixture = new ContentFixture(database, directory, fullEnv, await startService(fullEnv));
+    await fixture.#firstCollection();
+    return fixture;
+  }
+
+  /** A new service collects everything once; what tests make must not be in its way. */
+  async #firstCollection(): Promise<void> {
+    await vi.waitFor(async () => {
+      const { rowCount } = await this.pool.query('SELECT FROM snapshot.snapshots');
+      if (rowCount !== 0) throw new Error('the first collection is still to come');
+    }, 10_000);
   }
 
   /** Stops the service as SIGTERM does, and starts it anew. */
@@ -195,10 +209,11 @@ export class WriteSession implements AsyncDisposable {
 }
 
 function startService(env: NodeJS.ProcessEnv): Promise<RunningService> {
-  const log = createLogger('content', process.env.LONGSHORE_TEST_LOG ?? 'silent');
+  const log = createLogger('content', 'silent');
   return start(loadConfig(keys, env, undefined), {
     log,
     metrics: createMetrics('content'),
+    env,
     stop: () => undefined,
   });
 }

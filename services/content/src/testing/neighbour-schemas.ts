@@ -3,7 +3,8 @@ import pg from 'pg';
 
 /**
  * Schemas of the services that this one collects for, as far as the collection contract goes. That of images has
- * the SQL of the example in README.md, so that the example is known to work.
+ * the SQL of the example in README.md, so that the example is known to work. That of snapshots has one that
+ * nothing refers to, which a service's first collection removes.
  */
 export async function createNeighbours(databaseUrl: string): Promise<void> {
   const example = await readExample();
@@ -13,6 +14,7 @@ export async function createNeighbours(databaseUrl: string): Promise<void> {
     await client.query(`
       CREATE SCHEMA image; SET search_path = image; ${OUTBOX} ${IMAGES} ${example}
       CREATE SCHEMA snapshot; SET search_path = snapshot; ${SNAPSHOTS}
+      INSERT INTO snapshots (name) VALUES ('garbage');
       CREATE SCHEMA runtime; SET search_path = runtime; ${CONTAINERS}`);
   } finally {
     await client.end();

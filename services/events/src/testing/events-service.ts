@@ -32,6 +32,7 @@ export async function startEventsService(dedupWindowMs = 120_000): Promise<Servi
     log: createLogger('events', 'silent'),
     metrics: createMetrics('events'),
     stop: () => undefined,
+    env,
   });
   const channel = new Channel(service.addresses.grpc!);
   return {

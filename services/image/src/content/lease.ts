@@ -1,23 +1,38 @@
 import type { ServiceClient } from '@longshore/client';
-import { isKind, notFound } from '@longshore/errors';
+import { isKind, messageOf, notFound } from '@longshore/errors';
 import type { Call } from '@longshore/kit';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
-import { expiryOf, type ImageSpec } from '../domain/image.ts';
+
+type LeasesClient = ServiceClient<typeof Leases>;
 
 /**
- * Adds an image that expires to the lease of its caller, before the record is written; others need no lease to stay.
- * Throws NotFound for an unknown lease. Source: containerd core/metadata/images.go, Create.
+ * Adds a name to the caller's lease, if it has one. Call it before the image is written: a name in a lease without
+ * an image is harmless. Throws NotFound for a lease that does not exist.
  */
-export async function keepByLease(
-  call: Call,
-  leases: ServiceClient<typeof Leases>,
-  { name, labels }: ImageSpec,
-): Promise<void> {
-  if (call.lease === undefined || expiryOf(labels) === undefined) return;
+export async function keepByLease(leases: LeasesClient, call: Call, name: string): Promise<void> {
+  if (call.lease === undefined) return;
   try {
-    await leases.addResource({ id: call.lease, resource: { id: name, type: 'images' } }, call.forward());
+    await leases.addResource(requestOf(call.lease, name), call.forward());
   } catch (error) {
     if (isKind(error, 'NotFound')) throw notFound('lease does not exist', { cause: error });
     throw error;
   }
+}
+
+/** Takes a name that is gone out of the caller's lease, if it has one. */
+export async function releaseFromLease(leases: LeasesClient, call: Call, name: string): Promise<void> {
+  if (call.lease === undefined) return;
+  try {
+    await leases.deleteResource(requestOf(call.lease, name), call.forward());
+  } catch (error) {
+    // The image is deleted; that its lease still holds the name does no harm and is no failure of the call.
+    call.log.warn(
+      { lease: call.lease, image: name, error: messageOf(error) },
+      'lease keeps a name that is gone',
+    );
+  }
+}
+
+function requestOf(lease: string, name: string) {
+  return { id: lease, resource: { id: name, type: 'images' } };
 }

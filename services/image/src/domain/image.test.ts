@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { expiryOf, type Image, updateImage, validateImage } from './image.ts';
+import { dropsReference, type Image, updateImage, validateImage } from './image.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const target = {
   mediaType: 'application/vnd.oci.image.index.v1+json',
   digest: DIGEST,
-  size: 7n,
+  sizeBytes: 7n,
   annotations: { x: '1' },
 };
 const stored: Image = {
@@ -20,20 +20,31 @@ const stored: Image = {
 };
 
 describe('validateImage', () => {
-  it.each([
-    [{ name: '' }, 'image name must not be empty'],
-    [{ target: { ...target, digest: 'sha256:zz' } }, 'Target.Digest "sha256:zz" invalid'],
-    [{ target: { ...target, size: 0n } }, 'Target.Size must be greater than zero'],
-    [{ target: { ...target, mediaType: '' } }, 'Target.MediaType must be set'],
-    [{ target: undefined }, 'Target.Digest "" invalid'],
-  ])('refuses %j', (change, message) => {
+  const WRONG: [string, Partial<Image>][] = [
+    ['image name must not be empty: invalid argument', { name: '' }],
+    ['image.Labels: label key and value length (4097 bytes)', { labels: { k: 'v'.repeat(4096) } }],
+    [
+      'Target.Digest "sha256:zz" invalid: digest "sha256:zz": invalid checksum digest length: invalid argument',
+      { target: { ...target, digest: 'sha256:zz' } },
+    ],
+    [
+      'Target.Digest "" invalid: digest "": invalid checksum digest format: invalid argument',
+      { target: { ...target, digest: '' } },
+    ],
+    ['Target.Size must be greater than zero: invalid argument', { target: { ...target, sizeBytes: 0n } }],
+    ['Target.MediaType must be set: invalid argument', { target: { ...target, mediaType: '' } }],
+  ];
+  it.each(WRONG)('says %s', (message, change) => {
     expect(() => validateImage({ ...stored, ...change })).toThrow(message);
   });
 
-  it('takes any name, and drops labels that are empty', () => {
-    expect(validateImage({ name: 'not a reference', labels: { a: '', b: '2' }, target })).toMatchObject({
+  it('takes any name, and drops labels and annotations that are empty', () => {
+    const named = { name: 'not a reference', labels: { a: '', b: '2' } };
+    const annotated = { ...target, annotations: { x: '', y: '2' } };
+    expect(validateImage({ ...named, target: annotated })).toEqual({
       name: 'not a reference',
       labels: { b: '2' },
+      target: { ...target, annotations: { y: '2' } },
     });
   });
 });
@@ -42,7 +53,7 @@ describe('updateImage', () => {
   const requested = {
     name: 'redis:7',
     labels: { a: '9' },
-    target: { ...target, size: 8n, annotations: { y: '2' } },
+    target: { ...target, sizeBytes: 8n, annotations: { y: '2' } },
   };
 
   it('replaces the whole record without a mask', () => {
@@ -68,6 +79,28 @@ describe('updateImage', () => {
     });
   });
 
+  it('applies the paths in their order', () => {
+    expect(updateImage(stored, requested, ['annotations.x', 'target']).target).toEqual(requested.target);
+    const both = updateImage(stored, { ...requested, labels: { c: '3' } }, ['labels', 'labels.c']);
+    expect(both.labels).toEqual({ c: '3' });
+  });
+
+  it('keeps what the server has set', () => {
+    const { uid, scope, revision, createdAt } = updateImage(stored, { ...requested, name: 'x' }, []);
+    expect({ uid, scope, revision, createdAt }).toEqual({
+      uid: 'u',
+      scope: stored.scope,
+      revision: 1n,
+      createdAt: stored.createdAt,
+    });
+  });
+
+  it('checks the outcome', () => {
+    const empty = { ...requested, target: { ...target, digest: '' } };
+    expect(() => updateImage(stored, empty, ['target'])).toThrow('Target.Digest "" invalid');
+    expect(updateImage(stored, empty, ['labels']).target).toEqual(target);
+  });
+
   it('refuses other fields', () => {
     expect(() => updateImage(stored, requested, ['name'])).toThrow(
       'cannot update "name" field on image "redis:7"',
@@ -75,12 +108,15 @@ describe('updateImage', () => {
   });
 });
 
-describe('expiryOf', () => {
-  it('reads RFC 3339, and takes a bad date for none', () => {
-    expect(expiryOf({ 'containerd.io/gc.expire': '2026-01-02T03:04:05Z' })).toEqual(
-      new Date('2026-01-02T03:04:05Z'),
-    );
-    expect(expiryOf({ 'containerd.io/gc.expire': 'soon' })).toBeUndefined();
-    expect(expiryOf({})).toBeUndefined();
+describe('dropsReference', () => {
+  const change = (changed: Partial<Image>) => dropsReference(stored, { ...stored, ...changed });
+
+  it('holds for another target and for a label of the collector that goes, and for nothing else', () => {
+    expect(change({ target: { ...target, digest: `sha256:${'b'.repeat(64)}` } })).toBe(true);
+    expect(change({ target: { ...target, annotations: {} } })).toBe(false);
+    expect(change({ labels: {} })).toBe(false);
+    const label = 'containerd.io/gc.ref.content.x';
+    expect(dropsReference({ ...stored, labels: { [label]: 'a' } }, stored)).toBe(true);
+    expect(dropsReference(stored, { ...stored, labels: { [label]: 'a' } })).toBe(false);
   });
 });

@@ -1,25 +1,24 @@
-import { invalidArgument } from '@longshore/errors';
+import { invalidArgument, LongshoreError, messageOf } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import {
-  isDigest,
   isMapPath,
   type Labels,
   maskMap,
+  parseDigest,
   validateLabels,
   withoutEmptyLabels,
 } from '@longshore/oci';
 
-/** What an image's name stands for: a manifest or an index. It need not be stored. */
+/** What a name stands for: a manifest or an index, whose content need not be present. */
 export interface Target {
   mediaType: string;
   digest: string;
-  /** Bytes; containerd's type, int64. */
-  size: bigint;
+  sizeBytes: bigint;
   annotations: Record<string, string>;
 }
 
-/** What a client says of an image. The name is opaque. */
 export interface ImageSpec {
+  /** Any text but the empty one; it is not interpreted. */
   name: string;
   labels: Labels;
   target: Target;
@@ -34,63 +33,61 @@ export interface Image extends ImageSpec {
   updatedAt: Date;
 }
 
-/** Until this moment the record keeps itself; a bad date keeps it for ever, as containerd has it. */
-const EXPIRE_LABEL = 'containerd.io/gc.expire';
-
-/** When the record may be collected, by its label; undefined when it does not expire. */
-export function expiryOf(labels: Readonly<Labels>): Date | undefined {
-  const text = labels[EXPIRE_LABEL];
-  if (text === undefined || !/^\d{4}-\d\d-\d\dT/.test(text)) return undefined;
-  const expiry = new Date(text);
-  return Number.isNaN(expiry.getTime()) ? undefined : expiry;
-}
-
-/** Throws InvalidArgument in containerd's words. Source: containerd core/metadata/images.go, validateImage. */
-export function validateImage(
-  requested: Omit<ImageSpec, 'target'> & { target: Target | undefined },
-): ImageSpec {
-  if (requested.name === '') throw invalidArgument('image name must not be empty');
-  validateLabels(requested.labels);
+/** Checks an image that is to be stored. Source: containerd core/metadata/images.go, validateImage. */
+export function validateImage(image: ImageSpec): ImageSpec {
+  if (image.name === '') throw invalidArgument('image name must not be empty');
+  checkField('image.Labels', () => validateLabels(image.labels));
+  const { target } = image;
+  checkField(`Target.Digest ${JSON.stringify(target.digest)} invalid`, () => parseDigest(target.digest));
+  if (target.sizeBytes <= 0n) throw invalidArgument('Target.Size must be greater than zero');
+  if (target.mediaType === '') throw invalidArgument('Target.MediaType must be set');
   return {
-    name: requested.name,
-    labels: withoutEmptyLabels(requested.labels),
-    target: validateTarget(requested.target),
+    name: image.name,
+    labels: withoutEmptyLabels(image.labels),
+    target: { ...target, annotations: withoutEmptyLabels(target.annotations) },
   };
 }
-
-const ALL_FIELDS = ['labels', 'target'];
 
 /**
- * The image after an update by mask; an empty mask replaces the whole record.
- * Source: containerd core/metadata/images.go, Update.
+ * The image after an update by mask; an empty mask replaces the whole record. Paths apply in their order: `target`
+ * replaces the annotations too. Source: containerd core/metadata/images.go, Update.
  */
-export function updateImage(
-  stored: Image,
-  requested: Omit<ImageSpec, 'target'> & { target: Target | undefined },
-  mask: readonly string[],
-): Image {
-  const paths = mask.length === 0 ? ALL_FIELDS : mask;
-  for (const path of paths) {
-    if (path === 'target' || isMapPath('labels', path) || isMapPath('annotations', path)) continue;
-    throw invalidArgument(
-      `cannot update ${JSON.stringify(path)} field on image ${JSON.stringify(stored.name)}`,
-    );
+export function updateImage(stored: Image, requested: ImageSpec, mask: readonly string[]): Image {
+  if (mask.length === 0) return { ...stored, ...validateImage(requested) };
+  let { labels, target } = stored;
+  for (const path of mask) {
+    if (path === 'target') target = requested.target;
+    else if (isMapPath('labels', path)) labels = maskMap('labels', labels, requested.labels, [path]);
+    else if (isMapPath('annotations', path)) target = withAnnotation(target, requested.target, path);
+    else {
+      throw invalidArgument(
+        `cannot update ${JSON.stringify(path)} field on image ${JSON.stringify(stored.name)}`,
+      );
+    }
   }
-  const base = paths.includes('target') ? requested.target : stored.target;
-  const annotations = requested.target?.annotations ?? {};
-  const target = base && {
-    ...base,
-    annotations: maskMap('annotations', base.annotations, annotations, paths),
-  };
-  const labels = maskMap('labels', stored.labels, requested.labels, paths);
   return { ...stored, ...validateImage({ name: stored.name, labels, target }) };
 }
 
-function validateTarget(target: Target | undefined): Target {
-  if (!target || !isDigest(target.digest)) {
-    throw invalidArgument(`Target.Digest ${JSON.stringify(target?.digest ?? '')} invalid`);
+const GC_LABEL_PREFIX = 'containerd.io/gc.';
+
+/** Whether a changed image keeps less from being collected than before. */
+export function dropsReference(before: ImageSpec, after: ImageSpec): boolean {
+  if (before.target.digest !== after.target.digest) return true;
+  return Object.entries(before.labels).some(
+    ([name, value]) => name.startsWith(GC_LABEL_PREFIX) && after.labels[name] !== value,
+  );
+}
+
+function withAnnotation(target: Target, requested: Target, path: string): Target {
+  const annotations = maskMap('annotations', target.annotations, requested.annotations, [path]);
+  return { ...target, annotations };
+}
+
+/** Lets the error of a check say which field it is about. */
+function checkField(field: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    throw new LongshoreError('InvalidArgument', `${field}: ${messageOf(error)}`, { cause: error });
   }
-  if (target.size <= 0n) throw invalidArgument('Target.Size must be greater than zero');
-  if (target.mediaType === '') throw invalidArgument('Target.MediaType must be set');
-  return target;
 }

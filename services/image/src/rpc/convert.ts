@@ -1,33 +1,48 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import type {
   Image as ImageMessage,
   ImageSchema,
 } from '@longshore/proto/containerd/services/images/v1/images';
-import type { Descriptor } from '@longshore/proto/containerd/types/descriptor';
-import type { Image, ImageSpec, Target } from '../domain/image.ts';
+import type { Image, ImageSpec } from '../domain/image.ts';
 
-/** What a request says; `target` may be missing, which some masks allow. */
-export function imageFromProto(
-  message: ImageMessage | undefined,
-): Omit<ImageSpec, 'target'> & { target: Target | undefined } {
-  if (!message) throw invalidArgument('image must be set');
-  return { name: message.name, labels: message.labels, target: targetFromProto(message.target) };
-}
-
-export function imageToProto(image: Image): MessageInitShape<typeof ImageSchema> {
+/** What a request says; its times are of no interest. */
+export function imageFromProto(message: ImageMessage | undefined): ImageSpec {
+  if (!message?.name) throw invalidArgument('Image.Name required');
+  const { name, labels, target } = message;
   return {
-    name: image.name,
-    labels: image.labels,
-    target: image.target,
-    createdAt: timestampFromDate(image.createdAt),
-    updatedAt: timestampFromDate(image.updatedAt),
+    name,
+    labels,
+    target: {
+      mediaType: target?.mediaType ?? '',
+      digest: target?.digest ?? '',
+      sizeBytes: target?.size ?? 0n,
+      annotations: target?.annotations ?? {},
+    },
   };
 }
 
-function targetFromProto(descriptor: Descriptor | undefined): Target | undefined {
-  if (!descriptor) return undefined;
-  const { mediaType, digest, size, annotations } = descriptor;
-  return { mediaType, digest, size, annotations };
+export function imageToProto({
+  name,
+  labels,
+  target,
+  createdAt,
+  updatedAt,
+}: Image): MessageInitShape<typeof ImageSchema> {
+  const { mediaType, digest, sizeBytes, annotations } = target;
+  return {
+    name,
+    labels,
+    target: { mediaType, digest, size: sizeBytes, annotations },
+    createdAt: timestampFromDate(createdAt),
+    updatedAt: timestampFromDate(updatedAt),
+  };
+}
+
+/** The time that a reproducible build wants recorded instead of now. */
+export function epochFromProto(epoch: Timestamp | undefined): Date | undefined {
+  const date = epoch && timestampDate(epoch);
+  if (date && Number.isNaN(date.getTime())) throw invalidArgument('source_date_epoch is out of range');
+  return date;
 }

@@ -1,25 +1,30 @@
-import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceClient } from '@longshore/client';
-import { type Adaptor, mapField, objectAdaptor, parseFilters } from '@longshore/filters';
-import type { Handlers } from '@longshore/kit';
+import { parseFilters } from '@longshore/filters';
+import type { Call, Handlers } from '@longshore/kit';
+import { GcLabel } from '@longshore/oci';
 import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
-import type { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
-import { askForCollection, collectNow } from '../content/collector.ts';
-import { keepByLease } from '../content/lease.ts';
-import { type Image, updateImage, validateImage } from '../domain/image.ts';
+import type { Collector } from '../content/collector.ts';
+import { keepByLease, releaseFromLease } from '../content/lease.ts';
+import { dropsReference, type Image, type ImageSpec, updateImage, validateImage } from '../domain/image.ts';
 import { imageEvents } from '../events.ts';
 import type { ImageRepository } from '../storage/postgres/image-repository.ts';
-import { imageFromProto, imageToProto } from './convert.ts';
+import { epochFromProto, imageFromProto, imageToProto } from './convert.ts';
+import { imageAdaptor } from './filter.ts';
 
-export interface ImagesRpcOptions {
+export interface ImagesParts {
   images: ImageRepository;
   leases: ServiceClient<typeof Leases>;
-  collector: ServiceClient<typeof CollectorService>;
+  collector: Collector;
 }
 
-/** `containerd.services.images.v1.Images`. Source: containerd plugins/services/images. */
-export function imagesRpc({ images, leases, collector }: ImagesRpcOptions): Handlers<typeof Images> {
+/** `containerd.services.images.v1.Images`. Source: containerd plugins/services/images, core/metadata/images.go. */
+export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<typeof Images> {
+  /** Names are leased only when they expire: the others keep themselves. */
+  async function keepExpiring(call: Call, { name, labels }: ImageSpec): Promise<void> {
+    if (labels[GcLabel.Expire] !== undefined) await keepByLease(leases, call, name);
+  }
+
   return {
     async get({ name }, call) {
       return { image: imageToProto(await images.get(call.scope, name)) };
@@ -28,46 +33,41 @@ export function imagesRpc({ images, leases, collector }: ImagesRpcOptions): Hand
     async list({ filters }, call) {
       const filter = parseFilters(filters);
       const all = await images.list(call.scope);
-      const chosen = filter.matchesAll ? all : all.filter((image) => filter.matches(adaptorOf(image)));
-      return { images: chosen.map(imageToProto) };
+      return { images: all.filter((image) => filter.matches(imageAdaptor(image))).map(imageToProto) };
     },
 
     async create({ image, sourceDateEpoch }, call) {
-      const spec = validateImage(imageFromProto(image));
-      await keepByLease(call, leases, spec);
-      const created = await images.create(call.scope, spec, dateOf(sourceDateEpoch));
+      const requested = validateImage(imageFromProto(image));
+      const at = epochFromProto(sourceDateEpoch);
+      await keepExpiring(call, requested);
+      const created = await images.create(call.scope, requested, at, imageEvents.created);
       call.reportEvent(imageEvents.created(created));
       return { image: imageToProto(created) };
     },
 
     async update({ image, updateMask, sourceDateEpoch }, call) {
       const requested = imageFromProto(image);
-      const paths = updateMask?.paths ?? [];
-      const change = (stored: Image) => updateImage(stored, requested, paths);
-      const updated = await images.update(call.scope, requested.name, change, dateOf(sourceDateEpoch));
+      const at = epochFromProto(sourceDateEpoch);
+      let before: Image | undefined;
+      const change = (stored: Image) => {
+        before = stored;
+        return updateImage(stored, requested, updateMask?.paths ?? []);
+      };
+      // A label that another sets between here and the write is the other's to lease.
+      if (call.lease) await keepExpiring(call, change(await images.get(call.scope, requested.name)));
+      const updated = await images.update(call.scope, requested.name, change, at, imageEvents.updated);
       call.reportEvent(imageEvents.updated(updated));
-      askForCollection(call, collector);
+      if (before && dropsReference(before, updated)) collector.ask(call.scope);
       return { image: imageToProto(updated) };
     },
 
     async delete({ name, sync, target }, call) {
-      const deleted = await images.delete(call.scope, name, target?.digest);
+      const deleted = await images.delete(call.scope, name, target?.digest ?? '', imageEvents.deleted);
       call.reportEvent(imageEvents.deleted(deleted));
-      if (sync) await collectNow(call, collector);
-      else askForCollection(call, collector);
+      await releaseFromLease(leases, call, name);
+      if (sync) await collector.run(call);
+      else collector.ask(call.scope);
       return {};
     },
   };
-}
-
-function dateOf(timestamp: Timestamp | undefined): Date | undefined {
-  return timestamp && timestampDate(timestamp);
-}
-
-function adaptorOf({ name, labels, target }: Image): Adaptor {
-  const plain = objectAdaptor(
-    { name, 'target.digest': target.digest, 'target.mediatype': target.mediaType },
-    labels,
-  );
-  return (path) => (path[0] === 'annotations' ? mapField(target.annotations, path.slice(1)) : plain(path));
 }

@@ -22,7 +22,7 @@ export interface Runtime {
   options: OpaqueAny | undefined;
 }
 
-export function runtimeFromProto(message: { name: string; options?: Any } | undefined): Runtime {
+export function runtimeFromProto(message: { name: string; options?: Any | undefined } | undefined): Runtime {
   return { name: message?.name ?? '', options: anyFromProto(message?.options) };
 }
 

@@ -16,39 +16,39 @@ export interface ServiceUnderTest {
   catalogue: ServiceClient<typeof CatalogueService>;
   snapshots: ServiceClient<typeof Snapshots>;
   content: ContentServer;
-  /** Sees the service's schema, for what only the collector and the relay look at. */
+  /** Sees the service's schema from outside, as the collector and the relay do. */
   database: Pool;
   close(): Promise<void>;
 }
 
 export async function startSnapshotService(): Promise<ServiceUnderTest> {
+  await using undo = new AsyncDisposableStack();
   const state = await mkdtemp(join(tmpdir(), 'longshore-snapshot-'));
-  const testDatabase = await createTestDatabase();
-  const content = await ContentServer.start();
+  undo.defer(() => rm(state, { recursive: true }));
+  const testDatabase = undo.adopt(await createTestDatabase(), (made) => made.drop());
+  const content = undo.adopt(await ContentServer.start(), (started) => started.close());
   const env = {
     DATABASE_URL: testDatabase.url,
     LONGSHORE_STATE: state,
     LONGSHORE_CONTENT_ADDRESS: content.address,
   };
-  const service = await start(loadConfig(keys, env, undefined), {
+  const context = {
     log: createLogger('snapshot', 'silent'),
     metrics: createMetrics('snapshot'),
+    env,
     stop: () => undefined,
-  });
-  const channel = new Channel(service.addresses.grpc!);
-  const database = openPool({ url: testDatabase.url, schema: 'snapshot', size: 2 });
+  };
+  const service = await start(loadConfig(keys, env, undefined), context);
+  undo.adopt(service, (started) => started.close());
+  const pool = openPool({ url: testDatabase.url, schema: 'public', size: 2 });
+  const database = undo.adopt(pool, (opened) => opened.end());
+  const channel = undo.adopt(new Channel(service.addresses.grpc!), (opened) => opened.close());
+  const owned = undo.move();
   return {
     catalogue: createClient(CatalogueService, channel),
     snapshots: createClient(Snapshots, channel),
     content,
     database,
-    async close() {
-      channel.close();
-      await database.end();
-      await service.close();
-      await content.close();
-      await testDatabase.drop();
-      await rm(state, { recursive: true });
-    },
+    close: () => owned.disposeAsync(),
   };
 }

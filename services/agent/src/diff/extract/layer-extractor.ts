@@ -1,4 +1,4 @@
-import { ftruncateSync, writeSync } from 'node:fs';
+import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import { LongshoreError } from '@longshore/errors';
 import { close, futimens, type Timespec } from '@longshore/linux';
 import type { LayerLimits } from '../layer-limits.ts';
@@ -26,6 +26,9 @@ export type ExtractionTarget =
   | { kind: 'overlay'; upper: string; lowers: readonly string[]; opaqueXattr: OpaqueXattr }
   | { kind: 'directory'; path: string };
 
+/** Of a directory that neither the archive nor a lower directory has. Source: containerd pkg/archive/tar.go. */
+const MISSING_PARENT_MODE = 0o755;
+
 /**
  * Writes the members of one layer's archive into a directory, as OCI says (image-spec layer.md) and containerd does
  * (pkg/archive/tar.go). All calls are synchronous. After an error the directory holds part of the layer and is to be
@@ -46,7 +49,7 @@ export class LayerExtractor implements TarSink {
     this.limits = limits;
     this.lowers = new LowerDirectories(target.kind === 'overlay' ? target.lowers : []);
     const path = target.kind === 'overlay' ? target.upper : target.path;
-    this.root = new LayerRoot(path, (created) => this.copyFromLower(created));
+    this.root = new LayerRoot(path, (created) => this.dressParent(created));
     this.whiteouts =
       target.kind === 'overlay' ? new OverlayWhiteouts(target.opaqueXattr) : new PlainWhiteouts(this.root);
   }
@@ -174,9 +177,12 @@ export class LayerExtractor implements TarSink {
     this.root.adopt(directory);
   }
 
-  private copyFromLower({ fd, path }: OpenDirectory): void {
+  private dressParent({ fd, path }: OpenDirectory): void {
     const attributes = this.lowers.find(path);
-    if (!attributes) return;
+    if (!attributes) {
+      fchmodSync(fd, MISSING_PARENT_MODE);
+      return;
+    }
     applyLowerAttributes(fd, attributes);
     this.directoryTimes.set(path, { atime: attributes.status.atime, mtime: attributes.status.mtime });
   }

@@ -43,7 +43,7 @@ export class LayerRoot {
   private readonly open = new Map<ByteString, OpenDirectory>();
   private stale = false;
 
-  /** `onCreate` is told of each missing parent that was created, so that it can get its attributes. */
+  /** `onCreate` is told of each missing parent that was created, so that it can get its mode and owner. */
   constructor(path: string, onCreate: (directory: OpenDirectory) => void) {
     this.root = { fd: openat(AT_FDCWD, path, DIRECTORY), path: '' };
     this.onCreate = onCreate;
@@ -164,9 +164,14 @@ export class LayerRoot {
       if (isErrno(error, 'ENOTDIR', 'ELOOP')) return { target: readSymlink(parent, name, error) };
       if (!create || !isErrno(error, 'ENOENT')) throw error;
     }
-    mkdirat(parent.fd, toBytes(name), 0o755);
+    mkdirat(parent.fd, toBytes(name), 0o700);
     const created = { fd: openat(parent.fd, toBytes(name), DIRECTORY | OpenFlag.NoFollow), path };
-    this.onCreate(created);
+    try {
+      this.onCreate(created);
+    } catch (error) {
+      close(created.fd);
+      throw error;
+    }
     return created;
   }
 }

@@ -82,6 +82,11 @@ const cases: { name: string; members: Member[]; seen: string[] }[] = [
     seen: ['dir', 'dir/new', 'dir/sub', 'dir/sub/new', 'drop', 'keep', 'other', 'other/old'],
   },
   {
+    name: 'shows nothing old below an opaque directory, in one that the layer names itself',
+    members: [file('.wh.gone', ''), directory('dir/sub/'), file('dir/sub/new'), file('dir/.wh..wh..opq', '')],
+    seen: ['dir', 'dir/sub', 'dir/sub/new', 'drop', 'keep', 'other', 'other/old'],
+  },
+  {
     name: 'lets a file take the place of a whiteout and of a directory',
     members: [file('.wh.drop', ''), file('drop', 'new'), file('dir', 'new'), file('.wh.gone', '')],
     seen: ['dir', 'drop', 'keep', 'other', 'other/old'],

@@ -30,14 +30,10 @@ export class ApplyWorkerPool {
   async run(job: ApplyJob, source: LayerSource, signal: AbortSignal): Promise<AppliedLayer> {
     const either = AbortSignal.any([signal, this.closing.signal]);
     await this.turns.next(either);
-    const worker = this.takeWorker();
-    const applied = worker.run(job, source, either);
-    this.running.add(applied);
     try {
-      return await applied;
+      either.throwIfAborted();
+      return await this.runOn(this.takeWorker(), job, source, either);
     } finally {
-      this.running.delete(applied);
-      this.putBack(worker);
       this.turns.done();
     }
   }
@@ -47,6 +43,22 @@ export class ApplyWorkerPool {
     this.closing.abort(unavailable('layer workers are closed'));
     await Promise.allSettled(this.running);
     await Promise.all([...this.workers].map((worker) => this.end(worker)));
+  }
+
+  private async runOn(
+    worker: ApplyWorkerHandle,
+    job: ApplyJob,
+    source: LayerSource,
+    signal: AbortSignal,
+  ): Promise<AppliedLayer> {
+    const applied = worker.run(job, source, signal);
+    this.running.add(applied);
+    try {
+      return await applied;
+    } finally {
+      this.running.delete(applied);
+      this.putBack(worker);
+    }
   }
 
   private takeWorker(): ApplyWorkerHandle {

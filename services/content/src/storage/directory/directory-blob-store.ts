@@ -49,8 +49,7 @@ export class DirectoryBlobStore implements BlobStore {
 
   async open(name: BlobName): Promise<BlobReader> {
     try {
-      const file = await open(this.#blobPath(name), 'r');
-      return new FileBlobReader(file, (await file.stat()).size);
+      return new FileBlobReader(await open(this.#blobPath(name), 'r'));
     } catch (error) {
       throw fromFileError(error, `bytes of content ${name.digest}`);
     }
@@ -124,10 +123,9 @@ async function copyPrefix(
   writer: PartWriter,
   seen: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  const file = await open(path, 'r');
-  await using reader = new FileBlobReader(file, Math.min(keepBytes, (await file.stat()).size));
-  while (writer.sizeBytes < reader.sizeBytes) {
-    const chunk = await reader.read(writer.sizeBytes, COPY_BYTES);
+  await using reader = new FileBlobReader(await open(path, 'r'));
+  while (writer.sizeBytes < keepBytes) {
+    const chunk = await reader.read(writer.sizeBytes, Math.min(COPY_BYTES, keepBytes - writer.sizeBytes));
     if (chunk.byteLength === 0) return;
     await writer.write(chunk);
     seen(chunk);

@@ -2,19 +2,16 @@ import type { FileHandle } from 'node:fs/promises';
 import type { BlobReader } from '../../domain/blob-store.ts';
 
 export class FileBlobReader implements BlobReader {
-  readonly sizeBytes: number;
   readonly #file: FileHandle;
 
-  constructor(file: FileHandle, sizeBytes: number) {
+  constructor(file: FileHandle) {
     this.#file = file;
-    this.sizeBytes = sizeBytes;
   }
 
   async read(position: number, lengthBytes: number): Promise<Uint8Array> {
-    const wanted = Math.max(0, Math.min(lengthBytes, this.sizeBytes - position));
-    const buffer = Buffer.allocUnsafeSlow(wanted);
-    for (let done = 0; done < wanted; ) {
-      const { bytesRead } = await this.#file.read(buffer, done, wanted - done, position + done);
+    const buffer = Buffer.allocUnsafeSlow(lengthBytes);
+    for (let done = 0; done < lengthBytes; ) {
+      const { bytesRead } = await this.#file.read(buffer, done, lengthBytes - done, position + done);
       if (bytesRead === 0) return buffer.subarray(0, done);
       done += bytesRead;
     }

@@ -10,8 +10,9 @@ import {
   transaction,
 } from '@longshore/postgres';
 import type { Content } from '../../domain/content.ts';
+import type { LabelChange } from '../../domain/content-labels.ts';
 import { leaseUid } from './lease-uid.ts';
-import { lockScope } from './scope-lock.ts';
+import { LOCKED_SCOPE, lockScope } from './scope-lock.ts';
 
 interface Row {
   uid: string;
@@ -73,25 +74,18 @@ export class ContentRepository {
     return rows.map(contentFromRow);
   }
 
-  /** Reads, changes and writes the labels under the record's lock. Throws NotFound. */
-  updateLabels(scope: Scope, digest: Digest, change: (stored: Labels) => Labels): Promise<Content> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope);
-      const found = await tx.query<Row>(
-        `SELECT ${COLUMNS} FROM contents AS c JOIN blobs AS b ON ${WITH_BLOB} WHERE ${BY_NAME} FOR UPDATE OF c`,
-        [scope.namespace, scope.node, digest],
-      );
-      if (!found.rows[0]) throw missing(digest);
-      const stored = contentFromRow(found.rows[0]);
-      const labels = change(stored.labels);
-      const { rows } = await tx.query<Pick<Row, 'revision' | 'updated_at'>>(
-        `UPDATE contents SET labels = $2, revision = nextval('revision'), updated_at = clock_timestamp(),
-           changed = pg_current_xact_id()
-         WHERE uid = $1 RETURNING revision, updated_at`,
-        [stored.uid, labels],
-      );
-      return { ...stored, labels, revision: rows[0]!.revision, updatedAt: rows[0]!.updated_at };
-    });
+  /** Throws NotFound. */
+  async updateLabels(scope: Scope, digest: Digest, { replaces, set, unset }: LabelChange): Promise<Content> {
+    const rows = await query<Row>(
+      this.#pool,
+      `WITH ${LOCKED_SCOPE}
+       UPDATE contents AS c SET labels = CASE WHEN $4 THEN $5::jsonb ELSE (c.labels || $5::jsonb) - $6::text[] END,
+         revision = nextval('revision'), updated_at = clock_timestamp(), changed = pg_current_xact_id()
+       FROM locked_scope, blobs AS b WHERE ${BY_NAME} AND ${WITH_BLOB} RETURNING ${COLUMNS}`,
+      [scope.namespace, scope.node, digest, replaces, set, unset],
+    );
+    if (!rows[0]) throw missing(digest);
+    return contentFromRow(rows[0]);
   }
 
   /** Removes the record, not the bytes, and takes it off the caller's lease. Throws NotFound. */

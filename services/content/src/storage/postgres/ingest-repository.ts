@@ -1,48 +1,30 @@
 import { notFound, unavailable } from '@longshore/errors';
-import type { Scope } from '@longshore/kit';
-import { type Digest, isDigest, type Labels } from '@longshore/oci';
-import {
-  appendEvent,
-  isForeignKeyViolation,
-  type OutboxEvent,
-  type Pool,
-  type Queryable,
-  query,
-  transaction,
-} from '@longshore/postgres';
-import type { Content } from '../../domain/content.ts';
+import { isFleet, type Scope } from '@longshore/kit';
+import { isDigest, type Labels } from '@longshore/oci';
+import { isForeignKeyViolation, type OutboxEvent, type Pool, query, transaction } from '@longshore/postgres';
+import type { Content, ContentIdentity } from '../../domain/content.ts';
 import { INGEST_LIFETIME_MS, type Ingest, type OpenRequest, type Received } from '../../domain/ingest.ts';
 import { lost, type Progress } from '../../domain/ingest-writer.ts';
-import { BY_NAME, COLUMNS, COMMIT, FIND, OPEN } from './ingest-sql.ts';
-import { leaseUid } from './lease-uid.ts';
 import { lockScope } from './scope-lock.ts';
 
 interface Row {
   uid: string;
-  namespace: string;
-  node: string;
-  ref: string;
   total: bigint;
   durable_bytes: bigint;
-  linked_digest: Digest | null;
+  linked_digest: string | null;
   linked_generation: string | null;
   epoch: bigint;
   started_at: Date;
   updated_at: Date;
 }
 
-/** What an open finds before it decides. */
-interface Found {
-  held: boolean;
-  locked: boolean;
-  generation: string | null;
-  size: bigint | null;
-}
-
+/** What the functions of migrations/0003_ingest_functions.sql answer; the rest is null but for one outcome. */
+type OpenRow = { outcome: 'opened' | 'held' | 'locked' | 'unleased' } & Row;
 interface CommitRow {
-  uid: string | null;
-  revision: bigint | null;
-  created_at: Date | null;
+  outcome: 'created' | 'held' | 'lost' | 'unleased';
+  uid: string;
+  revision: bigint;
+  created_at: Date;
   generation: string;
 }
 
@@ -54,6 +36,10 @@ export interface IngestRepositoryOptions {
   /** Whether a node's namespaces share what the node holds. */
   sharesNamespaces: boolean;
 }
+
+const COLUMNS =
+  'uid, ref, total, durable_bytes, linked_digest, linked_generation, epoch, started_at, updated_at';
+const BY_NAME = 'namespace = $1 AND node = $2 AND ref = $3';
 
 /** Blobs on their way in, in the table `ingests`. */
 export class IngestRepository {
@@ -70,49 +56,44 @@ export class IngestRepository {
    * then on the caller's lease. Throws Unavailable while another writer has it, NotFound for an unknown lease.
    */
   async open(scope: Scope, request: OpenRequest): Promise<Ingest | undefined> {
-    try {
-      return await transaction(this.#pool, (tx) => this.#open(tx, scope, request));
-    } catch (error) {
-      if (!isForeignKeyViolation(error, 'ingests_blob')) throw error;
-      throw unavailable(`content ${request.expected} is being removed`, { cause: error });
-    }
-  }
-
-  async #open(tx: Queryable, scope: Scope, request: OpenRequest): Promise<Ingest | undefined> {
-    await lockScope(tx, scope, ['ingests', request.ref]);
-    const lease = request.lease === undefined ? null : await leaseUid(tx, scope, request.lease);
-    const found = await this.#find(tx, scope, request);
-    if (found.held) {
-      if (lease !== null) await addResource(tx, lease, 'content', request.expected ?? '');
-      return undefined;
-    }
-    if (found.locked) throw unavailable(`ref ${request.ref} locked by another writer`);
-    const linkedBytes =
-      request.totalBytes === 0 || BigInt(request.totalBytes) === found.size ? found.size : null;
-    const { rows } = await tx.query<Row>(OPEN, [
-      scope.namespace,
-      scope.node,
-      request.ref,
-      linkedBytes ?? BigInt(request.totalBytes),
-      linkedBytes === null ? null : request.expected,
-      linkedBytes === null ? null : found.generation,
-      lease,
-      INGEST_LIFETIME_MS,
-      this.#options.instance,
-      this.#options.writerTimeoutMs,
-    ]);
-    return fromRow(rows[0]!);
-  }
-
-  async #find(tx: Queryable, scope: Scope, { ref, expected }: OpenRequest): Promise<Found> {
-    const { rows } = await tx.query<Found>(FIND, [
+    const { ref, totalBytes, expected, lease } = request;
+    const { sharesNamespaces, instance, writerTimeoutMs } = this.#options;
+    const row = await this.#callOpen([
       scope.namespace,
       scope.node,
       ref,
-      expected ?? '',
-      this.#options.sharesNamespaces && scope.node !== '_',
+      totalBytes,
+      expected,
+      lease,
+      sharesNamespaces && !isFleet(scope),
+      instance,
+      INGEST_LIFETIME_MS,
+      writerTimeoutMs,
     ]);
-    return rows[0]!;
+    switch (row.outcome) {
+      case 'held':
+        return undefined;
+      case 'locked':
+        throw unavailable(`ref ${ref} locked by another writer`);
+      case 'unleased':
+        throw notFound('lease does not exist');
+      case 'opened':
+        return fromRow(scope, ref, row);
+    }
+  }
+
+  async #callOpen(values: unknown[]): Promise<OpenRow> {
+    try {
+      const rows = await query<OpenRow>(
+        this.#pool,
+        'SELECT * FROM open_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+        values,
+      );
+      return rows[0]!;
+    } catch (error) {
+      if (!isForeignKeyViolation(error, 'ingests_blob')) throw error;
+      throw unavailable(`content ${values[4]} is being removed`, { cause: error });
+    }
   }
 
   /** Keeps the writers' locks and records their progress; answers the uids of those that are still the last. */
@@ -168,49 +149,43 @@ export class IngestRepository {
    * the one that the blob has now: another than received when the digest was stored already.
    * Throws Unavailable for a writer that is no longer the last, NotFound for an unknown lease.
    */
-  commit(
+  async commit(
     ingest: Ingest,
     received: Received,
     labels: Labels,
     lease: string | undefined,
-    eventOf: (content: Content) => OutboxEvent,
+    eventOf: (content: ContentIdentity) => OutboxEvent,
   ): Promise<{ created: Content | undefined; generation: string }> {
     const { scope, ref } = ingest;
     const { digest, generation, sizeBytes } = received;
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['contents', digest], ['ingests', ref]);
-      const leased = lease === undefined ? null : await leaseUid(tx, scope, lease);
-      const { rows } = await tx.query<CommitRow>(COMMIT, [
+    // The row's revision is drawn by the function, which puts it into the event's row.
+    const { topic, typeUrl, payload } = eventOf({ scope, digest, sizeBytes, revision: 0n });
+    const rows = await query<CommitRow>(
+      this.#pool,
+      'SELECT * FROM commit_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+      [
         ingest.uid,
         ingest.epoch,
+        scope.namespace,
+        scope.node,
+        ref,
         digest,
         generation,
         sizeBytes,
-        scope.namespace,
-        scope.node,
         labels,
-        leased,
-        ref,
-      ]);
-      const row = rows[0];
-      if (!row) throw lost({ ref });
-      const { uid, revision, created_at, generation: stored } = row;
-      if (uid === null || revision === null || created_at === null)
-        return { created: undefined, generation: stored };
-      const times = { createdAt: created_at, updatedAt: created_at };
-      const created: Content = {
-        uid,
-        scope,
-        digest,
-        generation: stored,
-        revision,
-        sizeBytes,
-        labels,
-        ...times,
-      };
-      await appendEvent(tx, eventOf(created));
-      return { created, generation: stored };
-    });
+        lease,
+        topic,
+        typeUrl,
+        payload,
+      ],
+    );
+    const row = rows[0]!;
+    if (row.outcome === 'lost') throw lost({ ref });
+    if (row.outcome === 'unleased') throw notFound('lease does not exist');
+    if (row.outcome === 'held') return { created: undefined, generation: row.generation };
+    const { uid, revision, created_at: createdAt } = row;
+    const stored = { uid, scope, digest, generation: row.generation, revision, sizeBytes, labels };
+    return { created: { ...stored, createdAt, updatedAt: createdAt }, generation: row.generation };
   }
 
   /** Throws NotFound. */
@@ -238,39 +213,29 @@ export class IngestRepository {
       ref,
     ]);
     if (!rows[0]) throw missing(ref);
-    return fromRow(rows[0]);
+    return fromRow(scope, ref, rows[0]);
   }
 
   /** In byte order of the refs. */
   async list(scope: Scope): Promise<Ingest[]> {
-    const rows = await query<Row>(
+    const rows = await query<Row & { ref: string }>(
       this.#pool,
       `SELECT ${COLUMNS} FROM ingests WHERE namespace = $1 AND node = $2 ORDER BY ref COLLATE "C"`,
       [scope.namespace, scope.node],
     );
-    return rows.map(fromRow);
+    return rows.map((row) => fromRow(scope, row.ref, row));
   }
 }
 
-async function addResource(tx: Queryable, lease: string, kind: string, key: string): Promise<void> {
-  await tx.query(
-    `INSERT INTO lease_resources (lease, kind, key) VALUES ($1, $2, $3)
-     ON CONFLICT (lease, kind, key) DO UPDATE SET changed = pg_current_xact_id()`,
-    [lease, kind, key],
-  );
-}
-
-function fromRow(row: Row): Ingest {
+function fromRow(scope: Scope, ref: string, row: Row): Ingest {
+  const { linked_digest: digest, linked_generation: generation } = row;
   return {
     uid: row.uid,
-    scope: { namespace: row.namespace, node: row.node },
-    ref: row.ref,
+    scope,
+    ref,
     totalBytes: Number(row.total),
     durableBytes: Number(row.durable_bytes),
-    linked:
-      row.linked_digest && row.linked_generation && isDigest(row.linked_digest)
-        ? { digest: row.linked_digest, generation: row.linked_generation }
-        : undefined,
+    linked: digest !== null && generation !== null && isDigest(digest) ? { digest, generation } : undefined,
     epoch: row.epoch,
     startedAt: row.started_at,
     updatedAt: row.updated_at,

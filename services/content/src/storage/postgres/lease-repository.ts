@@ -1,9 +1,9 @@
 import { alreadyExists, notFound } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
-import { isUniqueViolation, type Pool, type Queryable, query, transaction } from '@longshore/postgres';
+import { isForeignKeyViolation, isUniqueViolation, type Pool, query } from '@longshore/postgres';
 import type { Lease, LeaseResource } from '../../domain/lease.ts';
-import { lockScope } from './scope-lock.ts';
+import { LOCKED_SCOPE, lockedScope } from './scope-lock.ts';
 
 interface Row {
   uid: string;
@@ -18,6 +18,10 @@ interface Row {
 const COLUMNS = 'uid, namespace, node, id, revision, labels, created_at';
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
 
+const LOCKED_NAME = lockedScope(
+  "pg_advisory_xact_lock(hashtextextended(concat_ws(chr(1), 'leases', $1::text, $2::text, $3::text), 0))",
+);
+
 /** Leases and what they keep, in the tables `leases` and `lease_resources`. */
 export class LeaseRepository {
   readonly #pool: Pool;
@@ -27,40 +31,35 @@ export class LeaseRepository {
   }
 
   /** Throws AlreadyExists. */
-  create(scope: Scope, id: string, labels: Labels): Promise<Lease> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['leases', id]);
-      try {
-        const { rows } = await tx.query<Row>(
-          `WITH known_namespace AS (
-             INSERT INTO namespaces (namespace, node, revision)
-             SELECT $1, $2, nextval('revision')
-             WHERE NOT EXISTS (SELECT FROM namespaces WHERE namespace = $1 AND node = $2)
-             ON CONFLICT DO NOTHING
-           )
-           INSERT INTO leases (namespace, node, id, revision, labels, expires_at)
-           VALUES ($1, $2, $3, nextval('revision'), $4, $5) RETURNING ${COLUMNS}`,
-          [scope.namespace, scope.node, id, labels, expiryOf(labels) ?? null],
-        );
-        return fromRow(rows[0]!);
-      } catch (error) {
-        if (isUniqueViolation(error, 'leases_name')) throw alreadyExists(subject(id), { cause: error });
-        throw error;
-      }
-    });
+  async create(scope: Scope, id: string, labels: Labels): Promise<Lease> {
+    try {
+      const rows = await query<Row>(
+        this.#pool,
+        `WITH ${LOCKED_NAME}, known_namespace AS (
+           INSERT INTO namespaces (namespace, node, revision)
+           SELECT $1, $2, nextval('revision') FROM locked_scope
+           WHERE NOT EXISTS (SELECT FROM namespaces WHERE namespace = $1 AND node = $2)
+           ON CONFLICT DO NOTHING
+         )
+         INSERT INTO leases (namespace, node, id, revision, labels, expires_at)
+         SELECT $1, $2, $3, nextval('revision'), $4::jsonb, $5::timestamptz FROM locked_scope RETURNING ${COLUMNS}`,
+        [scope.namespace, scope.node, id, labels, expiryOf(labels) ?? null],
+      );
+      return fromRow(rows[0]!);
+    } catch (error) {
+      if (isUniqueViolation(error, 'leases_name')) throw alreadyExists(subject(id), { cause: error });
+      throw error;
+    }
   }
 
   /** Throws NotFound. */
-  delete(scope: Scope, id: string): Promise<void> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['leases', id]);
-      const { rows } = await tx.query(`DELETE FROM leases WHERE ${BY_NAME} RETURNING uid`, [
-        scope.namespace,
-        scope.node,
-        id,
-      ]);
-      if (rows.length === 0) throw missing(id);
-    });
+  async delete(scope: Scope, id: string): Promise<void> {
+    const rows = await query(
+      this.#pool,
+      `WITH ${LOCKED_NAME} DELETE FROM leases USING locked_scope WHERE ${BY_NAME} RETURNING uid`,
+      [scope.namespace, scope.node, id],
+    );
+    if (rows.length === 0) throw missing(id);
   }
 
   /** In byte order of the ids. */
@@ -74,27 +73,36 @@ export class LeaseRepository {
   }
 
   /** The resource need not exist; adding it twice is fine. Throws NotFound for an unknown lease. */
-  addResource(scope: Scope, id: string, { kind, key }: LeaseResource): Promise<void> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope);
-      await tx.query(
-        `INSERT INTO lease_resources (lease, kind, key) VALUES ($1, $2, $3)
-         ON CONFLICT (lease, kind, key) DO UPDATE SET changed = pg_current_xact_id()`,
-        [await uidOf(tx, scope, id), kind, key],
+  async addResource(scope: Scope, id: string, { kind, key }: LeaseResource): Promise<void> {
+    try {
+      const rows = await query(
+        this.#pool,
+        `WITH ${LOCKED_SCOPE}
+         INSERT INTO lease_resources (lease, kind, key)
+         SELECT uid, $4, $5 FROM locked_scope, leases WHERE ${BY_NAME}
+         ON CONFLICT (lease, kind, key) DO UPDATE SET changed = pg_current_xact_id()
+         RETURNING lease`,
+        [scope.namespace, scope.node, id, kind, key],
       );
-    });
+      if (rows.length === 0) throw missing(id);
+    } catch (error) {
+      // The lease went while the lock was waited for.
+      if (isForeignKeyViolation(error, 'lease_resources_lease'))
+        throw notFound(subject(id), { cause: error });
+      throw error;
+    }
   }
 
   /** Removing what is not there succeeds. Throws NotFound for an unknown lease. */
-  deleteResource(scope: Scope, id: string, { kind, key }: LeaseResource): Promise<void> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope);
-      await tx.query('DELETE FROM lease_resources WHERE lease = $1 AND kind = $2 AND key = $3', [
-        await uidOf(tx, scope, id),
-        kind,
-        key,
-      ]);
-    });
+  async deleteResource(scope: Scope, id: string, { kind, key }: LeaseResource): Promise<void> {
+    const rows = await query(
+      this.#pool,
+      `WITH ${LOCKED_SCOPE}, lease AS (SELECT uid FROM locked_scope, leases WHERE ${BY_NAME}),
+       gone AS (DELETE FROM lease_resources AS r USING lease WHERE r.lease = lease.uid AND r.kind = $4 AND r.key = $5)
+       SELECT uid FROM lease`,
+      [scope.namespace, scope.node, id, kind, key],
+    );
+    if (rows.length === 0) throw missing(id);
   }
 
   /** By kind, then in byte order of the keys. Throws NotFound for an unknown lease. */
@@ -102,19 +110,19 @@ export class LeaseRepository {
     return query<LeaseResource>(
       this.#pool,
       `SELECT kind, key FROM lease_resources WHERE lease = $1 ORDER BY kind, key COLLATE "C"`,
-      [await uidOf(this.#pool, scope, id)],
+      [await this.#uidOf(scope, id)],
     );
   }
-}
 
-async function uidOf(tx: Queryable, scope: Scope, id: string): Promise<string> {
-  const rows = await query<{ uid: string }>(tx, `SELECT uid FROM leases WHERE ${BY_NAME} FOR KEY SHARE`, [
-    scope.namespace,
-    scope.node,
-    id,
-  ]);
-  if (!rows[0]) throw missing(id);
-  return rows[0].uid;
+  async #uidOf(scope: Scope, id: string): Promise<string> {
+    const rows = await query<{ uid: string }>(this.#pool, `SELECT uid FROM leases WHERE ${BY_NAME}`, [
+      scope.namespace,
+      scope.node,
+      id,
+    ]);
+    if (!rows[0]) throw missing(id);
+    return rows[0].uid;
+  }
 }
 
 function subject(id: string): string {

@@ -16,6 +16,20 @@ export async function lockScope(tx: Queryable, scope: Scope, ...names: readonly 
   ]);
 }
 
+/**
+ * The same for a single statement that changes records without looking at others first: a common table expression
+ * of the scope given by the parameters 1 and 2, which the statement joins. An expression, `, <lock of a name>`, may
+ * follow the first lock.
+ */
+export const LOCKED_SCOPE = lockedScope();
+
+export function lockedScope(...nameLocks: readonly string[]): string {
+  const locks = [
+    "pg_advisory_xact_lock_shared(hashtextextended(concat_ws(chr(1), 'gc', $1::text, $2::text), 0))",
+  ];
+  return `locked_scope AS MATERIALIZED (SELECT ${[...locks, ...nameLocks].join(', ')})`;
+}
+
 /** Waits until nobody changes the scope, and lets nobody until the transaction ends. */
 export async function lockScopeAlone(tx: Queryable, scope: Scope): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [scopeKey(scope)]);

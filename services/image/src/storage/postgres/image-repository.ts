@@ -1,17 +1,18 @@
-import { alreadyExists, notFound } from '@longshore/errors';
+import { alreadyExists, LongshoreError, notFound } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
-import type { Labels } from '@longshore/oci';
+import { expiryOf, type Labels } from '@longshore/oci';
 import {
   appendEvent,
   isUniqueViolation,
   lockScope,
   nextRevision,
+  type OutboxEvent,
   type Pool,
+  type Queryable,
   query,
   transaction,
 } from '@longshore/postgres';
-import { expiryOf, type Image, type ImageSpec } from '../../domain/image.ts';
-import { imageEvents } from '../../events.ts';
+import type { Image, ImageSpec } from '../../domain/image.ts';
 
 interface Row {
   uid: string;
@@ -27,6 +28,9 @@ interface Row {
   created_at: Date;
   updated_at: Date;
 }
+
+/** The event of a change, made from the image after it. */
+type EventOf = (image: Image) => OutboxEvent;
 
 const COLUMNS = `uid, namespace, node, name, revision, labels, target_media_type, target_digest, target_size,
   target_annotations, created_at, updated_at`;
@@ -45,7 +49,7 @@ export class ImageRepository {
     const rows = await query<Row>(
       this.#pool,
       `SELECT ${COLUMNS} FROM images WHERE ${BY_NAME}`,
-      nameOf(scope, name),
+      keyOf(scope, name),
     );
     if (!rows[0]) throw missing(name);
     return fromRow(rows[0]);
@@ -61,78 +65,81 @@ export class ImageRepository {
     return rows.map(fromRow);
   }
 
-  /** `createdAt` stands in for now, for reproducible records. Throws AlreadyExists. */
-  create(scope: Scope, spec: ImageSpec, createdAt: Date | undefined): Promise<Image> {
+  /** Records `at` as its times, else now. Throws AlreadyExists. */
+  create(scope: Scope, spec: ImageSpec, at: Date | undefined, eventOf: EventOf): Promise<Image> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['images', spec.name]);
       try {
         const { rows } = await tx.query<Row>(
-          `INSERT INTO images (namespace, node, name, revision, labels, target_media_type, target_digest,
-             target_size, target_annotations, expires_at, created_at, updated_at)
+          `INSERT INTO images (namespace, node, name, revision, labels, target_media_type, target_digest, target_size,
+             target_annotations, expires_at, created_at, updated_at)
            VALUES ($1, $2, $3, nextval('revision'), $4, $5, $6, $7, $8, $9,
-             coalesce($10, clock_timestamp()), coalesce($10, clock_timestamp()))
+             coalesce($10, statement_timestamp()), coalesce($10, statement_timestamp()))
            RETURNING ${COLUMNS}`,
-          [...nameOf(scope, spec.name), ...columnValues(spec), createdAt],
+          [...keyOf(scope, spec.name), ...columnValues(spec), at],
         );
         const created = fromRow(rows[0]!);
-        await appendEvent(tx, imageEvents.created(created));
+        await appendEvent(tx, eventOf(created));
         return created;
       } catch (error) {
-        if (isUniqueViolation(error, 'images_name'))
-          throw alreadyExists(subject(spec.name), { cause: error });
-        throw error;
+        if (!isUniqueViolation(error, 'images_name')) throw error;
+        throw alreadyExists(subject(spec.name), { cause: error });
       }
     });
   }
 
-  /** Reads, changes and writes one image under its lock. Throws NotFound. */
+  /** Reads, changes and writes one image under its lock; it is updated at `at`, else now. Throws NotFound. */
   update(
     scope: Scope,
     name: string,
     change: (stored: Image) => Image,
-    updatedAt: Date | undefined,
+    at: Date | undefined,
+    eventOf: EventOf,
   ): Promise<Image> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope);
-      const found = await tx.query<Row>(
-        `SELECT ${COLUMNS} FROM images WHERE ${BY_NAME} FOR UPDATE`,
-        nameOf(scope, name),
-      );
-      if (!found.rows[0]) throw missing(name);
-      const changed = change(fromRow(found.rows[0]));
+      const changed = change(await hold(tx, scope, name));
       const { rows } = await tx.query<Row>(
         `UPDATE images SET revision = nextval('revision'), labels = $2, target_media_type = $3, target_digest = $4,
-           target_size = $5, target_annotations = $6, expires_at = $7, updated_at = coalesce($8, clock_timestamp()),
-           changed = pg_current_xact_id()
+           target_size = $5, target_annotations = $6, expires_at = $7,
+           updated_at = coalesce($8, statement_timestamp()), changed = pg_current_xact_id()
          WHERE uid = $1 RETURNING ${COLUMNS}`,
-        [changed.uid, ...columnValues(changed), updatedAt],
+        [changed.uid, ...columnValues(changed), at],
       );
       const updated = fromRow(rows[0]!);
-      await appendEvent(tx, imageEvents.updated(updated));
+      await appendEvent(tx, eventOf(updated));
       return updated;
     });
   }
 
   /**
-   * Deletes the image; with `digest`, only while it is the target. Throws NotFound, also for another target. The image
-   * returned carries the revision of its deletion.
+   * Throws NotFound, also when the name stands for another target than `digest`; an empty one is any.
+   * The image returned carries the revision of its deletion.
    */
-  delete(scope: Scope, name: string, digest: string | undefined): Promise<Image> {
+  delete(scope: Scope, name: string, digest: string, eventOf: EventOf): Promise<Image> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['images', name]);
-      const { rows } = await tx.query<Row>(
-        `DELETE FROM images WHERE ${BY_NAME} AND ($4::text IS NULL OR target_digest = $4) RETURNING ${COLUMNS}`,
-        [...nameOf(scope, name), digest],
-      );
-      if (!rows[0]) throw missing(name);
-      const deleted = { ...fromRow(rows[0]), revision: await nextRevision(tx) };
-      await appendEvent(tx, imageEvents.deleted(deleted));
+      const image = await hold(tx, scope, name);
+      if (digest !== '' && image.target.digest !== digest) throw otherTarget(image, digest);
+      await tx.query('DELETE FROM images WHERE uid = $1', [image.uid]);
+      const deleted = { ...image, revision: await nextRevision(tx) };
+      await appendEvent(tx, eventOf(deleted));
       return deleted;
     });
   }
 }
 
-function nameOf(scope: Scope, name: string): string[] {
+/** Reads an image and keeps others from changing it until the transaction ends. */
+async function hold(tx: Queryable, scope: Scope, name: string): Promise<Image> {
+  const { rows } = await tx.query<Row>(
+    `SELECT ${COLUMNS} FROM images WHERE ${BY_NAME} FOR UPDATE`,
+    keyOf(scope, name),
+  );
+  if (!rows[0]) throw missing(name);
+  return fromRow(rows[0]);
+}
+
+function keyOf(scope: Scope, name: string): string[] {
   return [scope.namespace, scope.node, name];
 }
 
@@ -144,8 +151,16 @@ function missing(name: string): Error {
   return notFound(subject(name));
 }
 
+function otherTarget(image: Image, digest: string): Error {
+  return new LongshoreError(
+    'NotFound',
+    `${subject(image.name)} has target ${image.target.digest}, not ${digest}: not found`,
+  );
+}
+
 function columnValues({ labels, target }: ImageSpec): unknown[] {
-  return [labels, target.mediaType, target.digest, target.size, target.annotations, expiryOf(labels)];
+  const { mediaType, digest, sizeBytes, annotations } = target;
+  return [labels, mediaType, digest, sizeBytes, annotations, expiryOf(labels) ?? null];
 }
 
 function fromRow(row: Row): Image {
@@ -158,7 +173,7 @@ function fromRow(row: Row): Image {
     target: {
       mediaType: row.target_media_type,
       digest: row.target_digest,
-      size: row.target_size,
+      sizeBytes: row.target_size,
       annotations: row.target_annotations,
     },
     createdAt: row.created_at,

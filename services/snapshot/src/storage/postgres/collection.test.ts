@@ -29,25 +29,24 @@ async function uidOf(key: string): Promise<string> {
 /** As the collector does it: records by kind, key and uid. */
 async function gcDelete(...records: [kind: string, key: string, uid: string][]) {
   const columns = [0, 1, 2].map((column) => records.map((record) => record[column]));
-  const { rows } = await service.database.query('SELECT * FROM gc_delete($1, $2, $3, $4, $5::uuid[])', [
-    'default',
-    'node',
-    ...columns,
-  ]);
+  const { rows } = await service.database.query(
+    'SELECT * FROM snapshot.gc_delete($1, $2, $3, $4, $5::uuid[])',
+    ['default', 'node', ...columns],
+  );
   return rows;
 }
 
 describe('the collection contract', () => {
   it('shows every snapshot and the reference to its parent', async () => {
     const objects = await service.database.query(
-      `SELECT kind, key, labels, collectable FROM gc_objects WHERE namespace = 'default' AND node = 'node' ORDER BY key`,
+      `SELECT kind, key, labels, collectable FROM snapshot.gc_objects WHERE namespace = 'default' AND node = 'node' ORDER BY key`,
     );
     expect(objects.rows).toEqual([
       { kind: 'snapshot', key: 'overlayfs/base', labels: { l: '1' }, collectable: true },
       { kind: 'snapshot', key: `overlayfs/${LONG_KEY}`, labels: {}, collectable: true },
     ]);
     const references = await service.database.query(
-      'SELECT from_kind, from_key, to_kind, to_key FROM gc_references',
+      'SELECT from_kind, from_key, to_kind, to_key FROM snapshot.gc_references',
     );
     expect(references.rows).toEqual([
       {
@@ -57,8 +56,10 @@ describe('the collection contract', () => {
         to_key: 'overlayfs/base',
       },
     ]);
-    expect((await service.database.query('SELECT * FROM gc_roots')).rows).toEqual([]);
-    expect((await service.database.query('SELECT gc_version() AS version')).rows).toEqual([{ version: 1 }]);
+    expect((await service.database.query('SELECT * FROM snapshot.gc_roots')).rows).toEqual([]);
+    expect((await service.database.query('SELECT snapshot.gc_version() AS version')).rows).toEqual([
+      { version: 1 },
+    ]);
   });
 
   it('refuses a parent whose child stays', async () => {
@@ -94,7 +95,7 @@ describe('the collection contract', () => {
     const { tombstones } = await service.catalogue.listTombstones({}, { headers });
     expect(tombstones.map((one) => one.generation).sort()).toEqual(['g1', 'g2']);
     const outbox = await service.database.query(
-      `SELECT subject FROM outbox WHERE topic = '/snapshot/remove' ORDER BY seq`,
+      `SELECT subject FROM snapshot.outbox WHERE topic = '/snapshot/remove' ORDER BY seq`,
     );
     expect(outbox.rows.map((row) => row.subject)).toEqual([`overlayfs/${LONG_KEY}`, 'overlayfs/base']);
   });

@@ -25,17 +25,8 @@ export interface MountableRow extends Row {
 export const COLUMNS = `uid, namespace, node, snapshotter, name, revision, kind, parent, generation, labels,
   size_bytes, inodes, created_at, updated_at`;
 
-/** {@link COLUMNS} of a row of `snapshots`, and the generations of its ancestors, nearest first. */
-export const MOUNTABLE_COLUMNS = `${COLUMNS}, ARRAY(
-    WITH RECURSIVE chain AS (
-      SELECT parent.parent_uid, parent.generation, 1 AS depth
-      FROM snapshots AS parent WHERE parent.uid = snapshots.parent_uid
-      UNION ALL
-      SELECT parent.parent_uid, parent.generation, chain.depth + 1
-      FROM snapshots AS parent JOIN chain ON parent.uid = chain.parent_uid
-    )
-    SELECT generation FROM chain ORDER BY depth
-  ) AS ancestors`;
+/** {@link COLUMNS}, and the generations of the ancestors, nearest first. */
+export const MOUNTABLE_COLUMNS = `${COLUMNS}, ancestors_of(parent_uid) AS ancestors`;
 
 export function fromRow(row: Row): Snapshot {
   return {

@@ -10,10 +10,10 @@ CREATE TABLE images (
   target_digest text NOT NULL,
   target_size bigint NOT NULL,
   target_annotations jsonb NOT NULL DEFAULT '{}',
-  -- From the label containerd.io/gc.expire; null: never.
+  created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  -- From the label containerd.io/gc.expire; null when it has none that can be read.
   expires_at timestamptz,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- The transaction of the last change: the collector compares it with the snapshot of its mark.
   changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
   CONSTRAINT images_name UNIQUE (namespace, node, name)

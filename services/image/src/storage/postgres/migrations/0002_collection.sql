@@ -1,5 +1,6 @@
--- What the collector of the content service knows of this schema; the contract is in that service's README.
 -- Up Migration
+
+-- The collection contract, version 1: see services/content/README.md.
 CREATE FUNCTION gc_version() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 
 CREATE VIEW gc_objects AS
@@ -13,7 +14,7 @@ CREATE VIEW gc_references AS
   SELECT namespace, node, 'image' AS from_kind, name AS from_key, 'content' AS to_kind, target_digest AS to_key, changed
   FROM images;
 
--- A string field of a protobuf message, at most 16 KiB long.
+-- A string field of a protobuf message; shorter than 16 KiB, which a name that fits its index is.
 CREATE FUNCTION gc_string_field(field integer, value text) RETURNS bytea IMMUTABLE LANGUAGE sql AS $$
   SELECT set_byte('\x00'::bytea, 0, field << 3 | 2)
     || CASE WHEN size < 128 THEN set_byte('\x00'::bytea, 0, size)

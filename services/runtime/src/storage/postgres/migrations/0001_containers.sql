@@ -15,8 +15,8 @@ CREATE TABLE containers (
   snapshot_key text NOT NULL DEFAULT '',
   extensions jsonb NOT NULL DEFAULT '{}',
   sandbox text NOT NULL DEFAULT '',
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   -- The transaction of the last change: the collector compares it with the snapshot of its mark.
   changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
   CONSTRAINT containers_name UNIQUE (namespace, node, id)
@@ -34,6 +34,6 @@ CREATE TABLE nodes (
   cgroup_version integer NOT NULL,
   software_version text NOT NULL,
   snapshotters text[] NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  last_seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  last_seen_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );

@@ -11,8 +11,8 @@ CREATE TABLE sandboxes (
   spec jsonb,
   extensions jsonb NOT NULL DEFAULT '{}',
   sandboxer text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
   CONSTRAINT sandboxes_name UNIQUE (namespace, node, id)
 );

@@ -34,3 +34,18 @@ CREATE TABLE tombstones (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (node, generation)
 );
+
+-- Generations of a snapshot's ancestors, nearest first; `nearest` is its `parent_uid`. In PL/pgSQL because that keeps the
+-- plan, which takes longer to make than to run.
+CREATE FUNCTION ancestors_of(nearest uuid) RETURNS text[] STABLE LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ARRAY(
+    WITH RECURSIVE chain AS (
+      SELECT s.parent_uid, s.generation, 1 AS depth FROM snapshots AS s WHERE s.uid = nearest
+      UNION ALL
+      SELECT s.parent_uid, s.generation, chain.depth + 1 FROM snapshots AS s JOIN chain ON s.uid = chain.parent_uid
+    )
+    SELECT generation FROM chain ORDER BY depth
+  );
+END
+$$;

@@ -1,0 +1,22 @@
+import { commonKeys, databaseKeys, key, peerKey, Text } from '@longshore/kit';
+
+const { databaseUrl } = databaseKeys();
+
+export const keys = {
+  ...commonKeys('gateway'),
+  databaseUrl,
+  httpListen: key({
+    env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
+    schema: Text,
+    default: '127.0.0.1:0',
+    unit: 'host:port',
+    meaning:
+      'Where HTTP/JSON is answered; port 0 takes a free one. Other hosts than this one reach it with TLS only, by ' +
+      'LONGSHORE_TLS_CERT and LONGSHORE_TLS_KEY.',
+  }),
+  content: peerKey('content'),
+  image: peerKey('image'),
+  snapshot: peerKey('snapshot'),
+  runtime: peerKey('runtime'),
+  events: peerKey('events'),
+};

@@ -1,0 +1,83 @@
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import { notFound } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import { Header } from '@longshore/proto/headers';
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
+import { requestIdOf } from '../request-id.ts';
+import { VERSION } from '../version.ts';
+import type { AdminToken } from './admin-token.ts';
+import { requireToken } from './authentication.ts';
+import type { Backends } from './backends.ts';
+import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
+import { containerRoutes } from './routes/containers.ts';
+import { imageRoutes } from './routes/images.ts';
+import { namespaceRoutes } from './routes/namespaces.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { versionRoutes } from './routes/version.ts';
+
+export interface HttpAppOptions {
+  backends: Backends;
+  token: AdminToken;
+  isHealthy(): boolean;
+  /** PEM; undefined answers without TLS. */
+  tls: { cert: Buffer; key: Buffer } | undefined;
+  log: Logger;
+}
+
+/** The HTTP/JSON API. Everything under `/v1/` needs the token. */
+export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
+  const { backends, token, log } = options;
+  const app: FastifyInstance = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
+    ...(options.tls && { https: options.tls }),
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error, request.id);
+    if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
+    return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
+  });
+  app.setNotFoundHandler(refuseUnknown);
+  await app.register(swagger, { openapi: DOCUMENT });
+
+  app.get('/healthz', { schema: { hide: true } }, async (_, reply) => {
+    if (!options.isHealthy()) reply.code(503);
+    return { healthy: options.isHealthy() };
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  await app.register(
+    async (v1) => {
+      v1.addHook('onRequest', requireToken(token));
+      v1.setNotFoundHandler(refuseUnknown);
+      nodeRoutes(v1, backends);
+      namespaceRoutes(v1, backends);
+      imageRoutes(v1, backends);
+      containerRoutes(v1, backends);
+      versionRoutes(v1);
+    },
+    { prefix: '/v1' },
+  );
+  return app;
+}
+
+const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
+  openapi: '3.1.0',
+  info: {
+    title: 'longshore',
+    description: 'A container runtime platform for a fleet of hosts.',
+    version: VERSION.version,
+  },
+  components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+  security: [{ token: [] }],
+};
+
+function refuseUnknown(request: FastifyRequest): never {
+  throw notFound(`route ${request.method} ${request.url.split('?', 1)[0]}`);
+}

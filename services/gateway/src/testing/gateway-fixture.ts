@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Channel } from '@longshore/client';
+import { createLogger, createMetrics, loadConfig, type RunningService } from '@longshore/kit';
+import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
+import { keys } from '../config.ts';
+import { start } from '../service.ts';
+import { StandIn } from './stand-in.ts';
+
+const BACKENDS = ['content', 'image', 'snapshot', 'runtime', 'events'] as const;
+
+/** The gateway between real servers that stand in for the services and for the agent of node `n1`. */
+export class GatewayFixture {
+  readonly directory: string;
+  readonly database: TestDatabase;
+  readonly backends: Record<(typeof BACKENDS)[number] | 'agent', StandIn>;
+  /** URL of the HTTP API. */
+  readonly http: string;
+  readonly token: string;
+  readonly #service: RunningService;
+  readonly #channels: Channel[] = [];
+
+  private constructor(
+    directory: string,
+    database: TestDatabase,
+    backends: GatewayFixture['backends'],
+    service: RunningService,
+  ) {
+    this.directory = directory;
+    this.database = database;
+    this.backends = backends;
+    this.#service = service;
+    this.http = service.addresses.http ?? '';
+    this.token = readFileSync(join(directory, 'root/gateway.token'), 'utf8').trim();
+  }
+
+  static async start(): Promise<GatewayFixture> {
+    const directory = mkdtempSync(join(tmpdir(), 'longshore-gateway-'));
+    const database = await createTestDatabase();
+    const names = [...BACKENDS, 'agent'] as const;
+    const backends = Object.fromEntries(
+      names.map((name) => [name, new StandIn(name)]),
+    ) as GatewayFixture['backends'];
+    for (const name of names) await backends[name].listen(`unix://${directory}/${name}.sock`);
+    backends.runtime.nodes.set('n1', `unix://${directory}/agent.sock`);
+    const env = {
+      LONGSHORE_STATE: directory,
+      LONGSHORE_ROOT: join(directory, 'root'),
+      DATABASE_URL: database.url,
+    };
+    const service = await start(loadConfig(keys, env, undefined), {
+      log: createLogger('gateway', 'silent'),
+      metrics: createMetrics('gateway'),
+      env: {},
+      stop: () => undefined,
+    });
+    return new GatewayFixture(directory, database, backends, service);
+  }
+
+  /** A connection to the gRPC door. */
+  connect(): Channel {
+    const channel = new Channel(this.#service.addresses.grpc ?? '');
+    this.#channels.push(channel);
+    return channel;
+  }
+
+  /** What the servers saw since the last question, of containerd's API only. */
+  takeSeen() {
+    const all = Object.values(this.backends).flatMap((backend) => backend.seen.splice(0));
+    return all.filter(({ at }) => !at.includes('NodeService'));
+  }
+
+  get(path: string, token: string | null = this.token): Promise<Response> {
+    return fetch(
+      `${this.http}${path}`,
+      token === null ? {} : { headers: { authorization: `Bearer ${token}` } },
+    );
+  }
+
+  async close(): Promise<void> {
+    for (const channel of this.#channels) channel.close();
+    await this.#service.close();
+    await Promise.all(Object.values(this.backends).map((backend) => backend.close()));
+    await this.database.drop();
+    rmSync(this.directory, { recursive: true });
+  }
+}
