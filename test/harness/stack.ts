@@ -69,7 +69,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     nats,
     report: (line) => reports.push(line),
     ...(options.env && { env: options.env }),
-    only: ['content', 'image', 'snapshot', 'runtime', 'events', 'agent'], //HACK
+    ...(options.only && { only: options.only }),
   });
   undo.use(services);
   const cgroupParent = cgroupParentOf(state);

@@ -5,7 +5,7 @@ import { pushTestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { waitUntil } from '../harness/wait-until.ts';
 
-const CONTROL_PLANE: ServiceName[] = ['content', 'image', 'snapshot', 'runtime', 'events']; //HACK
+const CONTROL_PLANE: ServiceName[] = ['content', 'image', 'snapshot', 'runtime', 'events', 'gateway'];
 
 let stack: Stack;
 let busybox: string;

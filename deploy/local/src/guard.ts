@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import { mountsBelow } from './mount-sweep.ts';
 import { processInfo } from './proc-table.ts';
 
 /** What a guardian is told, a JSON object a line. */
@@ -9,8 +10,8 @@ export type GuardOrder =
   | { marker: string }
   /** A process that may overwrite its environment, as Postgres does. */
   | { pid: number; startTime: string }
-  /** A directory of ours: shims that report to a socket in it, and what is mounted below it. */
-  | { tree: string }
+  /** A directory of ours: shims that report to a socket in it, and what is mounted below it but for `keep`. */
+  | { tree: string; keep: string[] }
   /** A cgroup, as runc names it, with all that runs in it. */
   | { cgroup: string }
   /** A directory to delete after all that. */
@@ -55,9 +56,9 @@ export class Guard {
     if (info !== undefined) this.#order({ pid, startTime: info.startTime });
   }
 
-  /** Ends, with us, the shims that report to a socket below `dir`, their containers, and mounts below it. */
+  /** Ends, with us, the shims that report to a socket below `dir`, their containers, and mounts made below it from now. */
   protect(dir: string): void {
-    this.#order({ tree: dir });
+    this.#order({ tree: dir, keep: mountsBelow(dir).map(({ path }) => path) });
   }
 
   /** Ends, with us, what runs in a cgroup, and removes it. */

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
-import { promisify } from 'node:util';
 import { isAlive, listProcesses, type ProcessInfo, signalProcess, withDescendants } from './proc-table.ts';
 import { until } from './until.ts';
 
@@ -34,17 +32,6 @@ export async function endContainers(trees: string[]): Promise<void> {
   for (const socket of sockets) rmSync(socket, { force: true });
 }
 
-/** Detaches every mount on and below `dir`, the innermost first. */
-export async function unmountBelow(dir: string): Promise<void> {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => unescapeMountPoint(line.split(' ')[4] ?? ''))
-    .filter((point) => isBelow(point, dir));
-  // One that is gone already, with the mount that it was on, is no reason to leave the others.
-  const results = points.reverse().map((point) => promisify(execFile)('umount', ['--lazy', point]));
-  await Promise.allSettled(results);
-}
-
 export function isShim(info: ProcessInfo): boolean {
   return basename(info.args[0] ?? '').startsWith('containerd-shim');
 }
@@ -70,9 +57,4 @@ function shimSocket(shim: ProcessInfo): string[] {
 
 function isBelow(path: string, dir: string): boolean {
   return path === dir || path.startsWith(`${dir}${sep}`);
-}
-
-/** Source: proc(5), mountinfo: space, tab, newline and backslash are written in octal. */
-function unescapeMountPoint(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

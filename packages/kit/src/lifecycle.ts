@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '@longshore/errors';
 import type { commonKeys } from './common-config.ts';
 import { type ConfigKeys, type ConfigOf, helpText, loadConfig, parseCommandLine } from './config.ts';
+import { releaseMemoryWhenIdle } from './idle-memory.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics, type Metrics, serveMetrics } from './metrics.ts';
 import { startTracing } from './tracing.ts';
@@ -51,6 +52,7 @@ export async function runService<K extends ReturnType<typeof commonKeys>>(
     ...running.addresses,
     metrics: `http://${metricsServer.address}/metrics`,
   });
+  releaseMemoryWhenIdle();
   log.info({ addresses: running.addresses }, 'ready');
 
   log.info({ reason: await stopping.promise }, 'stopping');

@@ -62,7 +62,9 @@ export async function start(
   const collector = new Collector(
     new CollectionRepository(pool, views),
     { maxShare: config.gcMaxShare },
-    () => remover.wake(),
+    (removed) => {
+      if (removed.some(({ kind }) => kind === 'content' || kind === 'ingest')) remover.wake();
+    },
   );
   const scheduler = new CollectionScheduler((scope) => collector.collect(scope), log);
   const clock = new CollectionClock(new ExpiryRepository(pool, views), scheduler, config.gcIntervalMs, log);

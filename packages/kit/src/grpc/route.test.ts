@@ -19,6 +19,7 @@ import { ended, NO_TLS, silent, startServer, TestClient } from '../testing/grpc.
 import { openRaw } from '../testing/raw-caller.ts';
 import { scratchDirectory } from '../testing/scratch.ts';
 import { settled } from '../testing/settled.ts';
+import { startTracing } from '../tracing.ts';
 import type { Call } from './call.ts';
 import { RawListener } from './raw-listener.ts';
 import { passOn, type Route } from './route.ts';
@@ -64,6 +65,26 @@ describe('passOn', () => {
     expect(answer).toMatchObject(VERSION);
     expect(seen?.scope).toEqual({ namespace: 'ns', node: 'n1' });
     expect(seen?.deadline?.getTime()).toBeGreaterThan(Date.now() + 30_000);
+  });
+
+  it("is a span of its own in its caller's trace", async () => {
+    const tracing = await startTracing('test', '');
+    onTestFinished(() => tracing.close());
+    let seen: Call | undefined;
+    const { address } = await startServer((server) =>
+      server.add(Version, {
+        async version(_, call) {
+          seen = call;
+          return VERSION;
+        },
+      }),
+    );
+    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const headers = { traceparent: `00-${trace}-b7ad6b7169203331-01` };
+    await new TestClient(Version, await startRoute(address)).unary('Version', EMPTY, headers);
+    expect(seen?.header('traceparent')).toMatch(
+      new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`),
+    );
   });
 
   it('passes messages of nearly 16 MiB in both directions, and a lock-step conversation, bytes intact', async () => {

@@ -8,7 +8,7 @@ import { mountAll, readMountInfo } from '@longshore/linux';
 import { MediaType } from '@longshore/oci';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LayerApplier } from './apply.ts';
-import { archive, directory, file, Scratch, symlink } from './test-layers.ts';
+import { archive, directory, file, Scratch, symlink } from './testing/layers.ts';
 
 // Each test starts threads of its own, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });

@@ -41,8 +41,8 @@ export interface ApplyLayerRequest {
 const DEFAULT_MAX_WORKERS = 2;
 /** Longer than the pauses between the layers of one pull. */
 const DEFAULT_IDLE_MS = 10_000;
-/** What the limits on entries come to, with room to spare. */
-const DEFAULT_MAX_HEAP_MB = 192;
+/** What the limits on entries come to, with room to spare; a usual layer needs less than 20. */
+const DEFAULT_MAX_HEAP_MB = 256;
 
 /**
  * Applies image layers onto snapshots, in threads of their own. Layers are hostile: whatever they hold, nothing outside

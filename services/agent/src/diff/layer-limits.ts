@@ -1,7 +1,9 @@
 /** How much one layer may ask of a node. What exceeds one of these is ResourceExhausted. */
 export interface LayerLimits {
-  /** Entries of the archive, headers of long names and the like not counted. */
+  /** Entries of the archive, headers of long names and the like not counted, and missing parents created for them. */
   maxEntries: number;
+  /** How many of these may be directories. */
+  maxDirectories: number;
   /** Of the uncompressed archive, and of the files in it, holes counted. */
   maxBytes: number;
   /** Uncompressed bytes for each compressed one … */
@@ -11,9 +13,11 @@ export interface LayerLimits {
 }
 
 export const DEFAULT_LAYER_LIMITS: LayerLimits = {
-  // Five times the largest layers that are published (language and model toolchains have some 200,000 files). What
-  // is remembered of each entry while unpacking is about 100 bytes, of a directory 400.
+  // Five times the largest layers that are published (language and model toolchains have some 200,000 files), of
+  // which a tenth are directories. Of each entry some 100 bytes are remembered while unpacking, of a directory 600:
+  // together less than the heap of a thread.
   maxEntries: 1_000_000,
+  maxDirectories: 200_000,
   // Model and game images have layers of tens of GiB; none should fill a disk array.
   maxBytes: 512 * 2 ** 30,
   // File systems have long runs of zeros: honest layers reach some 100 to 1, and deflate cannot exceed 1032 to 1, so

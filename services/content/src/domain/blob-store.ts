@@ -50,7 +50,7 @@ export interface StoredBytes {
 export interface BlobStore {
   /**
    * Starts a writer behind the first `keepBytes` bytes of the writer before it, or fewer when it had fewer;
-   * `seen` gets those bytes in order. The bytes it keeps are durable.
+   * `seen` gets those bytes in order. The bytes it keeps are durable. The first epoch is 1.
    */
   openWriter(
     ingest: string,

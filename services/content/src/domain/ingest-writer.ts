@@ -235,8 +235,12 @@ export class IngestWriter {
       return created;
     } catch (error) {
       // Only a lease that does not exist says for sure that nothing was committed.
-      if (isKind(error, 'NotFound')) await this.#store.removeBlob(received);
-      await this.#records.release(this.ingest, 0);
+      const mayBeCommitted = !isKind(error, 'NotFound');
+      // What goes wrong here matters less than the error at hand: locks run out, and strays are found.
+      await Promise.allSettled([
+        mayBeCommitted ? undefined : this.#store.removeBlob(received),
+        this.#records.release(this.ingest, 0),
+      ]);
       throw error;
     }
   }

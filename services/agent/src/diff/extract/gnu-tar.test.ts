@@ -21,7 +21,7 @@ import {
   utimensat,
 } from '@longshore/linux';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { applyHere, describeTree, overlayTarget, Scratch } from '../test-layers.ts';
+import { applyHere, describeTree, overlayTarget, Scratch } from '../testing/layers.ts';
 
 /** Honest archives, in every format of GNU tar: what we extract is what GNU tar extracts. */
 

@@ -25,7 +25,7 @@ import {
   paxHeader,
   Scratch,
   symlink,
-} from '../test-layers.ts';
+} from '../testing/layers.ts';
 import type { ExtractionTarget } from './layer-extractor.ts';
 
 let scratch: Scratch;
@@ -164,6 +164,11 @@ describe('a hostile entry', () => {
 
   it.each([
     ['a loop of symlinks', [symlink('a', 'b'), symlink('b', 'a'), file('a/x')], /ELOOP/],
+    [
+      'a walk of many steps',
+      [symlink('s', 'd/../'.repeat(800)), directory('d/'), symlink('t', 's/'.repeat(20)), file('t/x')],
+      /ELOOP/,
+    ],
     ['a file as parent', [file('f'), file('f/x')], /"f\/x": ENOTDIR/],
     ['a pipe as parent', [{ name: 'p', type: 'fifo' as const }, file('p/x')], /ENOTDIR/],
     ['a missing link target', [hardLink('h', 'absent')], /"h": ENOENT/],
@@ -242,10 +247,11 @@ describe('a hostile entry', () => {
 });
 
 describe('limits', () => {
-  const layer = () => archive(directory('a/'), file('a/b', 'x'.repeat(5000)), file('c'));
+  const layer = () => archive(directory('a/'), file('a/b', 'x'.repeat(5000)), file('implied/twice/c'));
 
   it.each([
     [{ maxEntries: 2 }, /more than 2 entries/],
+    [{ maxDirectories: 2 }, /more than 2 directories/],
     [{ maxBytes: 4000 }, /more than 4000 bytes/],
   ])('%j are kept', async (limits, message) => {
     const refused = applyHere(overlayTarget(root), await layer(), limits);

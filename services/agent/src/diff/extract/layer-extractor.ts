@@ -40,6 +40,7 @@ export class LayerExtractor implements TarSink {
   private readonly whiteouts: WhiteoutStore;
   private readonly limits: LayerLimits;
   private entries = 0;
+  private directories = 0;
   private fileBytes = 0;
   private file: { fd: number; entry: TarEntry } | undefined;
   /** Set at the end, since each file made in a directory changes its times. */
@@ -47,17 +48,22 @@ export class LayerExtractor implements TarSink {
 
   constructor(target: ExtractionTarget, limits: LayerLimits) {
     this.limits = limits;
-    this.lowers = new LowerDirectories(target.kind === 'overlay' ? target.lowers : []);
     const path = target.kind === 'overlay' ? target.upper : target.path;
-    this.root = new LayerRoot(path, (created) => this.dressParent(created));
+    this.lowers = new LowerDirectories(target.kind === 'overlay' ? target.lowers : []);
+    try {
+      this.root = new LayerRoot(path, (created) => this.dressParent(created));
+    } catch (error) {
+      this.lowers.close();
+      throw error;
+    }
     this.whiteouts =
       target.kind === 'overlay' ? new OverlayWhiteouts(target.opaqueXattr) : new PlainWhiteouts(this.root);
   }
 
   entry(entry: TarEntry): void {
-    this.count(entry);
     try {
       this.root.trim();
+      this.count(entry.type === 'directory', entry.sizeBytes);
       this.create(entry);
     } catch (error) {
       throw entryError(entry.name, error);
@@ -110,18 +116,14 @@ export class LayerExtractor implements TarSink {
     this.root.close();
   }
 
-  private count(entry: TarEntry): void {
+  private count(isDirectory: boolean, sizeBytes: number): void {
+    const { maxEntries, maxDirectories, maxBytes } = this.limits;
     this.entries++;
-    this.fileBytes += entry.sizeBytes;
-    if (this.entries > this.limits.maxEntries) {
-      throw new LongshoreError('ResourceExhausted', `layer has more than ${this.limits.maxEntries} entries`);
-    }
-    if (this.fileBytes > this.limits.maxBytes) {
-      throw new LongshoreError(
-        'ResourceExhausted',
-        `layer has files of more than ${this.limits.maxBytes} bytes`,
-      );
-    }
+    this.fileBytes += sizeBytes;
+    if (isDirectory) this.directories++;
+    if (this.entries > maxEntries) throw tooMuch(`layer has more than ${maxEntries} entries`);
+    if (this.directories > maxDirectories) throw tooMuch(`layer has more than ${maxDirectories} directories`);
+    if (this.fileBytes > maxBytes) throw tooMuch(`layer has files of more than ${maxBytes} bytes`);
   }
 
   private create(entry: TarEntry): void {
@@ -178,6 +180,7 @@ export class LayerExtractor implements TarSink {
   }
 
   private dressParent({ fd, path }: OpenDirectory): void {
+    this.count(true, 0);
     const attributes = this.lowers.find(path);
     if (!attributes) {
       fchmodSync(fd, MISSING_PARENT_MODE);
@@ -186,4 +189,8 @@ export class LayerExtractor implements TarSink {
     applyLowerAttributes(fd, attributes);
     this.directoryTimes.set(path, { atime: attributes.status.atime, mtime: attributes.status.mtime });
   }
+}
+
+function tooMuch(problem: string): LongshoreError {
+  return new LongshoreError('ResourceExhausted', problem);
 }

@@ -22,6 +22,9 @@ export interface OpenDirectory {
 /** As in the kernel's own walk. Source: linux/namei.h MAXSYMLINKS. */
 const MAX_SYMLINKS = 40;
 
+/** Of all paths and symlinks on the way to one directory: far more than any honest archive needs. */
+const MAX_STEPS = 4096;
+
 /** Longest path that the kernel takes, NUL included: a deeper directory could not be reached from outside again. */
 const PATH_MAX_BYTES = 4096;
 
@@ -126,8 +129,10 @@ export class LayerRoot {
     const pending = [...components].reverse();
     let here: OpenDirectory = { fd: this.openPath(''), path: '' };
     let symlinks = 0;
+    let steps = 0;
     try {
       for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+        if (++steps > MAX_STEPS) throw tooManySymlinks(components);
         if (name === '' || name === '.') continue;
         const next = name === '..' ? this.parentOf(here) : this.childOf(here, name, create);
         if ('target' in next) {
@@ -174,6 +179,10 @@ export class LayerRoot {
     }
     return created;
   }
+}
+
+function tooManySymlinks(components: readonly ByteString[]): SystemCallError {
+  return new SystemCallError('ELOOP', 'open', printable(components.join('/')));
 }
 
 /** The path of a directory's child; throws ENAMETOOLONG where the kernel could not be given it. */

@@ -30,7 +30,12 @@ export class LowerDirectories {
   private readonly roots: number[] = [];
 
   constructor(paths: readonly string[]) {
-    for (const path of paths) this.roots.push(openat(AT_FDCWD, path, OpenFlag.Path | OpenFlag.Directory));
+    try {
+      for (const path of paths) this.roots.push(openat(AT_FDCWD, path, OpenFlag.Path | OpenFlag.Directory));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** What a directory looked like before this layer; undefined when there was none. */

@@ -9,7 +9,8 @@ export class PlainWhiteouts implements WhiteoutStore {
   private readonly root: LayerRoot;
   /** The names that this layer brought, or brought something below, by directory. */
   private readonly brought = new Map<ByteString, Set<ByteString>>();
-  private readonly opaque = new Set<ByteString>();
+  /** Directories that hold nothing but what this layer brought: no marker needs to look there again. */
+  private readonly swept = new Set<ByteString>();
 
   constructor(root: LayerRoot) {
     this.root = root;
@@ -20,8 +21,6 @@ export class PlainWhiteouts implements WhiteoutStore {
   }
 
   makeOpaque(directory: OpenDirectory): void {
-    if (this.opaque.has(directory.path)) return;
-    this.opaque.add(directory.path);
     this.removeOlder(directory);
   }
 
@@ -47,6 +46,8 @@ export class PlainWhiteouts implements WhiteoutStore {
   }
 
   private removeOlder(directory: OpenDirectory): void {
+    if (this.swept.has(directory.path)) return;
+    this.swept.add(directory.path);
     const brought = this.brought.get(directory.path);
     for (const name of listDirectory(directory.fd)) {
       if (!brought?.has(name)) this.remove(directory, name);

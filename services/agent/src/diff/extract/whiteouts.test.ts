@@ -19,7 +19,7 @@ import {
   overlayTarget,
   Scratch,
   symlink,
-} from '../test-layers.ts';
+} from '../testing/layers.ts';
 
 let scratch: Scratch;
 let lower: string;

@@ -9,7 +9,7 @@ import {
   paxHeader,
   symlink,
   withChecksum,
-} from '../test-layers.ts';
+} from '../testing/layers.ts';
 import type { TarEntry } from './tar-entry.ts';
 import { TarReader } from './tar-reader.ts';
 

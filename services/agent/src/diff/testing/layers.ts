@@ -14,9 +14,9 @@ import {
   unmountRecursive,
 } from '@longshore/linux';
 import { type Header, pack } from 'tar-stream';
-import { type AppliedLayer, runApplyJob } from './apply-job.ts';
-import type { ExtractionTarget } from './extract/layer-extractor.ts';
-import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './layer-limits.ts';
+import { type AppliedLayer, runApplyJob } from '../apply-job.ts';
+import type { ExtractionTarget } from '../extract/layer-extractor.ts';
+import { DEFAULT_LAYER_LIMITS, type LayerLimits } from '../layer-limits.ts';
 
 /** For tests only: archives made by hand, scratch directories, and trees that can be compared. */
 
