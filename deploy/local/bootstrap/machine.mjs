@@ -22,6 +22,9 @@ export async function checkMachine() {
   if (missing.length > 0) {
     throw new SetUpError(`takes what it needs from Debian's packages; not found here: ${missing.join(', ')}`);
   }
+  if (!/ - cgroup2? /.test(readFileSync('/proc/self/mountinfo', 'utf8'))) {
+    throw new SetUpError('needs cgroups, and none are mounted (usually below /sys/fs/cgroup)');
+  }
   if (!(await kernelHasOverlay())) {
     throw new SetUpError(
       'needs overlayfs, which this kernel lacks (neither in /proc/filesystems nor as a module)',

@@ -46,7 +46,8 @@ describe('the process', () => {
       await database.drop();
       rmSync(state, { recursive: true });
     });
-    const { child, exited } = run({ DATABASE_URL: database.url, LONGSHORE_STATE: state });
+    const env = { DATABASE_URL: database.url, LONGSHORE_STATE: state, LONGSHORE_LOG_LEVEL: 'debug' };
+    const { child, exited, stdout } = run(env);
     expect((await once(child, 'message'))[0]).toEqual({ ready: true });
     const path = join(state, 'runtime.json');
     const { pid, addresses } = JSON.parse(readFileSync(path, 'utf8'));
@@ -56,7 +57,13 @@ describe('the process', () => {
 
     const channel = new Channel(addresses.grpc);
     onTestFinished(() => channel.close());
-    await createClient(Containers, channel).list({}, { headers: { 'containerd-namespace': 'default' } });
+    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const headers = {
+      'containerd-namespace': 'default',
+      'x-request-id': 'mine',
+      traceparent: `00-${trace}-b7ad6b7169203331-01`,
+    };
+    await createClient(Containers, channel).list({}, { headers });
     const metrics = await (await fetch(addresses.metrics)).text();
     expect(metrics).toMatch(/longshore_rpc_duration_seconds_count\{.*method="List".*code="0".*\} 1/);
     const health = await fetch(addresses.metrics.replace('/metrics', '/healthz'));
@@ -66,6 +73,14 @@ describe('the process', () => {
     expect(await exited).toBe(0);
     expect(existsSync(path)).toBe(false);
     expect(existsSync(join(state, 'runtime.sock'))).toBe(false);
+    const lines = (await stdout).trim().split('\n');
+    const logged = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'call');
+    expect(logged).toMatchObject({
+      method: '/containerd.services.containers.v1.Containers/List',
+      code: 0,
+      request_id: 'mine',
+      trace_id: trace,
+    });
   });
 
   it('ends with an error while Postgres is away, for its supervisor to try again', async () => {

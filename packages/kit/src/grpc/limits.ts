@@ -17,3 +17,9 @@ export const CHANNEL_LIMITS: ChannelOptions = {
   // In megabytes; must hold the session window, or node resets streams under load.
   'grpc-node.max_session_memory': 64,
 };
+
+/**
+ * How many streams a peer may cancel: at once, and per second. Node's defaults (1000 and 33), meant against strangers, end
+ * the connection of a Go client that reads a blob in ranges: it cancels each read. Our peers are root, or show a certificate.
+ */
+export const STREAM_RESETS = { streamResetBurst: 100_000, streamResetRate: 20_000 };

@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { type Address, bindPrivately, claimSocketPath, parseAddress } from '../address.ts';
 import type { Logger } from '../logger.ts';
 import { requireTls, type TlsFiles } from './credentials.ts';
-import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './limits.ts';
+import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_RESETS, STREAM_WINDOW_BYTES } from './limits.ts';
 
 /** Takes one call; what it does not answer stays open until its caller gives up. */
 export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
@@ -63,6 +63,7 @@ export class RawListener {
     const options = {
       settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: MAX_HEADER_LIST_BYTES },
       maxSessionMemory: 64,
+      ...STREAM_RESETS,
     };
     const server =
       address.kind === 'unix'

@@ -10,7 +10,7 @@ import {
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { toGrpcStatus, unimplemented } from '@longshore/errors';
+import { internal, toGrpcStatus, unimplemented } from '@longshore/errors';
 import { Health } from '@longshore/proto/grpc/health/v1/health';
 import { Header } from '@longshore/proto/headers';
 import { bindPrivately, claimSocketPath, parseAddress } from '../address.ts';
@@ -20,7 +20,7 @@ import { Call, type RawCall } from './call.ts';
 import { serverCredentials, type TlsFiles } from './credentials.ts';
 import type { Handlers } from './handlers.ts';
 import { HealthService } from './health.ts';
-import { CHANNEL_LIMITS } from './limits.ts';
+import { CHANNEL_LIMITS, STREAM_RESETS } from './limits.ts';
 import { observe } from './observe.ts';
 
 /** What a handler of any shape looks like to the adapters below. */
@@ -41,6 +41,7 @@ export class GrpcServer {
   constructor(log: Logger, metrics: Metrics) {
     this.#log = log;
     this.#metrics = metrics;
+    allowManyResets(this.#server);
     this.add(Health, this.health.handlers());
   }
 
@@ -127,6 +128,13 @@ export class GrpcServer {
     const requestId = raw.metadata.get(Header.RequestId)[0]?.toString() || randomUUID();
     return new Call(raw, requestId, this.#log.child({ request_id: requestId }));
   }
+}
+
+/** grpc-js has no option for it; what it makes its HTTP/2 servers from is a private field. */
+function allowManyResets(server: Server): void {
+  const { commonServerOptions } = server as unknown as { commonServerOptions?: object };
+  if (!commonServerOptions) throw internal('grpc-js keeps its HTTP/2 options elsewhere in this version');
+  Object.assign(commonServerOptions, STREAM_RESETS);
 }
 
 /** grpc-js's description of a protobuf-es service. */

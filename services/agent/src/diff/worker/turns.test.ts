@@ -1,12 +1,18 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Turns } from './turns.ts';
 
 const never = new AbortController().signal;
 
-/** Whether a promise is settled by now. */
+/** Whether a promise settles without anything else happening. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol('pending');
-  return (await Promise.race([promise.catch(() => {}), Promise.resolve(pending)])) !== pending;
+  let settled = false;
+  promise.then(
+    () => (settled = true),
+    () => (settled = true),
+  );
+  await setImmediate();
+  return settled;
 }
 
 describe('Turns', () => {
@@ -18,7 +24,7 @@ describe('Turns', () => {
     const fourth = turns.next(never);
     expect(await isSettled(third)).toBe(false);
     turns.done();
-    await third;
+    expect(await isSettled(third)).toBe(true);
     expect(await isSettled(fourth)).toBe(false);
     turns.done();
     await fourth;
