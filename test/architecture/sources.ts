@@ -48,7 +48,7 @@ function read(unit: string, file: string): Source {
   return {
     path: relative(REPOSITORY, file),
     unit,
-    isTest: /\.(test|suite)\.ts$|\/testing(\.ts$|\/)/.test(file),
+    isTest: /\.(test|suite|testing)\.ts$|\/testing(\.ts$|\/)/.test(file),
     imports: [...text.matchAll(IMPORT)].map((match) => match[1]!),
   };
 }

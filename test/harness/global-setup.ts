@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startPostgres, toolchain } from '@longshore/local';
+import { guard, startPostgres, toolchain } from '@longshore/local';
 
 /** One Postgres server for the whole run, and the project's own copies of the foreign programs first on PATH. */
 export default async function setUp(): Promise<() => Promise<void>> {
@@ -11,6 +11,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
     ...(env.LD_LIBRARY_PATH && { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH }),
   });
   const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
+  guard().removeWithUs(directory);
   const postgres = await startPostgres(directory, { durable: false });
   process.env.LONGSHORE_TEST_POSTGRES = postgres.url;
   return async () => {

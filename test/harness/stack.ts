@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   cgroupParentOf,
+  guard,
   instanceAt,
   type Nats,
   type Registry,
@@ -52,6 +53,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const root = await mkdtemp(join(tmpdir(), 'longshore-test-'));
   const state = `/run/longshore-test-${randomBytes(4).toString('hex')}`;
   await mkdir(state, { mode: 0o711 });
+  for (const directory of [root, state]) guard().removeWithUs(directory);
   undo.defer(async () => {
     await rm(root, { recursive: true, force: true });
     await rm(state, { recursive: true, force: true });

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js';
+import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
 
-/** containerd's limit for one message, each way. Source: containerd defaults/defaults.go. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** HTTP/2's default of 64 KiB limits bulk streams. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 

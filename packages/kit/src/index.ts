@@ -1,6 +1,7 @@
 export * from './address.ts';
 export * from './common-config.ts';
 export * from './config.ts';
+export * from './event-envelope.ts';
 export * from './grpc/call.ts';
 export * from './grpc/credentials.ts';
 export * from './grpc/handlers.ts';

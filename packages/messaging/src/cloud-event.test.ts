@@ -1,8 +1,9 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { TaskExitSchema } from '@longshore/proto/containerd/events/task';
+import { MAX_EVENT_PAYLOAD_BYTES } from '@longshore/proto/limits';
 import { describe, expect, it } from 'vitest';
-import { decodeEvent, encodeEvent, fromCloudEvent, MAX_PAYLOAD_BYTES, toCloudEvent } from './cloud-event.ts';
+import { decodeEvent, encodeEvent, fromCloudEvent, toCloudEvent } from './cloud-event.ts';
 import { resourceOf } from './event-resource.ts';
 import type { LifecycleEvent } from './lifecycle-event.ts';
 
@@ -67,11 +68,11 @@ describe('toCloudEvent', () => {
 
 describe('encodeEvent', () => {
   it('leaves out the decoded event rather than exceed what NATS takes', () => {
-    const exit = create(TaskExitSchema, { containerId: 'x'.repeat(MAX_PAYLOAD_BYTES - 100) });
+    const exit = create(TaskExitSchema, { containerId: 'x'.repeat(MAX_EVENT_PAYLOAD_BYTES - 100) });
     const bytes = encodeEvent({ ...EXIT, payload: toBinary(TaskExitSchema, exit) });
     expect(bytes.length).toBeLessThan(1024 * 1024);
     expect(JSON.parse(new TextDecoder().decode(bytes))).not.toHaveProperty('data');
-    expect(decodeEvent(bytes).payload.length).toBeGreaterThan(MAX_PAYLOAD_BYTES - 100);
+    expect(decodeEvent(bytes).payload.length).toBeGreaterThan(MAX_EVENT_PAYLOAD_BYTES - 100);
   });
 });
 

@@ -36,9 +36,6 @@ const TYPE_PREFIX = 'io.longshore';
 /** NATS takes messages of 1 MiB with their headers, unless configured otherwise. */
 const MAX_DOCUMENT_BYTES = 1_000_000;
 
-/** The largest payload that is sure to fit into a document, base64 and all. Check it before storing an event. */
-export const MAX_PAYLOAD_BYTES = 512 * 1024;
-
 /** Throws InvalidArgument for a time that JSON's timestamps cannot hold. */
 export function toCloudEvent(event: LifecycleEvent): CloudEvent {
   const data = anyToJson({ typeUrl: event.typeUrl, value: event.payload });

@@ -36,7 +36,7 @@ const LAYERS: Readonly<Record<string, LayerCompression>> = {
 
 /** `undefined` for what is no layer that we understand. */
 export function layerCompression(mediaType: string): LayerCompression | undefined {
-  return LAYERS[mediaType];
+  return Object.hasOwn(LAYERS, mediaType) ? LAYERS[mediaType] : undefined;
 }
 
 export function isManifestType(mediaType: string): boolean {

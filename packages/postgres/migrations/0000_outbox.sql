@@ -30,6 +30,8 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_unrelayed ON outbox (partition, seq) WHERE stream_seq IS NULL;
 CREATE INDEX outbox_relayed ON outbox (relayed_at) WHERE stream_seq IS NOT NULL;
+-- For finding out what a stream that went backwards has lost.
+CREATE INDEX outbox_stream_seq ON outbox (stream_seq) WHERE stream_seq IS NOT NULL;
 
 CREATE FUNCTION notify_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

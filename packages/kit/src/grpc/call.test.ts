@@ -5,6 +5,7 @@ import { Content, ReadContentRequestSchema } from '@longshore/proto/containerd/s
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { describe, expect, it, vi } from 'vitest';
 import { ended, silent, startServer, TestClient } from '../testing/grpc.ts';
+import { openRaw } from '../testing/raw-caller.ts';
 import { Call } from './call.ts';
 
 const EMPTY = create(EmptySchema);
@@ -57,8 +58,24 @@ describe('Call', () => {
     );
   });
 
-  it('takes the first value of a repeated header', () => {
-    expect(callWith({ 'containerd-namespace': ['new', 'old'] }).namespace).toBe('new');
+  it('takes the first value of a header that is repeated on the wire', async () => {
+    const { promise: entered, resolve } = Promise.withResolvers<Call>();
+    const { address } = await startServer((server) =>
+      server.add(Version, {
+        version: async (_, call) => {
+          resolve(call);
+          return {};
+        },
+      }),
+    );
+    openRaw(address, '/containerd.services.version.v1.Version/Version', new Uint8Array(), {
+      'containerd-namespace': ['new', 'old'],
+      'containerd-lease': ['a,b', 'c'],
+    });
+    const call = await entered;
+    expect(call.namespace).toBe('new');
+    expect(call.lease).toBe('a,b');
+    expect(call.forward().headers['containerd-namespace']).toBe('new');
   });
 
   it.each([[{}], [{ 'longshore-node': [''] }], [{ 'longshore-node': ['_'] }]])(

@@ -56,10 +56,12 @@ export class Call {
     this.#headers = raw.metadata;
   }
 
-  /** The first value of a header: Go clients put the newest first. */
+  /**
+   * The first value of a header: Go clients put the newest first. Node joins what is repeated on the wire with `, `,
+   * which no value that is asked for here contains.
+   */
   header(name: string): string | undefined {
-    const value = this.#headers.get(name)[0];
-    return value === undefined ? undefined : value.toString();
+    return this.#headers.get(name)[0]?.toString().split(', ', 1)[0];
   }
 
   /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */

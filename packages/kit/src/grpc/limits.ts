@@ -1,7 +1,5 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
-
-/** containerd's limit for one message, each way. Source: containerd defaults/defaults.go. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
 
 /** HTTP/2's default window of 64 KiB is what limits bulk streams: one stream gets 1 MiB, a session 16 MiB. */
 export const STREAM_WINDOW_BYTES = 1024 * 1024;

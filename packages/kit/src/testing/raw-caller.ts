@@ -1,9 +1,14 @@
-import { type ClientHttp2Stream, connect } from 'node:http2';
+import { type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 /** Opens a gRPC call by hand, with HTTP/2's default windows of 64 KiB: nothing is read until the test does. */
-export function openRaw(address: string, path: string, message: Uint8Array): ClientHttp2Stream {
+export function openRaw(
+  address: string,
+  path: string,
+  message: Uint8Array,
+  headers: OutgoingHttpHeaders = {},
+): ClientHttp2Stream {
   const session = connect('http://localhost', {
     createConnection: () => connectSocket(address.slice('unix://'.length)),
   });
@@ -14,6 +19,7 @@ export function openRaw(address: string, path: string, message: Uint8Array): Cli
     ':path': path,
     'content-type': 'application/grpc',
     te: 'trailers',
+    ...headers,
   });
   stream.on('error', () => undefined);
   const prefix = Buffer.alloc(5);

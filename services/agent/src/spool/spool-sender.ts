@@ -63,9 +63,11 @@ export class SpoolSender implements AsyncDisposable {
   async #nextEvent(): Promise<void> {
     const { signal } = this.#closing;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const forget = this.#options.spool.onFresh(resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    const wake = () => resolve();
+    const forget = this.#options.spool.onFresh(wake);
+    signal.addEventListener('abort', wake);
     await promise;
+    signal.removeEventListener('abort', wake);
     forget();
     await this.#pause(LINGER_MS);
   }

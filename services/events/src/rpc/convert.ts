@@ -1,12 +1,10 @@
 import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { Timestamp } from '@bufbuild/protobuf/wkt';
-import { invalidArgument } from '@longshore/errors';
-import { type LifecycleEvent, MAX_PAYLOAD_BYTES, resourceOf } from '@longshore/messaging';
-import { parseIdentifier } from '@longshore/oci';
+import { validEnvelope } from '@longshore/kit';
+import { type LifecycleEvent, resourceOf } from '@longshore/messaging';
 import type { OutboxEvent } from '@longshore/postgres';
 import { type Envelope, EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import type { SpoolEvent } from '@longshore/proto/longshore/events/v1/spool';
-import { parseEventId, parseTopic } from '../domain/event-rules.ts';
+import { parseEventId } from '../domain/event-rules.ts';
 
 /**
  * The row of an event that somebody else made. Its payload is the whole envelope, which keeps the event's own time
@@ -47,24 +45,4 @@ export function eventFromSpool({ id, envelope }: SpoolEvent, node: string): Life
     typeUrl: event?.typeUrl ?? '',
     payload: event?.value ?? new Uint8Array(),
   };
-}
-
-type ValidEnvelope = Envelope & { timestamp: Timestamp };
-
-/** Throws InvalidArgument unless namespace, topic and time are set and valid, and the payload fits the stream. */
-export function validEnvelope(envelope: Envelope | undefined, subject = 'envelope'): ValidEnvelope {
-  if (!envelope) throw invalidArgument(`${subject} has no envelope`);
-  const { timestamp, namespace, topic, event } = envelope;
-  parseIdentifier(namespace);
-  parseTopic(topic);
-  if (!timestamp || (timestamp.seconds === 0n && timestamp.nanos === 0)) {
-    throw invalidArgument(`${subject} of topic ${JSON.stringify(topic)} has no timestamp`);
-  }
-  const sizeBytes = event?.value.length ?? 0;
-  if (sizeBytes > MAX_PAYLOAD_BYTES) {
-    throw invalidArgument(
-      `${subject} of topic ${JSON.stringify(topic)} has ${sizeBytes} bytes, more than ${MAX_PAYLOAD_BYTES}`,
-    );
-  }
-  return { ...envelope, timestamp };
 }

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { unavailable } from '@longshore/errors';
-import type { Handlers } from '@longshore/kit';
+import { type Handlers, validEnvelope } from '@longshore/kit';
 import { eventFilter } from '@longshore/kit/event-filter';
 import { type NatsLink, readEvents, streamBounds, subjectFilter } from '@longshore/messaging';
 import type { Events } from '@longshore/proto/containerd/services/events/v1/events';
@@ -10,7 +10,7 @@ import { Header } from '@longshore/proto/headers';
 import { parseNode } from '../domain/event-rules.ts';
 import type { EventMetrics } from '../metrics.ts';
 import type { EventRepository } from '../storage/postgres/event-repository.ts';
-import { envelopeFromEvent, outboxEventFromEnvelope, validEnvelope } from './convert.ts';
+import { envelopeFromEvent, outboxEventFromEnvelope } from './convert.ts';
 
 export interface EventsRpcOptions {
   events: EventRepository;
