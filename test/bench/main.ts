@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { makeBusyboxImage, pushImage, SERVICE_NAMES } from '@longshore/local';
 import type { Ctr } from '../harness/ctr.ts';
-import setUp from '../harness/global-setup.ts';
+import { startServer } from '../harness/global-setup.ts';
 import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { startStack } from '../harness/stack.ts';
@@ -39,7 +39,7 @@ if (values.help) process.stdout.write(HELP);
 else await bench(Number(values.runs), Number(values.settle));
 
 async function bench(runs: number, settleS: number): Promise<void> {
-  const tearDown = await setUp();
+  const tearDown = await startServer({ durable: true });
   try {
     await using stack = await startStack({ env: { LONGSHORE_LOG_LEVEL: 'info' } });
     await using peer = await startContainerd();

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { guard, startPostgres, toolchain } from '@longshore/local';
 
 /** One Postgres server for the whole run, and the project's own copies of the foreign programs first on PATH. */
-export default async function setUp(): Promise<() => Promise<void>> {
+export default function setUp(): Promise<() => Promise<void>> {
+  return startServer({ durable: false });
+}
+
+/** `durable` as `npm start` has it: with a wait for the disk at each commit. */
+export async function startServer(options: { durable: boolean }): Promise<() => Promise<void>> {
   const { env } = await toolchain();
   Object.assign(process.env, {
     PATH: env.PATH,
@@ -12,7 +17,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   });
   const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
   guard().removeWithUs(directory);
-  const postgres = await startPostgres(directory, { durable: false });
+  const postgres = await startPostgres(directory, options);
   process.env.LONGSHORE_TEST_POSTGRES = postgres.url;
   return async () => {
     await postgres.close();

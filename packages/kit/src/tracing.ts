@@ -10,16 +10,16 @@ export interface Tracing {
 }
 
 /**
- * Sets up trace context for this process: W3C headers in and out, ids in the logs. Spans leave the process only
- * when a collector is configured; the exporter is heavy, so it is loaded only then.
+ * Sets up trace context for this process: W3C headers in and out, ids in the logs. Spans are made only when a collector
+ * is configured to take them; without one, a call stays in the trace that its caller named.
  */
 export async function startTracing(service: string, otlpEndpoint: string): Promise<Tracing> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  const spanProcessors = otlpEndpoint === '' ? [] : [await otlpProcessor(otlpEndpoint)];
+  if (otlpEndpoint === '') return { close: async () => undefined };
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': `longshore-${service}` }),
-    spanProcessors,
+    spanProcessors: [await otlpProcessor(otlpEndpoint)],
   });
   trace.setGlobalTracerProvider(provider);
   return { close: () => provider.shutdown() };

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { PreparingClient } from './preparing-client.ts';
 
 /** Nothing that a service asks of Postgres takes longer than this when all is well. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -25,6 +26,7 @@ export interface PoolOptions {
 /** A pool whose connections see the schema's tables by their bare names. It connects on first use. */
 export function openPool(options: PoolOptions): Pool {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: options.url,
     max: options.size,
     application_name: `longshore-${options.schema}`,

@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { Metadata } from '@grpc/grpc-js';
-import { failedPrecondition } from '@longshore/errors';
+import { failedPrecondition, LongshoreError } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { FLEET, Header } from '@longshore/proto/headers';
@@ -32,6 +32,9 @@ export interface OutgoingCall {
   headers: Record<string, string>;
 }
 
+/** One for all: grpc-js tells of the end of every call in this way, and a fresh error is not cheap. */
+const CANCELED = new LongshoreError('Canceled', 'the call has ended: canceled');
+
 /** One incoming call: who asks, in which scope, for how long. */
 export class Call {
   /** Full method path, e.g. `/containerd.services.images.v1.Images/Get`. */
@@ -40,20 +43,27 @@ export class Call {
   readonly signal: AbortSignal;
   readonly deadline: Date | undefined;
   readonly requestId: string;
-  readonly log: Logger;
   /** Sent with the status of the call. */
   readonly trailers = new Metadata();
   readonly #headers: Metadata;
+  readonly #parentLog: Logger;
+  #log: Logger | undefined;
 
   constructor(raw: RawCall, requestId: string, log: Logger) {
     const controller = new AbortController();
-    raw.on('cancelled', () => controller.abort());
+    raw.on('cancelled', () => controller.abort(CANCELED));
     this.method = raw.getPath();
     this.signal = controller.signal;
     this.deadline = deadlineOf(raw);
     this.requestId = requestId;
-    this.log = log;
+    this.#parentLog = log;
     this.#headers = raw.metadata;
+  }
+
+  /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
+  get log(): Logger {
+    this.#log ??= this.#parentLog.child({ request_id: this.requestId });
+    return this.#log;
   }
 
   /**

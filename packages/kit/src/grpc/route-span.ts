@@ -1,10 +1,12 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http2';
+import { Header } from '@longshore/proto/headers';
 import { context, propagation, type Span, SpanKind, trace } from '@opentelemetry/api';
 import { tracer } from '../tracing.ts';
 
 export interface RouteSpan {
   span: Span;
-  /** Make the next hop a child of the span. */
+  /** For the next hop: the trace, as a child of the span, and the request's id. */
   headers: Record<string, string>;
 }
 
@@ -15,5 +17,13 @@ export function startRouteSpan(path: string, incoming: IncomingHttpHeaders): Rou
   const span = tracer().startSpan(path.slice(1), { kind: SpanKind.SERVER, attributes }, parent);
   const headers: Record<string, string> = {};
   propagation.inject(trace.setSpan(parent, span), headers);
+  headers.traceparent ??= newTraceparent();
+  headers[Header.RequestId] = String(incoming[Header.RequestId] ?? randomUUID());
   return { span, headers };
+}
+
+/** Of a trace that begins here and is not sampled: its id is for the logs. Source: W3C Trace Context, section 3.2. */
+function newTraceparent(): string {
+  const ids = randomBytes(24).toString('hex');
+  return `00-${ids.slice(0, 32)}-${ids.slice(32)}-00`;
 }

@@ -126,7 +126,7 @@ export class GrpcServer {
 
   #open(raw: RawCall): Call {
     const requestId = raw.metadata.get(Header.RequestId)[0]?.toString() || randomUUID();
-    return new Call(raw, requestId, this.#log.child({ request_id: requestId }));
+    return new Call(raw, requestId, this.#log);
   }
 }
 
