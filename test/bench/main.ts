@@ -12,10 +12,13 @@ const HELP = `Does the same work with the same client (Debian's ctr) against lon
 and prints both with the ratio. Any failed step makes it fail.
 
 Usage: npm run bench -- [options]
-  --runs N        counted repetitions of each step (default 15)
+  --runs N        counted repetitions of each step (default 30), after 5 that are not counted
   --settle S      seconds between the last step and the reading of memory (default 60)
   --help          this text
 `;
+
+/** Rounds that are not counted: a fresh process is not what a fleet runs on, on either side. */
+const WARM_UP_ROUNDS = 5;
 
 interface Side {
   name: string;
@@ -30,7 +33,7 @@ interface Step {
 
 const { values } = parseArgs({
   options: {
-    runs: { type: 'string', default: '15' },
+    runs: { type: 'string', default: '30' },
     settle: { type: 'string', default: '60' },
     help: { type: 'boolean', default: false },
   },
@@ -85,14 +88,14 @@ function atOnce(count: number, work: (i: number) => Promise<unknown>): Promise<u
   return Promise.all(Array.from({ length: count }, (_, i) => work(i)));
 }
 
-/** The sides take turns, so that a machine that slows down slows both. The first round is not counted. */
+/** The sides take turns, so that a machine that slows down slows both. */
 async function compare(step: Step, sides: Side[], runs: number): Promise<void> {
   const samples = sides.map((): number[] => []);
-  for (let n = 0; n <= runs; n++) {
+  for (let n = 0; n < WARM_UP_ROUNDS + runs; n++) {
     for (const [i, side] of sides.entries()) {
       const started = performance.now();
       await step.work(side.ctr, n);
-      if (n > 0) samples[i]!.push(performance.now() - started);
+      if (n >= WARM_UP_ROUNDS) samples[i]!.push(performance.now() - started);
     }
   }
   console.log(`${step.name}, ${runs} runs:`);

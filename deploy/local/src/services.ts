@@ -135,6 +135,8 @@ function environmentOf({ root, state }: ServicesOptions, socket: string): NodeJS
     LONGSHORE_SOCKET: socket,
     LONGSHORE_CGROUP_PARENT: cgroupParentOf(state),
     LONGSHORE_SHUTDOWN_TIMEOUT_MS: String(SHUTDOWN_TIMEOUT_MS),
+    // Threads come and go; with an arena each, what they have freed stays with the process.
+    MALLOC_ARENA_MAX: '2',
   };
 }
 

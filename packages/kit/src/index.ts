@@ -11,6 +11,7 @@ export * from './grpc/raw-listener.ts';
 export * from './grpc/route.ts';
 export * from './grpc/server.ts';
 export * from './grpc/upstream.ts';
+export * from './grpc/watch-rpc.ts';
 export * from './lifecycle.ts';
 export * from './logger.ts';
 export * from './metrics.ts';

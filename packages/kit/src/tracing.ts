@@ -1,8 +1,6 @@
 import { context, propagation, type Tracer, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor, type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 
 export interface Tracing {
   /** Sends what is still queued. */
@@ -16,13 +14,7 @@ export interface Tracing {
 export async function startTracing(service: string, otlpEndpoint: string): Promise<Tracing> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  if (otlpEndpoint === '') return { close: async () => undefined };
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.name': `longshore-${service}` }),
-    spanProcessors: [await otlpProcessor(otlpEndpoint)],
-  });
-  trace.setGlobalTracerProvider(provider);
-  return { close: () => provider.shutdown() };
+  return otlpEndpoint === '' ? { close: async () => undefined } : exportSpans(service, otlpEndpoint);
 }
 
 /** The tracer of everything that longshore's own code records. */
@@ -30,8 +22,16 @@ export function tracer(): Tracer {
   return trace.getTracer('longshore');
 }
 
-async function otlpProcessor(endpoint: string): Promise<SpanProcessor> {
+/** The SDK and the exporter are heavy, so they are loaded only when they are used. */
+async function exportSpans(service: string, endpoint: string): Promise<Tracing> {
+  const { resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { BatchSpanProcessor, TracerProvider } = await import('@opentelemetry/sdk-trace');
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
-  const url = `${endpoint.replace(/\/$/, '')}/v1/traces`;
-  return new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url }) });
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': `longshore-${service}` }),
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
+  });
+  trace.setGlobalTracerProvider(provider);
+  return { close: () => provider.shutdown() };
 }

@@ -41,3 +41,14 @@ END
 $$;
 
 CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION notify_outbox();
+
+-- For the triggers of tables whose records nodes remember: says which scope has changed. Several changes of a scope in one
+-- transaction are one notification.
+CREATE FUNCTION notify_scope() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  changed record := coalesce(NEW, OLD);
+BEGIN
+  PERFORM pg_notify('longshore_scope', TG_TABLE_SCHEMA || ' ' || changed.node || ' ' || changed.namespace);
+  RETURN NULL;
+END
+$$;

@@ -10,6 +10,8 @@ export const Header = {
   RequestId: 'x-request-id',
   /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */
   EventBin: 'longshore-event-bin',
+  /** Trailer: the call has waited for a collection, which may have removed records of any service in its scope. */
+  Collected: 'longshore-collected',
 } as const;
 
 /** The node part of a scope that belongs to no node. */

@@ -20,6 +20,7 @@ import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { BlobSource } from './content/blob-source.ts';
 import { LayerApplier } from './diff/apply.ts';
@@ -37,9 +38,12 @@ import { Housekeeping } from './snapshots/housekeeping.ts';
 import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
+import { AnswerCache } from './socket/answer-cache.ts';
 import { causedEvents } from './socket/caused-events.ts';
+import { ChangeWatch } from './socket/change-watch.ts';
 import { nodeHeaders, toControlPlane } from './socket/control-plane.ts';
 import { nodeDoor } from './socket/node-door.ts';
+import type { Keeper } from './socket/remembered.ts';
 import { EventHub } from './spool/event-hub.ts';
 import { EventSpool } from './spool/event-spool.ts';
 import { NodeEvents } from './spool/node-events.ts';
@@ -58,8 +62,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
 
   const channel = (address: string) => undo.adopt(new Channel(address, config), (opened) => opened.close());
   const content = channel(config.content);
+  const image = channel(config.image);
   const runtime = channel(config.runtime);
-  const catalogue = createClient(CatalogueService, channel(config.snapshot));
+  const snapshot = channel(config.snapshot);
+  const catalogue = createClient(CatalogueService, snapshot);
   const spoolService = createClient(SpoolService, channel(config.events));
 
   const spool = undo.use(new EventSpool(join(config.root, 'spool.db')));
@@ -117,6 +123,19 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   local.add(Version, versionRpc);
   const localAddress = await local.listen(`unix://${config.state}/agent-local.sock`, config);
 
+  const answers = {
+    content: new AnswerCache(),
+    image: new AnswerCache(),
+    runtime: new AnswerCache(),
+    snapshot: new AnswerCache(),
+  };
+  for (const [service, keeperChannel] of Object.entries({ content, image, runtime, snapshot })) {
+    const cache = answers[service as Keeper];
+    undo.use(
+      new ChangeWatch({ service, client: createClient(WatchService, keeperChannel), headers, cache, log }),
+    );
+  }
+
   const upstream = (address: string) => undo.adopt(new Upstream(address, config), (opened) => opened.close());
   const door = nodeDoor({
     nodeId: identity.id,
@@ -126,6 +145,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       image: upstream(config.image),
       runtime: upstream(config.runtime),
     },
+    answers,
     onEvents: causedEvents(hub, log),
     log,
   });

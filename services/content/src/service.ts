@@ -1,11 +1,18 @@
 import { hostname } from 'node:os';
-import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
-import { migrate, openPool } from '@longshore/postgres';
+import {
+  type ConfigOf,
+  GrpcServer,
+  type RunningService,
+  type ServiceContext,
+  watchRpc,
+} from '@longshore/kit';
+import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { ByteRemover } from './domain/byte-remover.ts';
 import { CollectionClock } from './domain/collection-clock.ts';
@@ -39,6 +46,7 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const changes = new ScopeChanges(pool, SCHEMA);
 
   const store = new DirectoryBlobStore(config.directory);
   const blobs = new BlobRepository(pool);
@@ -79,6 +87,8 @@ export async function start(
   const grpc = await server.listen(config.listen, config);
   clock.start();
   remover.start();
+  server.add(WatchService, watchRpc(changes, server.stopping));
+
   return {
     addresses: { grpc },
     isHealthy: () => server.health.serving,
@@ -88,6 +98,7 @@ export async function start(
       await writers.close();
       await scheduler.close();
       await remover.close();
+      changes.close();
       await pool.end();
     },
   };

@@ -1,11 +1,18 @@
 import { Channel, createClient } from '@longshore/client';
-import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
-import { migrate, openPool } from '@longshore/postgres';
+import {
+  type ConfigOf,
+  GrpcServer,
+  type RunningService,
+  type ServiceContext,
+  watchRpc,
+} from '@longshore/kit';
+import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { Collector } from './content/collector.ts';
 import { imagesRpc } from './rpc/images-rpc.ts';
@@ -20,6 +27,7 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const changes = new ScopeChanges(pool, SCHEMA);
   const content = new Channel(config.content, config);
 
   const server = new GrpcServer(log, metrics);
@@ -34,6 +42,7 @@ export async function start(
   // Nothing is transferred at the fleet's edge yet.
   server.add(Transfer, {});
   server.add(Streaming, {});
+  server.add(WatchService, watchRpc(changes, server.stopping));
 
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
@@ -41,6 +50,7 @@ export async function start(
     async close() {
       await server.close(config.shutdownTimeoutMs);
       content.close();
+      changes.close();
       await pool.end();
     },
   };

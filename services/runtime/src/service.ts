@@ -1,10 +1,17 @@
 import { Channel, createClient } from '@longshore/client';
-import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
-import { migrate, openPool } from '@longshore/postgres';
+import {
+  type ConfigOf,
+  GrpcServer,
+  type RunningService,
+  type ServiceContext,
+  watchRpc,
+} from '@longshore/kit';
+import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { collectionRequest } from './content/collector.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
@@ -23,6 +30,7 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const changes = new ScopeChanges(pool, SCHEMA);
 
   const content = new Channel(config.content, config);
   const askForCollection = collectionRequest(createClient(CollectorService, content), log);
@@ -31,6 +39,7 @@ export async function start(
   server.add(Containers, containersRpc(new ContainerRepository(pool), askForCollection));
   server.add(Store, sandboxesRpc(new SandboxRepository(pool), askForCollection));
   server.add(NodeService, nodesRpc(new NodeRepository(pool)));
+  server.add(WatchService, watchRpc(changes, server.stopping));
 
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
@@ -38,6 +47,7 @@ export async function start(
     async close() {
       await server.close(config.shutdownTimeoutMs);
       content.close();
+      changes.close();
       await pool.end();
     },
   };

@@ -1,10 +1,17 @@
 import { Channel, createClient } from '@longshore/client';
-import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
-import { migrate, openPool } from '@longshore/postgres';
+import {
+  type ConfigOf,
+  GrpcServer,
+  type RunningService,
+  type ServiceContext,
+  watchRpc,
+} from '@longshore/kit';
+import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { collectionRequest } from './content/collector.ts';
 import { Catalogue } from './domain/catalogue.ts';
@@ -22,6 +29,7 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const changes = new ScopeChanges(pool, SCHEMA);
   const content = new Channel(config.content, config);
   const snapshots = new SnapshotRepository(pool);
 
@@ -37,6 +45,7 @@ export async function start(
     }),
   );
   server.add(Snapshots, snapshotsRpc(snapshots));
+  server.add(WatchService, watchRpc(changes, server.stopping));
 
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
@@ -44,6 +53,7 @@ export async function start(
     async close() {
       await server.close(config.shutdownTimeoutMs);
       content.close();
+      changes.close();
       await pool.end();
     },
   };

@@ -20,6 +20,23 @@ export interface Route {
   headers: Record<string, string>;
   /** Sees the trailers, and may take some out, before the caller does. */
   takeTrailers?(trailers: IncomingHttpHeaders): void;
+  /** What was read of the request already; it goes first. */
+  request?: ReadRequest;
+  /** Sees a whole answer of at most `maxBytes` that ended with status OK. */
+  keepAnswer?: { maxBytes: number; keep(answer: WholeAnswer): void };
+}
+
+export interface ReadRequest {
+  bytes: Buffer;
+  /** Nothing follows. */
+  isWhole: boolean;
+}
+
+/** A successful answer as it came over the wire. */
+export interface WholeAnswer {
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+  trailers: IncomingHttpHeaders;
 }
 
 /**
@@ -48,6 +65,36 @@ export async function passOn(
     return;
   }
   new Passage(incoming, outgoing, route).start();
+}
+
+/** Reads a request to its end, or until it has more than `maxBytes`: the rest stays in the stream. */
+export function readRequest(incoming: ServerHttp2Stream, maxBytes: number): Promise<ReadRequest> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    const settle = (isWhole: boolean) => {
+      incoming.off('data', onData).off('end', onEnd).off('close', onClose);
+      resolve({ bytes: Buffer.concat(chunks), isWhole });
+    };
+    const onData = (chunk: Buffer) => {
+      chunks.push(chunk);
+      sizeBytes += chunk.length;
+      if (sizeBytes <= maxBytes) return;
+      incoming.pause();
+      settle(false);
+    };
+    const onEnd = () => settle(true);
+    const onClose = () => reject(unavailable('the caller has gone'));
+    incoming.on('data', onData).on('end', onEnd).on('close', onClose);
+  });
+}
+
+/** Answers a call with what another one got. */
+export function replayAnswer(incoming: ServerHttp2Stream, { headers, body, trailers }: WholeAnswer): void {
+  if (incoming.destroyed) return;
+  incoming.on('wantTrailers', () => incoming.sendTrailers(trailers as OutgoingHttpHeaders));
+  incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
+  incoming.end(body);
 }
 
 /** Ends a call that has not been answered yet with a gRPC status alone. */
@@ -96,6 +143,13 @@ class Passage {
     incoming.on('close', () => {
       if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
     });
+    const { request, keepAnswer } = this.#route;
+    if (keepAnswer) collectAnswer(outgoing, keepAnswer);
+    if (request?.isWhole) {
+      outgoing.end(request.bytes);
+      return;
+    }
+    if (request) outgoing.write(request.bytes);
     incoming.pipe(outgoing);
   }
 
@@ -135,6 +189,30 @@ class Passage {
   #finalTrailers(): OutgoingHttpHeaders {
     return this.#isComplete && this.#trailers ? this.#trailers : statusTrailers(this.#cut());
   }
+}
+
+function collectAnswer(
+  outgoing: ClientHttp2Stream,
+  { maxBytes, keep }: NonNullable<Route['keepAnswer']>,
+): void {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  let headers: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders = {};
+  outgoing.on('response', (received) => {
+    headers = received;
+  });
+  outgoing.on('trailers', (received) => {
+    trailers = received;
+  });
+  outgoing.on('data', (chunk: Buffer) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes <= maxBytes) chunks.push(chunk);
+  });
+  outgoing.on('end', () => {
+    if (sizeBytes > maxBytes || trailers['grpc-status'] !== '0') return;
+    keep({ headers, body: Buffer.concat(chunks), trailers });
+  });
 }
 
 /** The caller's headers without those that belong to its own connection. */

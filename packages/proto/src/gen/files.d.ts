@@ -49,5 +49,6 @@ export { file_longshore_content_v1_collector } from './longshore/content/v1/coll
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
 export { file_longshore_runtime_v1_nodes } from './longshore/runtime/v1/nodes_pb.js';
 export { file_longshore_snapshot_v1_catalogue } from './longshore/snapshot/v1/catalogue_pb.js';
+export { file_longshore_watch_v1_watch } from './longshore/watch/v1/watch_pb.js';
 export { file_runtimeoptions_v1_api } from './runtimeoptions/v1/api_pb.js';
 export { file_ttrpc_request } from './ttrpc/request_pb.js';

@@ -3,7 +3,6 @@ import { create } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import { type Handlers, validEnvelope } from '@longshore/kit';
-import { eventFilter } from '@longshore/kit/event-filter';
 import type { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { type Envelope, EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import type { EventHub } from '../spool/event-hub.ts';
@@ -37,9 +36,16 @@ export function eventsRpc(
       return {};
     },
 
-    subscribe({ filters }, call) {
+    async *subscribe({ filters }, call) {
+      let accepts = (_envelope: Envelope) => true;
       const signal = AbortSignal.any([call.signal, stopping]);
-      return hub.subscribe({ signal, accepts: eventFilter(filters) });
+      const events = hub.subscribe({ signal, accepts: (envelope) => accepts(envelope) });
+      // Loads the registry of all messages, some 15 MB: most nodes never need it. Nothing is missed meanwhile.
+      const { eventFilter } = await import('@longshore/kit/event-filter');
+      accepts = eventFilter(filters);
+      for await (const envelope of events) {
+        if (accepts(envelope)) yield envelope;
+      }
     },
   };
 }

@@ -34,6 +34,8 @@ export interface TaskManagerOptions extends ShimSettings {
 }
 
 const PRUNE_EVERY_MS = 10 * 60_000;
+/** Names of tasks that are gone, some 100 bytes each. */
+const MAX_GONE = 1_000;
 /** A shim sends an event again for some twenty seconds; it must find the record of its process. */
 const KEEP_ENDED_MS = 60 * 60_000;
 
@@ -46,6 +48,8 @@ export class TaskManager implements AsyncDisposable {
   readonly #options: TaskManagerOptions;
   readonly #tasks = new Map<string, Task>();
   readonly #creating = new Set<string>();
+  /** Tasks that are gone, the oldest first: clients ask for them again, and need not wait for the control plane's word. */
+  readonly #gone = new Set<string>();
   readonly #prune: NodeJS.Timeout;
   #server: TtrpcServer | undefined;
 
@@ -107,7 +111,7 @@ export class TaskManager implements AsyncDisposable {
   async get(call: TaskCall, id: string): Promise<Task> {
     const task = this.#tasks.get(keyOf(call.namespace, id));
     if (task) return task;
-    await this.#options.containers.get(id, call);
+    if (!this.#gone.has(keyOf(call.namespace, id))) await this.#options.containers.get(id, call);
     throw new LongshoreError('NotFound', `task ${id} not found`);
   }
 
@@ -142,8 +146,16 @@ export class TaskManager implements AsyncDisposable {
     this.#tasks.set(key, task);
     void task.gone.then(() => {
       if (this.#tasks.get(key) === task) this.#tasks.delete(key);
+      this.#rememberGone(key);
     });
     void task.client.closed.then(() => this.#shimClosed(key, task));
+  }
+
+  #rememberGone(key: string): void {
+    this.#gone.delete(key);
+    this.#gone.add(key);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > MAX_GONE && oldest !== undefined) this.#gone.delete(oldest);
   }
 
   async #shimClosed(key: string, task: Task): Promise<void> {

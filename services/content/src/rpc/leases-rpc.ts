@@ -3,6 +3,7 @@ import { objectAdaptor, parseFilters } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { withoutEmptyLabels } from '@longshore/oci';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { Header } from '@longshore/proto/headers';
 import type { CollectionScheduler } from '../domain/collection-scheduler.ts';
 import { formatResource, parseResource, randomLeaseId } from '../domain/lease.ts';
 import type { LeaseRepository } from '../storage/postgres/lease-repository.ts';
@@ -54,5 +55,6 @@ export function leasesRpc(leases: LeaseRepository, scheduler: CollectionSchedule
 export async function collectFor(call: Call, scheduler: CollectionScheduler): Promise<number> {
   const { removed, events } = await scheduler.run(call.scope);
   for (const event of events) call.reportEvent(event);
+  if (removed > 0) call.trailers.set(Header.Collected, String(removed));
   return removed;
 }

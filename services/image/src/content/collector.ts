@@ -33,7 +33,9 @@ export class Collector {
       {
         ...call.forward(),
         onTrailers: (trailers) => {
-          for (const event of trailers.get(Header.EventBin)) call.trailers.add(Header.EventBin, event);
+          for (const name of [Header.EventBin, Header.Collected]) {
+            for (const value of trailers.get(name)) call.trailers.add(name, value);
+          }
         },
       },
     );

@@ -104,3 +104,9 @@ CREATE TABLE tombstones (
 );
 
 CREATE INDEX tombstones_generation ON tombstones (generation);
+
+-- Nodes remember these records: see packages/postgres, scope-changes.ts.
+CREATE TRIGGER contents_notify AFTER INSERT OR UPDATE OR DELETE ON contents FOR EACH ROW EXECUTE FUNCTION notify_scope();
+
+-- Nodes remember these records: see packages/postgres, scope-changes.ts.
+CREATE TRIGGER namespaces_notify AFTER INSERT OR UPDATE OR DELETE ON namespaces FOR EACH ROW EXECUTE FUNCTION notify_scope();

@@ -18,3 +18,6 @@ CREATE TABLE images (
   changed xid8 NOT NULL DEFAULT pg_current_xact_id(),
   CONSTRAINT images_name UNIQUE (namespace, node, name)
 );
+
+-- Nodes remember these records: see packages/postgres, scope-changes.ts.
+CREATE TRIGGER images_notify AFTER INSERT OR UPDATE OR DELETE ON images FOR EACH ROW EXECUTE FUNCTION notify_scope();

@@ -37,3 +37,6 @@ CREATE TABLE nodes (
   created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   last_seen_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
+
+-- Nodes remember these records: see packages/postgres, scope-changes.ts.
+CREATE TRIGGER containers_notify AFTER INSERT OR UPDATE OR DELETE ON containers FOR EACH ROW EXECUTE FUNCTION notify_scope();

@@ -49,3 +49,6 @@ BEGIN
   );
 END
 $$;
+
+-- Nodes remember these records: see packages/postgres, scope-changes.ts.
+CREATE TRIGGER snapshots_notify AFTER INSERT OR UPDATE OR DELETE ON snapshots FOR EACH ROW EXECUTE FUNCTION notify_scope();
