@@ -1,2 +1,5 @@
 export { Channel, type ChannelTls } from './channel.ts';
+export { type CollectingCall, Collector } from './collector.ts';
 export { type CallOptions, createClient, type ServiceClient } from './create-client.ts';
+export { type CallLease, type LeasedCall, leaseOf } from './lease.ts';
+export type { Warnings } from './warnings.ts';

@@ -16,5 +16,6 @@ export * from './lifecycle.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './opaque-any.ts';
+export * from './record-event.ts';
 export * from './scope.ts';
 export * from './tracing.ts';

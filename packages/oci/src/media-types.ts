@@ -38,15 +38,3 @@ const LAYERS: Readonly<Record<string, LayerCompression>> = {
 export function layerCompression(mediaType: string): LayerCompression | undefined {
   return Object.hasOwn(LAYERS, mediaType) ? LAYERS[mediaType] : undefined;
 }
-
-export function isManifestType(mediaType: string): boolean {
-  return mediaType === MediaType.OciManifest || mediaType === MediaType.DockerManifest;
-}
-
-export function isIndexType(mediaType: string): boolean {
-  return mediaType === MediaType.OciIndex || mediaType === MediaType.DockerIndex;
-}
-
-export function isConfigType(mediaType: string): boolean {
-  return mediaType === MediaType.OciConfig || mediaType === MediaType.DockerConfig;
-}

@@ -52,3 +52,13 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+-- For payloads that a `gc_delete` writes (see services/content/README.md): a string field of a protobuf message, shorter
+-- than 16 KiB, which a name that fits its index is.
+CREATE FUNCTION gc_string_field(field integer, value text) RETURNS bytea IMMUTABLE LANGUAGE sql AS $$
+  SELECT set_byte('\x00'::bytea, 0, field << 3 | 2)
+    || CASE WHEN size < 128 THEN set_byte('\x00'::bytea, 0, size)
+            ELSE set_byte(set_byte('\x0000'::bytea, 0, size & 127 | 128), 1, size >> 7) END
+    || bytes
+  FROM (SELECT convert_to(value, 'UTF8') AS bytes, octet_length(convert_to(value, 'UTF8')) AS size) AS encoded
+$$;

@@ -1,6 +1,6 @@
 import { isKind } from '@longshore/errors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lockScope } from './lock-scope.ts';
+import { lockScope, lockScopeAlone } from './lock-scope.ts';
 import { openPool, type Pool } from './pool.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { transaction } from './transaction.ts';
@@ -52,6 +52,22 @@ describe('lockScope', () => {
       await expect(collector('default', 'n1')).rejects.toSatisfy((error) => isKind(error, 'Unavailable'));
       await collector('default', 'n2');
       await collector('other', 'n1');
+    });
+  });
+});
+
+describe('lockScopeAlone', () => {
+  it('keeps writers out of this scope, and of no other', async () => {
+    await transaction(pool, async (tx) => {
+      await lockScopeAlone(tx, SCOPE);
+      const writer = (namespace: string, node: string) =>
+        transaction(pool, async (second) => {
+          await second.query(`SET LOCAL lock_timeout = '50ms'`);
+          await lockScope(second, { namespace, node });
+        });
+      await expect(writer('default', 'n1')).rejects.toSatisfy((error) => isKind(error, 'Unavailable'));
+      await writer('default', 'n2');
+      await writer('other', 'n1');
     });
   });
 });

@@ -16,12 +16,21 @@ export interface LockedScope {
  */
 export async function lockScope(
   tx: Queryable,
-  { namespace, node }: LockedScope,
+  scope: LockedScope,
   ...names: readonly (readonly string[])[]
 ): Promise<void> {
   const locks = names.map((_, index) => `, pg_advisory_xact_lock(hashtextextended($${index + 2}, 0))`);
   await tx.query(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))${locks.join('')}`, [
-    ['gc', namespace, node].join(SEPARATOR),
-    ...names.map(([table, ...name]) => [table, namespace, node, ...name].join(SEPARATOR)),
+    scopeKey(scope),
+    ...names.map(([table, ...name]) => [table, scope.namespace, scope.node, ...name].join(SEPARATOR)),
   ]);
+}
+
+/** Waits until nobody changes the scope, and lets nobody until the transaction ends. */
+export async function lockScopeAlone(tx: Queryable, scope: LockedScope): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [scopeKey(scope)]);
+}
+
+function scopeKey({ namespace, node }: LockedScope): string {
+  return ['gc', namespace, node].join(SEPARATOR);
 }

@@ -28,6 +28,7 @@ export class ScopeChanges {
   readonly #schema: string;
   readonly #watchers = new Set<Watcher>();
   #listening: Promise<Listening> | undefined;
+  /** Checked out of the pool until it breaks or `close`. */
   #client: PoolClient | undefined;
 
   constructor(pool: Pool, schema: string) {
@@ -67,13 +68,15 @@ export class ScopeChanges {
 
   /** Ends the connection, and with it every watch. */
   close(): void {
-    this.#client?.release(true);
+    const client = this.#client;
     this.#client = undefined;
+    this.#listening = undefined;
+    client?.release(true);
   }
 
   #listen(): Promise<Listening> {
     this.#listening ??= this.#open().catch((error) => {
-      this.#listening = undefined;
+      this.close();
       throw fromSqlError(error);
     });
     return this.#listening;
@@ -82,14 +85,14 @@ export class ScopeChanges {
   async #open(): Promise<Listening> {
     const client = await this.#pool.connect();
     const lost = new AbortController();
-    const forget = () => {
-      this.#listening = undefined;
+    this.#client = client;
+    const onLost = () => {
+      if (this.#client === client) this.close();
       lost.abort();
     };
-    client.on('error', forget).on('end', forget);
+    client.on('error', onLost).on('end', onLost);
     client.on('notification', ({ payload }) => this.#tell(payload ?? ''));
     await client.query(`LISTEN ${CHANNEL}`);
-    this.#client = client;
     return { lost: lost.signal };
   }
 

@@ -1,13 +1,12 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { digestOf } from '@longshore/oci';
-import { openPool, transaction } from '@longshore/postgres';
+import { lockScope, openPool, transaction } from '@longshore/postgres';
 import { ImageDeleteSchema } from '@longshore/proto/containerd/services/images/v1/events';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Collector } from './domain/collector.ts';
 import { CollectionRepository } from './storage/postgres/collection-repository.ts';
 import { CollectionViews } from './storage/postgres/collection-views.ts';
-import { lockScope } from './storage/postgres/scope-lock.ts';
 import { ContentFixture, callOf } from './testing/content-fixture.ts';
 
 const PAST = '2001-01-01T00:00:00Z';

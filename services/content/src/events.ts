@@ -1,5 +1,4 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { Scope } from '@longshore/kit';
+import { recordEvent, type Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import type { OutboxEvent } from '@longshore/postgres';
 import { ContentCreateSchema, ContentDeleteSchema } from '@longshore/proto/containerd/events/content';
@@ -20,38 +19,27 @@ interface NamespaceChange {
 /** Every event of this service. What the collector removes for others is told by their own `gc_delete`. */
 export const contentEvents = {
   created: (content: ContentIdentity): OutboxEvent =>
-    event(content, content.digest, '/content/create', ContentCreateSchema, {
+    recordEvent(content, content.digest, '/content/create', ContentCreateSchema, {
       digest: content.digest,
       size: BigInt(content.sizeBytes),
     }),
   deleted: (content: ContentIdentity): OutboxEvent =>
-    event(content, content.digest, '/content/delete', ContentDeleteSchema, { digest: content.digest }),
+    recordEvent(content, content.digest, '/content/delete', ContentDeleteSchema, { digest: content.digest }),
 };
 
 export const namespaceEvents = {
   created: (change: NamespaceChange): OutboxEvent =>
-    event(change, change.scope.namespace, '/namespaces/create', NamespaceCreateSchema, {
+    recordEvent(change, change.scope.namespace, '/namespaces/create', NamespaceCreateSchema, {
       name: change.scope.namespace,
       labels: change.labels,
     }),
   updated: (change: NamespaceChange): OutboxEvent =>
-    event(change, change.scope.namespace, '/namespaces/update', NamespaceUpdateSchema, {
+    recordEvent(change, change.scope.namespace, '/namespaces/update', NamespaceUpdateSchema, {
       name: change.scope.namespace,
       labels: change.labels,
     }),
   deleted: (change: NamespaceChange): OutboxEvent =>
-    event(change, change.scope.namespace, '/namespaces/delete', NamespaceDeleteSchema, {
+    recordEvent(change, change.scope.namespace, '/namespaces/delete', NamespaceDeleteSchema, {
       name: change.scope.namespace,
     }),
 };
-
-function event<S extends DescMessage>(
-  { scope, revision }: { scope: Scope; revision: bigint },
-  subject: string,
-  topic: string,
-  schema: S,
-  init: MessageInitShape<S>,
-): OutboxEvent {
-  const payload = toBinary(schema, create(schema, init));
-  return { ...scope, topic, subject, revision, typeUrl: schema.typeName, payload };
-}

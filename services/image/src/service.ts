@@ -1,4 +1,4 @@
-import { Channel, createClient } from '@longshore/client';
+import { Channel, Collector, createClient } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -11,10 +11,8 @@ import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
-import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
-import { Collector } from './content/collector.ts';
 import { imagesRpc } from './rpc/images-rpc.ts';
 import { ImageRepository } from './storage/postgres/image-repository.ts';
 
@@ -36,7 +34,7 @@ export async function start(
     imagesRpc({
       images: new ImageRepository(pool),
       leases: createClient(Leases, content),
-      collector: new Collector(createClient(CollectorService, content), log),
+      collector: new Collector(content, log),
     }),
   );
   // Nothing is transferred at the fleet's edge yet.

@@ -1,4 +1,4 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { recordEvent } from '@longshore/kit';
 import type { OutboxEvent } from '@longshore/postgres';
 import {
   ContainerCreateSchema,
@@ -10,7 +10,7 @@ import type { Container } from './domain/container.ts';
 /** Every event of this service. */
 export const containerEvents = {
   created: (container: Container): OutboxEvent =>
-    event(container, '/containers/create', ContainerCreateSchema, {
+    recordEvent(container, container.id, '/containers/create', ContainerCreateSchema, {
       id: container.id,
       image: container.image,
       runtime: {
@@ -19,22 +19,12 @@ export const containerEvents = {
       },
     }),
   updated: (container: Container): OutboxEvent =>
-    event(container, '/containers/update', ContainerUpdateSchema, {
+    recordEvent(container, container.id, '/containers/update', ContainerUpdateSchema, {
       id: container.id,
       image: container.image,
       labels: container.labels,
       snapshotKey: container.snapshotKey,
     }),
   deleted: (container: Container): OutboxEvent =>
-    event(container, '/containers/delete', ContainerDeleteSchema, { id: container.id }),
+    recordEvent(container, container.id, '/containers/delete', ContainerDeleteSchema, { id: container.id }),
 };
-
-function event<S extends DescMessage>(
-  { scope, id, revision }: Container,
-  topic: string,
-  schema: S,
-  init: MessageInitShape<S>,
-): OutboxEvent {
-  const payload = toBinary(schema, create(schema, init));
-  return { ...scope, topic, subject: id, revision, typeUrl: schema.typeName, payload };
-}

@@ -1,4 +1,4 @@
-import { Channel, createClient } from '@longshore/client';
+import { Channel, Collector } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -9,11 +9,9 @@ import {
 import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
-import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
-import { collectionRequest } from './content/collector.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
 import { nodesRpc } from './rpc/nodes-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
@@ -33,11 +31,11 @@ export async function start(
   const changes = new ScopeChanges(pool, SCHEMA);
 
   const content = new Channel(config.content, config);
-  const askForCollection = collectionRequest(createClient(CollectorService, content), log);
+  const collector = new Collector(content, log);
 
   const server = new GrpcServer(log, metrics);
-  server.add(Containers, containersRpc(new ContainerRepository(pool), askForCollection));
-  server.add(Store, sandboxesRpc(new SandboxRepository(pool), askForCollection));
+  server.add(Containers, containersRpc(new ContainerRepository(pool), collector));
+  server.add(Store, sandboxesRpc(new SandboxRepository(pool), collector));
   server.add(NodeService, nodesRpc(new NodeRepository(pool)));
   server.add(WatchService, watchRpc(changes, server.stopping));
 

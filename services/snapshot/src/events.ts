@@ -1,4 +1,4 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { recordEvent } from '@longshore/kit';
 import type { OutboxEvent } from '@longshore/postgres';
 import {
   SnapshotCommitSchema,
@@ -13,25 +13,31 @@ export const snapshotEvents = {
   prepared: (snapshot: Snapshot): OutboxEvent | undefined => {
     if (snapshot.kind === 'view') return undefined;
     const { name: key, parent, snapshotter } = snapshot;
-    return event(snapshot, '/snapshot/prepare', SnapshotPrepareSchema, { key, parent, snapshotter });
+    return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/prepare', SnapshotPrepareSchema, {
+      key,
+      parent,
+      snapshotter,
+    });
   },
   /** `key` is what the snapshot was called while it was active. */
   committed: (snapshot: Snapshot, key: string): OutboxEvent => {
     const { name, snapshotter } = snapshot;
-    return event(snapshot, '/snapshot/commit', SnapshotCommitSchema, { key, name, snapshotter });
+    return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/commit', SnapshotCommitSchema, {
+      key,
+      name,
+      snapshotter,
+    });
   },
   removed: (snapshot: Snapshot): OutboxEvent => {
     const { name: key, snapshotter } = snapshot;
-    return event(snapshot, '/snapshot/remove', SnapshotRemoveSchema, { key, snapshotter });
+    return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/remove', SnapshotRemoveSchema, {
+      key,
+      snapshotter,
+    });
   },
 };
 
-function event<S extends DescMessage>(
-  { scope, snapshotter, name, revision }: Snapshot,
-  topic: string,
-  schema: S,
-  init: MessageInitShape<S>,
-): OutboxEvent {
-  const payload = toBinary(schema, create(schema, init));
-  return { ...scope, topic, subject: `${snapshotter}/${name}`, revision, typeUrl: schema.typeName, payload };
+/** The key of the collection contract. */
+function subjectOf({ snapshotter, name }: Snapshot): string {
+  return `${snapshotter}/${name}`;
 }

@@ -1,4 +1,4 @@
-import { Channel, createClient } from '@longshore/client';
+import { Channel, Collector, createClient } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -9,11 +9,9 @@ import {
 import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
-import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
-import { collectionRequest } from './content/collector.ts';
 import { Catalogue } from './domain/catalogue.ts';
 import { catalogueRpc } from './rpc/catalogue-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
@@ -41,7 +39,7 @@ export async function start(
       snapshots,
       tombstones: new TombstoneRepository(pool),
       leases: createClient(Leases, content),
-      askForCollection: collectionRequest(createClient(CollectorService, content), log),
+      collector: new Collector(content, log),
     }),
   );
   server.add(Snapshots, snapshotsRpc(snapshots));

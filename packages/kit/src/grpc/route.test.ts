@@ -14,6 +14,7 @@ import {
 } from '@longshore/proto/containerd/services/content/v1/content';
 import { Version, type VersionResponse } from '@longshore/proto/containerd/services/version/v1/version';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startCollector } from '../testing/collector.ts';
 import { startContentProcess } from '../testing/content-process.ts';
 import { ended, NO_TLS, silent, startServer, TestClient } from '../testing/grpc.ts';
 import { openRaw } from '../testing/raw-caller.ts';
@@ -67,24 +68,43 @@ describe('passOn', () => {
     expect(seen?.deadline?.getTime()).toBeGreaterThan(Date.now() + 30_000);
   });
 
-  it("is a span of its own in its caller's trace", async () => {
-    const tracing = await startTracing('test', '');
-    onTestFinished(() => tracing.close());
-    let seen: Call | undefined;
-    const { address } = await startServer((server) =>
-      server.add(Version, {
-        async version(_, call) {
-          seen = call;
-          return VERSION;
-        },
-      }),
-    );
-    const trace = '0af7651916cd43dd8448eb211c80319c';
-    const headers = { traceparent: `00-${trace}-b7ad6b7169203331-01` };
-    await new TestClient(Version, await startRoute(address)).unary('Version', EMPTY, headers);
-    expect(seen?.header('traceparent')).toMatch(
-      new RegExp(`^00-${trace}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`),
-    );
+  describe('traces', () => {
+    const TRACE = '0af7651916cd43dd8448eb211c80319c';
+    const TRACEPARENT = `00-${TRACE}-b7ad6b7169203331-01`;
+
+    async function traceparentSeen(headers: Record<string, string>): Promise<string | undefined> {
+      const seen: Call[] = [];
+      const { address } = await startServer((server) =>
+        server.add(Version, {
+          async version(_, call) {
+            seen.push(call);
+            return VERSION;
+          },
+        }),
+      );
+      await new TestClient(Version, await startRoute(address)).unary('Version', EMPTY, headers);
+      expect(seen[0]?.requestId).not.toBe('');
+      return seen[0]?.header('traceparent');
+    }
+
+    it("stay their caller's, or begin here, while no collector takes spans", async () => {
+      const tracing = await startTracing('test', '');
+      onTestFinished(() => tracing.close());
+      expect(await traceparentSeen({ traceparent: TRACEPARENT })).toBe(TRACEPARENT);
+      expect(await traceparentSeen({})).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+    });
+
+    it('get a span for the hop when a collector is configured', async () => {
+      const collector = await startCollector();
+      const tracing = await startTracing('test', collector.url);
+      onTestFinished(async () => {
+        await tracing.close();
+        collector.close();
+      });
+      expect(await traceparentSeen({ traceparent: TRACEPARENT })).toMatch(
+        new RegExp(`^00-${TRACE}-(?!b7ad6b7169203331)[0-9a-f]{16}-01$`),
+      );
+    });
   });
 
   it('passes messages of nearly 16 MiB in both directions, and a lock-step conversation, bytes intact', async () => {

@@ -110,8 +110,9 @@ describe('a task', () => {
 
   it('writes where its caller says', async () => {
     const path = join(node.directory, 'out', 'web.log');
+    // Shim 1.6 closes the file with the first stream that ends, so the process lives on for a moment.
     const io = { stdout: `file://${path}`, stderr: `file://${path}` };
-    const task = await node.create('web', ['sh', '-c', 'echo out; echo err >&2'], {}, io);
+    const task = await node.create('web', ['sh', '-c', 'echo out; echo err >&2; sleep 0.3'], {}, io);
     await startProcess(node.manager.context, task, '', CALL);
     await task.call('wait', {});
     await expect.poll(() => readFileSync(path, 'utf8').split('\n').sort(), SOON).toEqual(['', 'err', 'out']);

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { migrate } from '@longshore/postgres';
 import pg from 'pg';
 
 /**
@@ -8,11 +9,12 @@ import pg from 'pg';
  */
 export async function createNeighbours(databaseUrl: string): Promise<void> {
   const example = await readExample();
+  await migrate({ url: databaseUrl, schema: 'image' });
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query(`
-      CREATE SCHEMA image; SET search_path = image; ${OUTBOX} ${IMAGES} ${example}
+      SET search_path = image; ${IMAGES} ${example}
       CREATE SCHEMA snapshot; SET search_path = snapshot; ${SNAPSHOTS}
       INSERT INTO snapshots (name) VALUES ('garbage');
       CREATE SCHEMA runtime; SET search_path = runtime; ${CONTAINERS}`);
@@ -32,11 +34,6 @@ const RECORD = `
   uid uuid PRIMARY KEY DEFAULT gen_random_uuid(), namespace text NOT NULL DEFAULT 'default',
   node text NOT NULL DEFAULT '_', labels jsonb NOT NULL DEFAULT '{}',
   changed xid8 NOT NULL DEFAULT pg_current_xact_id()`;
-
-const OUTBOX = `
-  CREATE SEQUENCE revision;
-  CREATE TABLE outbox (seq bigint GENERATED ALWAYS AS IDENTITY, namespace text, node text, topic text, subject text,
-    revision bigint, type_url text, payload bytea);`;
 
 const IMAGES = `
   CREATE TABLE images (${RECORD}, name text NOT NULL, target_digest text NOT NULL, expires_at timestamptz);`;

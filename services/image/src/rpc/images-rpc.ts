@@ -1,16 +1,17 @@
-import type { ServiceClient } from '@longshore/client';
+import { type Collector, leaseOf, type ServiceClient } from '@longshore/client';
 import { parseFilters } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { GcLabel } from '@longshore/oci';
 import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
-import type { Collector } from '../content/collector.ts';
-import { keepByLease, releaseFromLease } from '../content/lease.ts';
 import { dropsReference, type Image, type ImageSpec, updateImage, validateImage } from '../domain/image.ts';
 import { imageEvents } from '../events.ts';
 import type { ImageRepository } from '../storage/postgres/image-repository.ts';
 import { epochFromProto, imageFromProto, imageToProto } from './convert.ts';
 import { imageAdaptor } from './filter.ts';
+
+/** Of images among the resources of a lease, as in containerd. */
+const LEASE_TYPE = 'images';
 
 export interface ImagesParts {
   images: ImageRepository;
@@ -22,7 +23,7 @@ export interface ImagesParts {
 export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<typeof Images> {
   /** Names are leased only when they expire: the others keep themselves. */
   async function keepExpiring(call: Call, { name, labels }: ImageSpec): Promise<void> {
-    if (labels[GcLabel.Expire] !== undefined) await keepByLease(leases, call, name);
+    if (labels[GcLabel.Expire] !== undefined) await leaseOf(call, leases, LEASE_TYPE)?.keep(name);
   }
 
   return {
@@ -64,7 +65,7 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
     async delete({ name, sync, target }, call) {
       const deleted = await images.delete(call.scope, name, target?.digest ?? '', imageEvents.deleted);
       call.reportEvent(imageEvents.deleted(deleted));
-      await releaseFromLease(leases, call, name);
+      await leaseOf(call, leases, LEASE_TYPE)?.release(name);
       if (sync) await collector.run(call);
       else collector.ask(call.scope);
       return {};

@@ -1,8 +1,8 @@
+import type { Collector } from '@longshore/client';
 import { objectAdaptor, parseFilters } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
-import type { AskForCollection } from '../content/collector.ts';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
 import { dropsReference } from '../domain/references.ts';
 import { containerEvents } from '../events.ts';
@@ -12,7 +12,7 @@ import { containerFromProto, containerToProto } from './convert.ts';
 /** `containerd.services.containers.v1.Containers`. Source: containerd plugins/services/containers. */
 export function containersRpc(
   containers: ContainerRepository,
-  askForCollection: AskForCollection,
+  collector: Collector,
 ): Handlers<typeof Containers> {
   async function list(filters: string[], call: Call): Promise<Container[]> {
     const filter = parseFilters(filters);
@@ -52,7 +52,7 @@ export function containersRpc(
       };
       const updated = await containers.update(call.scope, requested.id, change, containerEvents.updated);
       call.reportEvent(containerEvents.updated(updated));
-      if (drops) askForCollection(call.scope);
+      if (drops) collector.ask(call.scope);
       return { container: containerToProto(updated) };
     },
 
@@ -60,7 +60,7 @@ export function containersRpc(
       parseIdentifier(id);
       const deleted = await containers.delete(call.scope, id, containerEvents.deleted);
       call.reportEvent(containerEvents.deleted(deleted));
-      askForCollection(call.scope);
+      collector.ask(call.scope);
       return {};
     },
   };

@@ -1,7 +1,7 @@
+import type { Collector } from '@longshore/client';
 import { objectAdaptor, parseFilters } from '@longshore/filters';
 import type { Handlers } from '@longshore/kit';
 import type { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
-import type { AskForCollection } from '../content/collector.ts';
 import { dropsLabelReference } from '../domain/references.ts';
 import { updateSandbox, validateNewSandbox } from '../domain/sandbox.ts';
 import type { SandboxRepository } from '../storage/postgres/sandbox-repository.ts';
@@ -11,10 +11,7 @@ import { sandboxFromProto, sandboxToProto } from './convert-sandbox.ts';
  * `containerd.services.sandbox.v1.Store`. Its changes cause no events: those of sandboxes come from who runs them.
  * Source: containerd core/metadata/sandbox.go.
  */
-export function sandboxesRpc(
-  sandboxes: SandboxRepository,
-  askForCollection: AskForCollection,
-): Handlers<typeof Store> {
+export function sandboxesRpc(sandboxes: SandboxRepository, collector: Collector): Handlers<typeof Store> {
   return {
     async create({ sandbox }, call) {
       const requested = validateNewSandbox(sandboxFromProto(sandbox));
@@ -29,13 +26,13 @@ export function sandboxesRpc(
         drops = dropsLabelReference(stored.labels, changed.labels);
         return changed;
       });
-      if (drops) askForCollection(call.scope);
+      if (drops) collector.ask(call.scope);
       return { sandbox: sandboxToProto(updated) };
     },
 
     async delete({ sandboxId }, call) {
       await sandboxes.delete(call.scope, sandboxId);
-      askForCollection(call.scope);
+      collector.ask(call.scope);
       return {};
     },
 

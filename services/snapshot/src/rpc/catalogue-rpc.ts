@@ -1,11 +1,9 @@
-import type { ServiceClient } from '@longshore/client';
+import { type CallLease, type Collector, leaseOf, type ServiceClient } from '@longshore/client';
 import { invalidArgument } from '@longshore/errors';
 import { type Call, type Handlers, isFleet, type Scope } from '@longshore/kit';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { FLEET, Header } from '@longshore/proto/headers';
 import type { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
-import type { AskForCollection } from '../content/collector.ts';
-import { leaseOf } from '../content/lease.ts';
 import type { Catalogue } from '../domain/catalogue.ts';
 import { requireSnapshotter } from '../domain/snapshot.ts';
 import { snapshotEvents } from '../events.ts';
@@ -26,16 +24,21 @@ export interface CatalogueRpcOptions {
   snapshots: SnapshotRepository;
   tombstones: TombstoneRepository;
   leases: ServiceClient<typeof Leases>;
-  askForCollection: AskForCollection;
+  collector: Collector;
 }
 
 /** `longshore.snapshot.v1.CatalogueService`. Always for one node: the fleet's own scope has no snapshots. */
 export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof CatalogueService> {
-  const { catalogue, snapshots, tombstones, leases, askForCollection } = options;
+  const { catalogue, snapshots, tombstones, leases, collector } = options;
+
+  function leaseFor(call: Call, snapshotter: string): CallLease | undefined {
+    return leaseOf(call, leases, `snapshots/${snapshotter}`);
+  }
+
   return {
     async prepare(request, call) {
       const scope = scopeOf(call, request);
-      const lease = leaseOf(call, leases, request.snapshotter);
+      const lease = leaseFor(call, request.snapshotter);
       const prepared = await catalogue.prepare(scope, newSnapshotFromProto(request), lease);
       const event = snapshotEvents.prepared(prepared);
       if (event) call.reportEvent(event);
@@ -44,7 +47,7 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
 
     async commit(request, call) {
       const scope = scopeOf(call, request);
-      const lease = leaseOf(call, leases, request.snapshotter);
+      const lease = leaseFor(call, request.snapshotter);
       const committed = await catalogue.commit(scope, commitFromProto(request), lease);
       call.reportEvent(snapshotEvents.committed(committed, request.key));
       return { snapshot: snapshotToProto(committed) };
@@ -53,9 +56,9 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
     async remove(request, call) {
       const scope = scopeOf(call, request);
       const { snapshotter, key } = request;
-      const removed = await catalogue.remove(scope, snapshotter, key, leaseOf(call, leases, snapshotter));
+      const removed = await catalogue.remove(scope, snapshotter, key, leaseFor(call, snapshotter));
       call.reportEvent(snapshotEvents.removed(removed));
-      askForCollection(scope);
+      collector.ask(scope);
       return { snapshot: snapshotToProto(removed) };
     },
 
@@ -69,7 +72,7 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
       const { snapshotter, key, labels, updateMask } = request;
       const updated = await catalogue.update(scope, snapshotter, key, labels, updateMask?.paths ?? []);
       // A label may have been what kept something else.
-      askForCollection(scope);
+      collector.ask(scope);
       return { snapshot: snapshotToProto(updated) };
     },
 

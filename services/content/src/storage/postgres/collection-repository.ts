@@ -1,5 +1,5 @@
 import type { Scope } from '@longshore/kit';
-import { type Pool, query, transaction } from '@longshore/postgres';
+import { lockScopeAlone, type Pool, query, transaction } from '@longshore/postgres';
 import type {
   Candidate,
   CandidateReference,
@@ -9,7 +9,6 @@ import type {
 } from '../../domain/collection.ts';
 import { candidatesSql, referencesSql, rescuedSql } from './collection-sql.ts';
 import type { CollectionViews } from './collection-views.ts';
-import { lockScopeAlone } from './scope-lock.ts';
 
 interface DeletedRow {
   kind: string;

@@ -3,6 +3,7 @@ import type { Scope } from '@longshore/kit';
 import type { Digest, Labels } from '@longshore/oci';
 import {
   appendEvent,
+  lockScope,
   nextRevision,
   type OutboxEvent,
   type Pool,
@@ -12,7 +13,7 @@ import {
 import type { Content } from '../../domain/content.ts';
 import type { LabelChange } from '../../domain/content-labels.ts';
 import { leaseUid } from './lease-uid.ts';
-import { LOCKED_SCOPE, lockScope } from './scope-lock.ts';
+import { LOCKED_SCOPE } from './locked-scope.ts';
 
 interface Row {
   uid: string;

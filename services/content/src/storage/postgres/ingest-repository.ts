@@ -1,11 +1,17 @@
 import { notFound, unavailable } from '@longshore/errors';
 import { isFleet, type Scope } from '@longshore/kit';
 import { isDigest, type Labels } from '@longshore/oci';
-import { isForeignKeyViolation, type OutboxEvent, type Pool, query, transaction } from '@longshore/postgres';
+import {
+  isForeignKeyViolation,
+  lockScope,
+  type OutboxEvent,
+  type Pool,
+  query,
+  transaction,
+} from '@longshore/postgres';
 import type { Content, ContentIdentity } from '../../domain/content.ts';
 import { INGEST_LIFETIME_MS, type Ingest, type OpenRequest, type Received } from '../../domain/ingest.ts';
 import { lost, type Progress } from '../../domain/ingest-writer.ts';
-import { lockScope } from './scope-lock.ts';
 
 interface Row {
   uid: string;

@@ -3,7 +3,7 @@ import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
 import { isForeignKeyViolation, isUniqueViolation, type Pool, query } from '@longshore/postgres';
 import type { Lease, LeaseResource } from '../../domain/lease.ts';
-import { LOCKED_SCOPE, lockedScope } from './scope-lock.ts';
+import { LOCKED_SCOPE, lockedScope } from './locked-scope.ts';
 
 interface Row {
   uid: string;

@@ -4,6 +4,8 @@ import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
   isUniqueViolation,
+  lockScope,
+  lockScopeAlone,
   nextRevision,
   type OutboxEvent,
   type Pool,
@@ -12,7 +14,6 @@ import {
 } from '@longshore/postgres';
 import { describeRemains, type Namespace } from '../../domain/namespace.ts';
 import type { CollectionViews } from './collection-views.ts';
-import { lockScope, lockScopeAlone } from './scope-lock.ts';
 
 type EventOf = (change: { scope: Scope; revision: bigint }) => OutboxEvent;
 

@@ -5,6 +5,7 @@ import {
   appendEvent,
   isForeignKeyViolation,
   isUniqueViolation,
+  lockScope,
   type Pool,
   type Queryable,
   query,
@@ -26,7 +27,6 @@ import {
   targetOf,
 } from '../../domain/snapshot.ts';
 import { snapshotEvents } from '../../events.ts';
-import { lockNames } from './locks.ts';
 import {
   COLUMNS,
   fromMountableRow,
@@ -94,7 +94,7 @@ export class SnapshotRepository implements SnapshotRecords {
   prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot> {
     const { snapshotter, key } = request;
     return transaction(this.#pool, async (tx) => {
-      await lockNames(tx, scope, snapshotter, key);
+      await lockScope(tx, scope, ['snapshots', snapshotter, key]);
       const names = [key, request.parent, targetOf(request) ?? ''];
       const parent = checkNewSnapshot(request, await lookup(tx, scope, snapshotter, names));
       const prepared = await insert(tx, scope, request, parent);
@@ -107,7 +107,9 @@ export class SnapshotRepository implements SnapshotRecords {
   commit(scope: Scope, request: Commit): Promise<MountableSnapshot> {
     const { snapshotter, name, key, labels, usage } = request;
     return transaction(this.#pool, async (tx) => {
-      await lockNames(tx, scope, snapshotter, key, name);
+      // Sorted: two commits that want the same two names must not each hold one of them.
+      const names = [key, name].sort().map((each) => ['snapshots', snapshotter, each]);
+      await lockScope(tx, scope, ...names);
       const found = await lookup(tx, scope, snapshotter, [key, name, request.parent]);
       const { active, newParent } = checkCommit(request, found);
       const { rows } = await tx
@@ -135,7 +137,7 @@ export class SnapshotRepository implements SnapshotRecords {
     change: (stored: Snapshot) => Labels,
   ): Promise<MountableSnapshot> {
     return transaction(this.#pool, async (tx) => {
-      await lockNames(tx, scope, snapshotter, name);
+      await lockScope(tx, scope, ['snapshots', snapshotter, name]);
       const found = await tx.query<Row>(
         `SELECT ${COLUMNS} FROM snapshots WHERE ${BY_NAME} FOR NO KEY UPDATE`,
         [scope.namespace, scope.node, snapshotter, name],
@@ -154,7 +156,7 @@ export class SnapshotRepository implements SnapshotRecords {
 
   remove(scope: Scope, snapshotter: string, name: string): Promise<Snapshot> {
     return transaction(this.#pool, async (tx) => {
-      await lockNames(tx, scope, snapshotter, name);
+      await lockScope(tx, scope, ['snapshots', snapshotter, name]);
       const { rows } = await tx
         .query<Row & { deletion: bigint }>(
           `WITH gone AS (DELETE FROM snapshots WHERE ${BY_NAME} RETURNING *), buried AS (

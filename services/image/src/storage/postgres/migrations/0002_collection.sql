@@ -14,15 +14,6 @@ CREATE VIEW gc_references AS
   SELECT namespace, node, 'image' AS from_kind, name AS from_key, 'content' AS to_kind, target_digest AS to_key, changed
   FROM images;
 
--- A string field of a protobuf message; shorter than 16 KiB, which a name that fits its index is.
-CREATE FUNCTION gc_string_field(field integer, value text) RETURNS bytea IMMUTABLE LANGUAGE sql AS $$
-  SELECT set_byte('\x00'::bytea, 0, field << 3 | 2)
-    || CASE WHEN size < 128 THEN set_byte('\x00'::bytea, 0, size)
-            ELSE set_byte(set_byte('\x0000'::bytea, 0, size & 127 | 128), 1, size >> 7) END
-    || bytes
-  FROM (SELECT convert_to(value, 'UTF8') AS bytes, octet_length(convert_to(value, 'UTF8')) AS size) AS encoded
-$$;
-
 CREATE FUNCTION gc_delete(in_namespace text, in_node text, in_kinds text[], in_keys text[], in_uids uuid[])
   RETURNS TABLE (kind text, key text, topic text, type_url text, payload bytea)
   VOLATILE LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

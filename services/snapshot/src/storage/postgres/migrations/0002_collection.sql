@@ -17,15 +17,6 @@ CREATE VIEW gc_references AS
     snapshotter || '/' || parent AS to_key, changed
   FROM snapshots WHERE parent <> '';
 
--- A string field of a protobuf message, at most 16 KiB long.
-CREATE FUNCTION gc_string_field(field integer, value text) RETURNS bytea IMMUTABLE LANGUAGE sql AS $$
-  SELECT set_byte('\x00'::bytea, 0, field << 3 | 2)
-    || CASE WHEN size < 128 THEN set_byte('\x00'::bytea, 0, size)
-            ELSE set_byte(set_byte('\x0000'::bytea, 0, size & 127 | 128), 1, size >> 7) END
-    || bytes
-  FROM (SELECT convert_to(value, 'UTF8') AS bytes, octet_length(convert_to(value, 'UTF8')) AS size) AS encoded
-$$;
-
 -- The payload is a containerd.events.SnapshotRemove. A child that is not among the doomed makes the call fail, by
 -- its foreign key.
 CREATE FUNCTION gc_delete(in_namespace text, in_node text, in_kinds text[], in_keys text[], in_uids uuid[])

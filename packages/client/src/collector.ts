@@ -1,24 +1,34 @@
-import type { ServiceClient } from '@longshore/client';
+import type { Metadata } from '@grpc/grpc-js';
 import { messageOf } from '@longshore/errors';
-import type { Call, Logger, Scope } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
-import type { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import type { Channel } from './channel.ts';
+import { type CallOptions, createClient, type ServiceClient } from './create-client.ts';
+import type { Warnings } from './warnings.ts';
 
 /** Asking takes no longer when the content service is well; when it is not, the next deletion asks again. */
 const ASK_TIMEOUT_MS = 5_000;
 
+/** A call on whose behalf a scope is collected: the kit's `Call`. */
+export interface CollectingCall {
+  /** Sent with the status of the call. */
+  readonly trailers: Pick<Metadata, 'add'>;
+  forward(): CallOptions;
+}
+
 /** The garbage collector, which the content service runs. */
 export class Collector {
   readonly #client: ServiceClient<typeof CollectorService>;
-  readonly #log: Logger;
+  readonly #log: Warnings;
 
-  constructor(client: ServiceClient<typeof CollectorService>, log: Logger) {
-    this.#client = client;
+  /** `content` leads to the content service. */
+  constructor(content: Channel, log: Warnings) {
+    this.#client = createClient(CollectorService, content);
     this.#log = log;
   }
 
   /** Tells that a scope has something less to keep; nobody waits for the answer. */
-  ask({ namespace, node }: Scope): void {
+  ask({ namespace, node }: { readonly namespace: string; readonly node: string }): void {
     const headers = { [Header.Namespace]: namespace, [Header.Node]: node };
     const deadline = new Date(Date.now() + ASK_TIMEOUT_MS);
     this.#client.collect({ wait: false }, { headers, deadline }).catch((error) => {
@@ -27,7 +37,7 @@ export class Collector {
   }
 
   /** Collects the caller's scope, and tells the caller of the events that this caused. */
-  async run(call: Call): Promise<void> {
+  async run(call: CollectingCall): Promise<void> {
     await this.#client.collect(
       { wait: true },
       {

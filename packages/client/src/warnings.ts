@@ -1,0 +1,4 @@
+/** Where a client tells of what failed and is no failure of its caller: a pino logger will do. */
+export interface Warnings {
+  warn(fields: object, message: string): void;
+}
