@@ -30,7 +30,11 @@ export class Channel {
       'grpc-node.max_session_memory': 64,
       // A peer that restarts is back within a second; do not wait out the default of 20 s.
       'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 2000,
+      'grpc.max_reconnect_backoff_ms': 500,
+      // A peer that is lost without a word ends its streams within this.
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.keepalive_permit_without_calls': 1,
       'grpc.enable_http_proxy': 0,
     });
   }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   create,
   type DescMethod,
@@ -17,9 +18,12 @@ import {
   type ServiceError,
   type StatusObject,
 } from '@grpc/grpc-js';
-import { fromGrpcStatus } from '@longshore/errors';
+import { fromGrpcStatus, isKind, messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import { context, propagation } from '@opentelemetry/api';
 import type { Channel } from './channel.ts';
+
+/** Together no more than a second. */
+const RECONNECT: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 400, attempts: 4 };
 
 /** Options of one call; all optional. */
 export interface CallOptions {
@@ -58,13 +62,33 @@ type Init = Record<string, unknown>;
 function bind(method: DescMethod, channel: Channel): unknown {
   switch (method.methodKind) {
     case 'unary':
-      return (request: Init, options: CallOptions = {}) => unary(method, channel, request, options);
+      return (request: Init, options: CallOptions = {}) =>
+        untilConnected(() => unary(method, channel, request, options), options.signal);
     case 'server_streaming':
       return (request: Init, options: CallOptions = {}) => serverStream(method, channel, request, options);
     default:
       return (requests: AsyncIterable<Init>, options: CallOptions = {}) =>
         bidi(method, channel, requests, options);
   }
+}
+
+/**
+ * A channel that has lost its server waits before it connects again, and fails every call meanwhile without having sent
+ * it: such a call is tried again for a moment, which bridges the restart of a service but no outage.
+ */
+async function untilConnected<T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (attempt === RECONNECT.attempts || !wasNeverSent(error) || signal?.aborted) throw error;
+      await delay(retryDelayMs(RECONNECT, attempt));
+    }
+  }
+}
+
+function wasNeverSent(error: unknown): boolean {
+  return isKind(error, 'Unavailable') && messageOf(error).startsWith('No connection established');
 }
 
 function unary(method: DescMethod, channel: Channel, request: Init, options: CallOptions): Promise<unknown> {

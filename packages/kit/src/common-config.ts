@@ -97,10 +97,11 @@ export function databaseKeys() {
     }),
     databasePoolSize: key({
       env: 'LONGSHORE_DATABASE_POOL_SIZE',
-      schema: Whole,
+      schema: Whole.min(2),
       default: 8,
       unit: 'connections',
-      meaning: 'Most connections that this process holds to Postgres.',
+      meaning:
+        'Most connections that this process holds to Postgres, one of which listens for changes; at least 2.',
     }),
   };
 }

@@ -27,6 +27,9 @@ function adaptorOf(envelope: Envelope): Adaptor {
 
 function fieldOf(payload: unknown, path: readonly string[]) {
   let value = payload;
-  for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name];
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return ABSENT;
+    value = (value as Record<string, unknown>)[name];
+  }
   return typeof value === 'object' || value === undefined ? ABSENT : stringField(String(value));
 }

@@ -7,6 +7,8 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** A transaction that its process forgot would hold back the relay and the collector. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** For a server that is silent: one that lives has cancelled the statement by then. */
+const QUERY_TIMEOUT_MS = 15_000;
 
 /** The type number of int8, which `pg` gives as text: here it is a bigint. */
 const INT8_OID = 20;
@@ -35,6 +37,8 @@ export function openPool(options: PoolOptions): Pool {
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
     types: { getTypeParser },
   });
   // A connection that breaks while idle is replaced on next use; without a listener it would end the process.

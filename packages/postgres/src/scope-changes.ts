@@ -30,6 +30,7 @@ export class ScopeChanges {
   #listening: Promise<Listening> | undefined;
   /** Checked out of the pool until it breaks or `close`. */
   #client: PoolClient | undefined;
+  #isClosed = false;
 
   constructor(pool: Pool, schema: string) {
     this.#pool = pool;
@@ -68,6 +69,11 @@ export class ScopeChanges {
 
   /** Ends the connection, and with it every watch. */
   close(): void {
+    this.#isClosed = true;
+    this.#release();
+  }
+
+  #release(): void {
     const client = this.#client;
     this.#client = undefined;
     this.#listening = undefined;
@@ -76,7 +82,7 @@ export class ScopeChanges {
 
   #listen(): Promise<Listening> {
     this.#listening ??= this.#open().catch((error) => {
-      this.close();
+      this.#release();
       throw fromSqlError(error);
     });
     return this.#listening;
@@ -84,10 +90,14 @@ export class ScopeChanges {
 
   async #open(): Promise<Listening> {
     const client = await this.#pool.connect();
+    if (this.#isClosed) {
+      client.release();
+      throw unavailable('database: closed');
+    }
     const lost = new AbortController();
     this.#client = client;
     const onLost = () => {
-      if (this.#client === client) this.close();
+      if (this.#client === client) this.#release();
       lost.abort();
     };
     client.on('error', onLost).on('end', onLost);

@@ -33,6 +33,27 @@ function names(): Promise<string[]> {
 const isUnavailable = (error: unknown) => isKind(error, 'Unavailable');
 
 describe('transaction', () => {
+  it('does not pass as committed when its work kept quiet about a failed statement', async () => {
+    const quiet = transaction(pool, async (tx) => {
+      await tx.query(`INSERT INTO items VALUES ('lost', 1)`);
+      await tx.query('SELECT * FROM no_such_table').catch(() => undefined);
+    });
+    await expect(quiet).rejects.toMatchObject({ kind: 'Internal' });
+    expect(await names()).toEqual([]);
+  });
+
+  it('heals when a migration has changed what a prepared statement gives', async () => {
+    const one = openPool({ url: database.url, schema: 'public', size: 1 });
+    const read = () =>
+      transaction(one, async (tx) => (await tx.query('SELECT * FROM shape WHERE a = $1', [1])).rows);
+    await pool.query('CREATE TABLE shape (a int); INSERT INTO shape VALUES (1)');
+    expect(await read()).toEqual([{ a: 1 }]);
+    await pool.query('ALTER TABLE shape ADD COLUMN b int');
+    await read().catch(() => undefined);
+    expect(await read()).toEqual([{ a: 1, b: null }]);
+    await one.end();
+  });
+
   it('commits what its work did, and gives its result', async () => {
     const result = await transaction(pool, async (tx) => {
       await tx.query(`INSERT INTO items VALUES ('a', 9007199254740993)`);

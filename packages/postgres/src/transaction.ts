@@ -1,3 +1,4 @@
+import { internal } from '@longshore/errors';
 import type { Pool, Queryable } from './pool.ts';
 import { fromSqlError } from './sql-error.ts';
 
@@ -18,12 +19,15 @@ export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promis
   try {
     await client.query('BEGIN');
     const result = await work(client);
-    await client.query('COMMIT');
+    const { command } = await client.query('COMMIT');
+    // Postgres answers so when a statement had failed, and somebody kept quiet about it.
+    if (command === 'ROLLBACK') throw internal('transaction was rolled back');
     return result;
   } catch (error) {
     await client.query('ROLLBACK').catch((rollbackError) => {
       broken = rollbackError;
     });
+    if (isStalePlan(error)) broken = error as Error;
     throw fromSqlError(error);
   } finally {
     client.off('error', onError);
@@ -43,4 +47,10 @@ export async function query<Row extends object>(
   } catch (error) {
     throw fromSqlError(error);
   }
+}
+
+/** A migration has changed what a prepared statement was prepared for: only a new connection helps. */
+function isStalePlan(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '26000' || (code === '0A000' && message === 'cached plan must not change result type');
 }

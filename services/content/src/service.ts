@@ -83,11 +83,11 @@ export async function start(
   server.add(Namespaces, namespacesRpc(new NamespaceRepository(pool, views)));
   server.add(BlobService, blobsRpc(contents, store));
   server.add(CollectorService, collectorRpc(scheduler));
+  server.add(WatchService, watchRpc(changes, server.stopping));
 
   const grpc = await server.listen(config.listen, config);
   clock.start();
   remover.start();
-  server.add(WatchService, watchRpc(changes, server.stopping));
 
   return {
     addresses: { grpc },

@@ -58,7 +58,7 @@ export async function passOn(
     endWithError(incoming, unavailable(`${route.name}: ${messageOf(error)}`, { cause: error }));
     return;
   }
-  if (incoming.destroyed) {
+  if (isOver(incoming)) {
     // Nobody is left to tell of a failure.
     outgoing.on('error', () => undefined);
     outgoing.close(NGHTTP2_CANCEL);
@@ -91,7 +91,7 @@ export function readRequest(incoming: ServerHttp2Stream, maxBytes: number): Prom
 
 /** Answers a call with what another one got. */
 export function replayAnswer(incoming: ServerHttp2Stream, { headers, body, trailers }: WholeAnswer): void {
-  if (incoming.destroyed) return;
+  if (isOver(incoming)) return;
   incoming.on('wantTrailers', () => incoming.sendTrailers(trailers as OutgoingHttpHeaders));
   incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
   incoming.end(body);
@@ -99,7 +99,7 @@ export function replayAnswer(incoming: ServerHttp2Stream, { headers, body, trail
 
 /** Ends a call that has not been answered yet with a gRPC status alone. */
 export function endWithError(stream: ServerHttp2Stream, error: unknown): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (isOver(stream) || stream.headersSent) return;
   const headers = {
     [HTTP2_HEADER_STATUS]: 200,
     [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
@@ -140,11 +140,12 @@ class Passage {
     outgoing.on('close', () => this.#outgoingClosed());
     incoming.on('wantTrailers', () => incoming.sendTrailers(this.#finalTrailers()));
     incoming.on('error', () => outgoing.close(NGHTTP2_CANCEL));
-    incoming.on('close', () => {
+    const cancel = () => {
       if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
-    });
-    const { request, keepAnswer } = this.#route;
-    if (keepAnswer) collectAnswer(outgoing, keepAnswer);
+    };
+    // A caller that resets its stream without an error aborts it; the stream closes only when all was read.
+    incoming.on('aborted', cancel).on('close', cancel);
+    const { request } = this.#route;
     if (request?.isWhole) {
       outgoing.end(request.bytes);
       return;
@@ -155,14 +156,23 @@ class Passage {
 
   #respond(headers: IncomingHttpHeaders, flags: number): void {
     const incoming = this.#incoming;
-    if (incoming.destroyed) return;
+    if (isOver(incoming)) return;
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     if (isLast) this.#route.takeTrailers?.(headers);
-    incoming.respond(
-      headers as OutgoingHttpHeaders,
-      isLast ? { endStream: true } : { waitForTrailers: true },
-    );
-    if (!isLast) this.#outgoing.pipe(incoming);
+    try {
+      incoming.respond(
+        headers as OutgoingHttpHeaders,
+        isLast ? { endStream: true } : { waitForTrailers: true },
+      );
+    } catch (error) {
+      // An answer that HTTP/2 does not allow, e.g. status 101.
+      this.#failure = error as Error;
+      this.#outgoing.close(NGHTTP2_CANCEL);
+      return;
+    }
+    if (isLast) return;
+    if (this.#route.keepAnswer) collectAnswer(this.#outgoing, headers, this.#route.keepAnswer);
+    this.#outgoing.pipe(incoming);
   }
 
   #keepTrailers(trailers: IncomingHttpHeaders): void {
@@ -172,7 +182,7 @@ class Passage {
 
   #outgoingClosed(): void {
     const incoming = this.#incoming;
-    if (incoming.destroyed) return;
+    if (isOver(incoming)) return;
     if (!incoming.headersSent) endWithError(incoming, this.#cut());
     else if (!incoming.writableEnded) incoming.end();
     // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
@@ -191,23 +201,26 @@ class Passage {
   }
 }
 
+/** Closed but not destroyed: the caller has reset its stream, and what it sent is not all read yet. */
+function isOver(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed || stream.aborted;
+}
+
 function collectAnswer(
   outgoing: ClientHttp2Stream,
+  headers: IncomingHttpHeaders,
   { maxBytes, keep }: NonNullable<Route['keepAnswer']>,
 ): void {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  let headers: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders = {};
-  outgoing.on('response', (received) => {
-    headers = received;
-  });
   outgoing.on('trailers', (received) => {
     trailers = received;
   });
   outgoing.on('data', (chunk: Buffer) => {
     sizeBytes += chunk.length;
     if (sizeBytes <= maxBytes) chunks.push(chunk);
+    else chunks.length = 0;
   });
   outgoing.on('end', () => {
     if (sizeBytes > maxBytes || trailers['grpc-status'] !== '0') return;

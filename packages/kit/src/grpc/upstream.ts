@@ -13,6 +13,10 @@ import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from
 /** A peer on the network that does not answer at all must not hold its callers for minutes. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/** A peer that is stopped, or lost without a word, must not hold its callers for ever. */
+const PING_EVERY_MS = 10_000;
+const PING_TIMEOUT_MS = 5_000;
+
 const NO_TLS: TlsFiles = { tlsCert: '', tlsKey: '', tlsCa: '' };
 
 /**
@@ -82,6 +86,7 @@ function settled(session: ClientHttp2Session): Promise<ClientHttp2Session> {
     session.once('remoteSettings', () => {
       clearTimeout(timeout);
       session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+      watchPulse(session);
       resolve(session);
     });
     session.once('error', reject);
@@ -91,4 +96,16 @@ function settled(session: ClientHttp2Session): Promise<ClientHttp2Session> {
       reject(new Error('the server closed the connection'));
     });
   });
+}
+
+/** Ends a session whose server does not answer pings. */
+function watchPulse(session: ClientHttp2Session): void {
+  const timer = setInterval(() => {
+    const silence = setTimeout(
+      () => session.destroy(new Error('the server does not answer')),
+      PING_TIMEOUT_MS,
+    );
+    session.ping(() => clearTimeout(silence));
+  }, PING_EVERY_MS).unref();
+  session.once('close', () => clearInterval(timer));
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { failedPrecondition } from '@longshore/errors';
@@ -22,7 +22,7 @@ export function loadIdentity(root: string, configuredId: string): NodeIdentity {
   if (stored === undefined) {
     const identity = { id: parseIdentifier(configuredId || idFromHostname()), uuid: randomUUID() };
     mkdirSync(root, { recursive: true, mode: 0o711 });
-    writeFileSync(path, `${JSON.stringify(identity, null, 2)}\n`, { flag: 'wx' });
+    writeWhole(path, `${JSON.stringify(identity, null, 2)}\n`);
     return identity;
   }
   if (configuredId !== '' && configuredId !== stored.id) {
@@ -31,6 +31,13 @@ export function loadIdentity(root: string, configuredId: string): NodeIdentity {
     );
   }
   return stored;
+}
+
+/** All of it or nothing: an agent with half an identity could not start again. */
+function writeWhole(path: string, text: string): void {
+  const draft = `${path}.new`;
+  writeFileSync(draft, text, { flush: true });
+  renameSync(draft, path);
 }
 
 function readStored(path: string): NodeIdentity | undefined {

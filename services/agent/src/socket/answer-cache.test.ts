@@ -56,6 +56,25 @@ describe('AnswerCache', () => {
     expect(cache.find(question)).toBeUndefined();
   });
 
+  it('does not keep an answer that was asked for before changes were heard of', () => {
+    const cache = new AnswerCache();
+    const expectation = cache.expect(question);
+    cache.open();
+    expectation.keep(answerOf('older than the first change heard of'));
+    expect(cache.find(question)).toBeUndefined();
+  });
+
+  it('counts what an entry takes beside its bytes', () => {
+    const cache = opened();
+    for (let n = 0; n < 10_000; n++) {
+      cache.expect({ ...question, body: Buffer.from(`${n}`) }).keep(answerOf(''));
+    }
+    const kept = Array.from({ length: 10_000 }, (_, n) =>
+      cache.find({ ...question, body: Buffer.from(`${n}`) }),
+    );
+    expect(kept.filter(Boolean).length).toBeLessThan(5_000);
+  });
+
   it('stays within its size', () => {
     const cache = opened();
     cache.expect(question).keep(answerOf('x'.repeat(64 * 1024 + 1)));

@@ -3,6 +3,8 @@ import type { WholeAnswer as Answer } from '@longshore/kit';
 /** Manifests, configs and records; a larger answer costs more to hold than to fetch. */
 export const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_TOTAL_BYTES = 8 * 1024 * 1024;
+/** Headers, trailers and the entry itself. */
+const ENTRY_BYTES = 2 * 1024;
 
 /** What a question asks for: two equal questions have equal answers until something changes. */
 export interface Question {
@@ -30,6 +32,8 @@ export class AnswerCache {
   #changes = 0;
 
   open(): void {
+    // An answer that was asked for before may be older than what will be heard of.
+    this.#changes += 1;
     this.#isOpen = true;
   }
 
@@ -57,18 +61,20 @@ export class AnswerCache {
     this.#changes += 1;
     const answers = this.#namespaces.get(namespace);
     if (!answers) return;
-    for (const { body } of answers.values()) this.#totalBytes -= body.length;
+    for (const [key, answer] of answers) this.#totalBytes -= sizeOf(key, answer);
     this.#namespaces.delete(namespace);
   }
 
   #put(namespace: string, key: string, answer: Answer): void {
-    if (this.#totalBytes + answer.body.length > MAX_TOTAL_BYTES) this.#clear();
+    const sizeBytes = sizeOf(key, answer);
+    if (this.#totalBytes + sizeBytes > MAX_TOTAL_BYTES) this.#clear();
     let answers = this.#namespaces.get(namespace);
     if (!answers) {
       answers = new Map();
       this.#namespaces.set(namespace, answers);
     }
-    this.#totalBytes += answer.body.length - (answers.get(key)?.body.length ?? 0);
+    const former = answers.get(key);
+    this.#totalBytes += sizeBytes - (former ? sizeOf(key, former) : 0);
     answers.set(key, answer);
   }
 
@@ -77,6 +83,10 @@ export class AnswerCache {
     this.#namespaces.clear();
     this.#totalBytes = 0;
   }
+}
+
+function sizeOf(key: string, { body }: Answer): number {
+  return key.length + body.length + ENTRY_BYTES;
 }
 
 function keyOf(path: string, body: Buffer): string {

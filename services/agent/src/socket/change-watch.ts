@@ -22,6 +22,8 @@ export class ChangeWatch implements AsyncDisposable {
   readonly #options: ChangeWatchOptions;
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
+  /** Since a watch last began. */
+  #failures = 0;
 
   constructor(options: ChangeWatchOptions) {
     this.#options = options;
@@ -36,29 +38,27 @@ export class ChangeWatch implements AsyncDisposable {
   async #run(): Promise<void> {
     const { cache, log, service } = this.#options;
     const { signal } = this.#stopping;
-    for (let failures = 0; !signal.aborted; failures++) {
+    while (!signal.aborted) {
       try {
-        failures = (await this.#watch()) ? 0 : failures;
+        await this.#watch();
       } catch (error) {
         if (!signal.aborted) log.debug({ service, error: messageOf(error) }, 'changes are not heard of');
       }
       cache.close();
       // Aborted by the end, which is as good a reason to go on as the time being over.
-      await delay(retryDelayMs(RETRY, Math.min(failures + 1, 10)), undefined, { signal }).catch(
-        () => undefined,
-      );
+      this.#failures += 1;
+      await delay(retryDelayMs(RETRY, this.#failures), undefined, { signal }).catch(() => undefined);
     }
   }
 
-  /** Until the stream ends; whether it had begun. */
-  async #watch(): Promise<boolean> {
+  async #watch(): Promise<void> {
     const { client, headers, cache } = this.#options;
     let hasBegun = false;
     for await (const { namespace } of client.watch({}, { headers, signal: this.#stopping.signal })) {
       if (!hasBegun) cache.open();
       hasBegun = true;
+      this.#failures = 0;
       if (namespace !== '') cache.forget(namespace);
     }
-    return hasBegun;
   }
 }

@@ -55,6 +55,7 @@ export function leasesRpc(leases: LeaseRepository, scheduler: CollectionSchedule
 export async function collectFor(call: Call, scheduler: CollectionScheduler): Promise<number> {
   const { removed, events } = await scheduler.run(call.scope);
   for (const event of events) call.reportEvent(event);
-  if (removed > 0) call.trailers.set(Header.Collected, String(removed));
+  // Also when it removed nothing: another collection may have done so a moment before.
+  call.trailers.set(Header.Collected, String(removed));
   return removed;
 }

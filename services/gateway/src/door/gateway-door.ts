@@ -48,6 +48,7 @@ export function gatewayDoor({ nodes, upstreams, log }: GatewayDoorOptions): RawL
 /** Events travel in trailers between the parts only: at the edge they come by `Subscribe`. */
 function takeTrailers(trailers: IncomingHttpHeaders): void {
   delete trailers[Header.EventBin];
+  delete trailers[Header.Collected];
 }
 
 function nodeOf(headers: IncomingHttpHeaders): string {
