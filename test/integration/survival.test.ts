@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ServiceName } from '@longshore/local';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listenToEvents } from '../harness/event-listener.ts';
 import { pushTestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -54,22 +55,13 @@ async function expectAliveAndEnding(was: string): Promise<void> {
   ]);
   expect(exec).toMatchObject({ code: 9, stdout: 'inside\n' });
 
-  const events = stack.ctr.start(['events', `topic~="/tasks/exit",event.container_id==${id}`]);
-  let seen = '';
-  events.stdout!.on('data', (chunk) => {
-    seen += chunk;
-  });
+  using events = await listenToEvents(stack.ctr, `topic=="/tasks/exit",event.container_id==${id}`);
   await stack.ctr.ok(['task', 'kill', '-s', 'TERM', id]);
-  const heard = await waitUntil(async () => {
-    if (seen.includes('/tasks/exit')) return true;
-    return /STOPPED/.test(
-      (await stack.ctr.ok(['task', 'ls'])).split('\n').find((line) => line.startsWith(id)) ?? '',
-    );
-  });
-  expect(heard).toBe(true);
+  expect(await waitUntil(() => events.lines().length > 0)).toBe(true);
+  expect(events.lines()).toHaveLength(1);
+  expect(events.lines()[0]).toContain('"exit_status":5');
   expect((await stack.ctr.run(['task', 'rm', id])).stderr).toContain('exit code 5');
   await stack.ctr.ok(['container', 'rm', id]);
-  events.kill();
 }
 
 describe('a running container', () => {
@@ -116,18 +108,14 @@ describe('a running container', () => {
 
 describe('a shim that is killed', () => {
   it('ends its task with 137, reported once', async () => {
-    const events = stack.ctr.start(['events', 'topic=="/tasks/exit"']);
-    let seen = '';
-    events.stdout!.on('data', (chunk) => {
-      seen += chunk;
-    });
+    using events = await listenToEvents(stack.ctr, 'topic=="/tasks/exit"');
     const [pid] = (await identity()).split(' ');
     const shim = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[1]);
     process.kill(shim, 'SIGKILL');
-    expect(await waitUntil(() => seen.includes(id))).toBe(true);
-    events.kill();
-    expect(seen.split('\n').filter((line) => line.includes(`"${id}"`))).toHaveLength(1);
-    expect(seen).toContain('"exit_status":137');
+    const exits = () => events.lines().filter((line) => line.includes(`"${id}"`));
+    expect(await waitUntil(() => exits().length > 0)).toBe(true);
+    expect(exits()).toHaveLength(1);
+    expect(exits()[0]).toContain('"exit_status":137');
     expect(isRunning(Number(pid))).toBe(false);
     await stack.ctr.run(['task', 'rm', id]);
     await stack.ctr.ok(['container', 'rm', id]);
