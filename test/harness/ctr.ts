@@ -29,7 +29,8 @@ export class Ctr {
   async run(args: string[], options: CtrOptions = {}): Promise<CtrResult> {
     const child = this.start(args, options);
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? TIMEOUT_MS);
-    child.stdin!.end(options.stdin ?? '');
+    // It may end before it has read anything, as when a call is refused.
+    child.stdin!.on('error', () => undefined).end(options.stdin ?? '');
     const exited = new Promise<number>((resolve) =>
       child.once('exit', (code, signal) => resolve(code ?? (signal ? 128 : -1))),
     );
