@@ -12,7 +12,19 @@ export const Header = {
   EventBin: 'longshore-event-bin',
   /** Trailer: the call has waited for a collection, which may have removed records of any service in its scope. */
   Collected: 'longshore-collected',
+  /** Trailer, repeated: a binary `longshore.watch.v1.Record` that the call made, changed or removed in its scope. */
+  RecordBin: 'longshore-record-bin',
+  /** Trailer at the fleet's edge: ids of nodes that did not answer, separated by commas. */
+  UnreachableNodes: 'longshore-unreachable-nodes',
 } as const;
 
 /** The node part of a scope that belongs to no node. */
 export const FLEET = '_';
+
+/** Labels that are longshore's own: given to what is listed, refused in what is written at the fleet's edge. */
+export const ReservedLabel = {
+  /** Names the node of an item that is listed over all nodes. */
+  Node: 'longshore.io/node',
+  /** `true` on a container that was deleted while its node was away, until the node agrees. */
+  Deleting: 'longshore.io/deleting',
+} as const;

@@ -47,6 +47,12 @@ export { file_io_containerd_cgroups_v2_metrics } from './io/containerd/cgroups/v
 export { file_longshore_content_v1_blobs } from './longshore/content/v1/blobs_pb.js';
 export { file_longshore_content_v1_collector } from './longshore/content/v1/collector_pb.js';
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
+export { file_longshore_image_v1_fleet } from './longshore/image/v1/fleet_pb.js';
+export { file_longshore_node_v1_images } from './longshore/node/v1/images_pb.js';
+export { file_longshore_runtime_v1_certificates } from './longshore/runtime/v1/certificates_pb.js';
+export { file_longshore_runtime_v1_containers } from './longshore/runtime/v1/containers_pb.js';
+export { file_longshore_runtime_v1_join } from './longshore/runtime/v1/join_pb.js';
+export { file_longshore_runtime_v1_node_events } from './longshore/runtime/v1/node_events_pb.js';
 export { file_longshore_runtime_v1_nodes } from './longshore/runtime/v1/nodes_pb.js';
 export { file_longshore_snapshot_v1_catalogue } from './longshore/snapshot/v1/catalogue_pb.js';
 export { file_longshore_watch_v1_watch } from './longshore/watch/v1/watch_pb.js';

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { create } from '@bufbuild/protobuf';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -41,14 +42,14 @@ describe('EventSpool', () => {
     for (const id of ['a', 'b', 'c']) spool.record(event(id));
     const [a, b] = spool.unsent(2);
     expect([a?.id, b?.id]).toEqual(['a', 'b']);
-    spool.markSent(b!.sequence);
+    spool.markSent([a!, b!].map(({ sequence }) => ({ sequence, streamSequence: 7n })));
     expect(spool.unsent(10).map(({ id }) => id)).toEqual(['c']);
   });
 
   it('is the same after it was closed and opened again, and never reuses a sequence', () => {
     const before = new EventSpool(path);
     const { sequence } = before.record(event('a'));
-    before.markSent(sequence);
+    before.markSent([{ sequence, streamSequence: 1n }]);
     before.prune(-1);
     before.close();
     using after = new EventSpool(path);
@@ -57,12 +58,35 @@ describe('EventSpool', () => {
 
   it('forgets what was sent long enough ago, and nothing else', () => {
     using spool = new EventSpool(path);
-    spool.markSent(spool.record(event('sent')).sequence);
+    spool.markSent([{ sequence: spool.record(event('sent')).sequence, streamSequence: 1n }]);
     spool.record(event('unsent'));
     expect(spool.prune(60_000)).toBe(0);
     expect(spool.prune(-1)).toBe(1);
     expect(spool.record(event('unsent')).fresh).toBe(false);
     expect(spool.record(event('sent')).fresh).toBe(true);
+  });
+
+  it('has unsent again what the stream lost, from a place on', () => {
+    using spool = new EventSpool(path);
+    const places = new Map(['a', 'b', 'c'].map((id, index) => [id, BigInt(10 + index)]));
+    for (const [id, streamSequence] of places)
+      spool.markSent([{ sequence: spool.record(event(id)).sequence, streamSequence }]);
+    expect(spool.newestSent()).toEqual({ id: 'c', streamSequence: 12n });
+    expect(spool.unmarkFrom(11n)).toBe(2);
+    expect(spool.unsent(10).map(({ id }) => id)).toEqual(['b', 'c']);
+    expect(spool.newestSent()).toEqual({ id: 'a', streamSequence: 10n });
+  });
+
+  it('opens a spool of the version before', () => {
+    const older = new DatabaseSync(path);
+    older.exec(
+      'CREATE TABLE event (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, ' +
+        'envelope BLOB NOT NULL, recorded_ms INTEGER NOT NULL, sent_ms INTEGER)',
+    );
+    older.exec("INSERT INTO event (id, envelope, recorded_ms) VALUES ('old', x'', 0)");
+    older.close();
+    using spool = new EventSpool(path);
+    expect(spool.unsent(10).map(({ id }) => id)).toEqual(['old']);
   });
 
   it('tells its listeners of fresh events only', () => {

@@ -12,6 +12,8 @@ export interface SpoolEvent {
 export interface SpoolEntry extends SpoolEvent {
   /** Increases in the order in which this node recorded its events; never used twice. */
   sequence: number;
+  /** Milliseconds since 1970, by this node's clock. */
+  recordedMs: number;
 }
 
 export interface Recorded {
@@ -40,20 +42,29 @@ export class EventSpool implements Disposable {
   readonly #unsent: StatementSync;
   readonly #markSent: StatementSync;
   readonly #prune: StatementSync;
+  readonly #newestSent: StatementSync;
+  readonly #unmark: StatementSync;
   readonly #listeners = new Set<() => void>();
 
   /** `path` is the database file; `:memory:` keeps nothing. */
   constructor(path: string) {
     this.#database = openDatabase(path, SCHEMA);
+    addStreamSequence(this.#database);
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#insert = prepare(
       'INSERT INTO event (id, envelope, recorded_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#find = prepare('SELECT sequence FROM event WHERE id = ?');
     this.#unsent = prepare(
-      'SELECT sequence, id, envelope FROM event WHERE sent_ms IS NULL ORDER BY sequence LIMIT ?',
+      'SELECT sequence, id, envelope, recorded_ms FROM event WHERE sent_ms IS NULL ORDER BY sequence LIMIT ?',
     );
-    this.#markSent = prepare('UPDATE event SET sent_ms = ? WHERE sent_ms IS NULL AND sequence <= ?');
+    this.#markSent = prepare('UPDATE event SET sent_ms = ?, stream_seq = ? WHERE sequence = ?');
+    this.#newestSent = prepare(
+      'SELECT id, stream_seq FROM event WHERE stream_seq IS NOT NULL ORDER BY stream_seq DESC LIMIT 1',
+    );
+    this.#unmark = prepare(
+      'UPDATE event SET sent_ms = NULL, stream_seq = NULL WHERE sent_ms IS NOT NULL AND stream_seq >= ?',
+    );
     this.#prune = prepare('DELETE FROM event WHERE sent_ms < ?');
   }
 
@@ -77,12 +88,29 @@ export class EventSpool implements Disposable {
       sequence: Number(row.sequence),
       id: String(row.id),
       envelope: fromBinary(EnvelopeSchema, row.envelope as Uint8Array),
+      recordedMs: Number(row.recorded_ms),
     }));
   }
 
-  /** The control plane has every entry up to and including `sequence`. */
-  markSent(sequence: number): void {
-    this.#markSent.run(Date.now(), sequence);
+  /** The stream keeps these entries, each at its own place. */
+  markSent(entries: readonly { sequence: number; streamSequence: bigint }[]): void {
+    this.#database.exec('BEGIN');
+    for (const { sequence, streamSequence } of entries)
+      this.#markSent.run(Date.now(), streamSequence, sequence);
+    this.#database.exec('COMMIT');
+  }
+
+  /** The entry that is furthest along in the stream. */
+  newestSent(): { id: string; streamSequence: bigint } | undefined {
+    const row = this.#newestSent.get();
+    return row && { id: String(row.id), streamSequence: BigInt(row.stream_seq as number) };
+  }
+
+  /** The stream has lost what it had from this place on, or some of it: those entries are unsent again. */
+  unmarkFrom(streamSequence: bigint): number {
+    const unmarked = Number(this.#unmark.run(streamSequence).changes);
+    for (const listener of this.#listeners) listener();
+    return unmarked;
   }
 
   /** Forgets what was sent longer than `ageMs` ago, ids included. What is unsent stays. Answers how many went. */
@@ -98,4 +126,14 @@ export class EventSpool implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Where the stream keeps an event; spools that were made before this was known lack the column. */
+function addStreamSequence(database: DatabaseSync): void {
+  const columns = database.prepare('PRAGMA table_info(event)').all();
+  if (!columns.some(({ name }) => name === 'stream_seq'))
+    database.exec('ALTER TABLE event ADD COLUMN stream_seq INTEGER');
+  database.exec(
+    'CREATE INDEX IF NOT EXISTS event_stream_seq ON event (stream_seq) WHERE stream_seq IS NOT NULL',
+  );
 }

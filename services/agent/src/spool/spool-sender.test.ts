@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { createLogger } from '@longshore/kit';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EventSpool, type SpoolEvent } from './event-spool.ts';
+import { EventSpool, type SpoolEntry, type SpoolEvent } from './event-spool.ts';
 import { SpoolSender, type SpoolSenderOptions } from './spool-sender.ts';
 
 let spool: EventSpool;
@@ -21,9 +21,24 @@ function record(...ids: string[]): void {
   for (const id of ids) spool.record({ id, envelope: create(EnvelopeSchema, {}) });
 }
 
-function start(append: SpoolSenderOptions['append']): SpoolSender {
+type Options = Partial<SpoolSenderOptions>;
+
+/** The places are the spool's own sequences. */
+const placesOf = (entries: SpoolEntry[]) => entries.map(({ sequence }) => BigInt(sequence));
+
+function start(
+  append: (events: SpoolEntry[], signal: AbortSignal) => Promise<unknown>,
+  options: Options = {},
+): SpoolSender {
   const retry = { initialDelayMs: 1, maxDelayMs: 5, attempts: Number.POSITIVE_INFINITY };
-  const sender = new SpoolSender({ spool, append, log: createLogger('test', 'silent'), retry });
+  const sender = new SpoolSender({
+    spool,
+    append: (entries, signal) => append(entries, signal).then(() => placesOf(entries)),
+    check: async () => ({ stored: true, first: 0n }),
+    log: createLogger('test', 'silent'),
+    retry,
+    ...options,
+  });
   senders.push(sender);
   sender.start();
   return sender;
@@ -68,6 +83,37 @@ describe('SpoolSender', () => {
     for (let i = 0; i < 2_000; i++) record(String(i));
     await expect.poll(() => spool.unsent(1)).toEqual([]);
     expect(most).toBe(1);
+  });
+
+  it('sends again, in order, what the stream has lost', async () => {
+    const sent: string[][] = [];
+    let stored = true;
+    const append = async (events: SpoolEvent[]) => {
+      sent.push(ids(events));
+      stored = true;
+    };
+    record('a', 'b', 'c');
+    start(append, { checkEveryMs: 20, check: async () => ({ stored, first: 2n }) });
+    await expect.poll(() => sent).toEqual([['a', 'b', 'c']]);
+    stored = false;
+    await expect
+      .poll(() => sent)
+      .toEqual([
+        ['a', 'b', 'c'],
+        ['b', 'c'],
+      ]);
+  });
+
+  it('does not take what the stream dropped because of its age for lost', async () => {
+    const checks: bigint[] = [];
+    let sent = 0;
+    record('a');
+    start(async () => void sent++, {
+      checkEveryMs: 5,
+      check: async (_, place) => ({ stored: false, first: BigInt(checks.push(place)) + 100n }),
+    });
+    await expect.poll(() => checks.length).toBeGreaterThan(3);
+    expect(sent).toBe(1);
   });
 
   it('ends a call under way when it closes, and leaves its events unsent', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
-import type { EventSpool, SpoolEntry, SpoolEvent } from './event-spool.ts';
+import type { EventSpool, SpoolEntry } from './event-spool.ts';
 
 /** Entries in one call; at some 500 bytes each far below gRPC's limit of 16 MiB. */
 const BATCH_EVENTS = 512;
@@ -10,28 +10,42 @@ const BATCH_EVENTS = 512;
 const LINGER_MS = 20;
 
 const PRUNE_EVERY_MS = 10 * 60_000;
+const CHECK_EVERY_MS = 30_000;
 
 /** For ever: an event that is not sent must stay, and those behind it must not overtake it. */
 const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 10_000, attempts: Number.POSITIVE_INFINITY };
 
 export interface SpoolSenderOptions {
   spool: EventSpool;
-  /** Resolves once the events are stored durably elsewhere; sending them again must be safe. */
-  append(events: SpoolEvent[], signal: AbortSignal): Promise<void>;
+  /** Answers the events' places in the stream, once they are stored durably; sending them again must be safe. */
+  append(events: SpoolEntry[], signal: AbortSignal): Promise<bigint[]>;
+  /** Whether the stream still has an event where it was, and the oldest place that it keeps. */
+  check(id: string, streamSequence: bigint, signal: AbortSignal): Promise<{ stored: boolean; first: bigint }>;
   log: Logger;
   /** How long what was sent is kept, ids included, to be sent again if the receiver loses it. Default one day. */
   keepSentMs?: number;
   retry?: RetryPolicy;
+  /** How often to ask whether the stream has lost what it had. */
+  checkEveryMs?: number;
 }
 
-/** Sends the spool's entries, in order, one batch at a time. States: made → running → closed. */
+/**
+ * Sends the spool's entries, in order, one batch at a time, and sends again what the stream has lost. States: made →
+ * running → closed.
+ */
 export class SpoolSender implements AsyncDisposable {
   readonly #options: Required<SpoolSenderOptions>;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
+  #checkedAtMs = performance.now();
 
   constructor(options: SpoolSenderOptions) {
-    this.#options = { keepSentMs: 24 * 3_600_000, retry: RETRY, ...options };
+    this.#options = {
+      keepSentMs: 24 * 3_600_000,
+      retry: RETRY,
+      checkEveryMs: CHECK_EVERY_MS,
+      ...options,
+    };
   }
 
   start(): void {
@@ -53,6 +67,7 @@ export class SpoolSender implements AsyncDisposable {
     const prune = setInterval(() => spool.prune(keepSentMs), PRUNE_EVERY_MS);
     prune.unref();
     while (!this.#closing.signal.aborted) {
+      if (this.#untilCheckMs() <= 0) await this.#check();
       const entries = spool.unsent(BATCH_EVENTS);
       if (entries.length > 0) await this.#send(entries);
       else await this.#nextEvent();
@@ -66,10 +81,33 @@ export class SpoolSender implements AsyncDisposable {
     const wake = () => resolve();
     const forget = this.#options.spool.onFresh(wake);
     signal.addEventListener('abort', wake);
+    const isTimeToCheck = setTimeout(wake, this.#untilCheckMs());
     await promise;
+    clearTimeout(isTimeToCheck);
     signal.removeEventListener('abort', wake);
     forget();
     await this.#pause(LINGER_MS);
+  }
+
+  #untilCheckMs(): number {
+    return this.#checkedAtMs + this.#options.checkEveryMs - performance.now();
+  }
+
+  /** All that was kept is sent again: what the stream has, in whatever order it lost the rest, is not stored twice. */
+  async #check(): Promise<void> {
+    const { spool, check, log } = this.#options;
+    this.#checkedAtMs = performance.now();
+    const newest = spool.newestSent();
+    if (!newest) return;
+    try {
+      const { stored, first } = await check(newest.id, newest.streamSequence, this.#closing.signal);
+      if (stored || first > newest.streamSequence) return;
+      const events = spool.unmarkFrom(first);
+      log.warn({ events }, 'the stream lost events: sending again');
+    } catch (error) {
+      if (!this.#closing.signal.aborted)
+        log.debug({ error: messageOf(error) }, 'could not ask what the stream has');
+    }
   }
 
   async #send(entries: SpoolEntry[]): Promise<void> {
@@ -77,8 +115,10 @@ export class SpoolSender implements AsyncDisposable {
     const { signal } = this.#closing;
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        await append(entries, signal);
-        return spool.markSent(entries.at(-1)!.sequence);
+        const places = await append(entries, signal);
+        return spool.markSent(
+          entries.map(({ sequence }, index) => ({ sequence, streamSequence: places[index] ?? 0n })),
+        );
       } catch (error) {
         if (signal.aborted) return;
         log.warn({ events: entries.length, attempt, error: messageOf(error) }, 'events not sent yet');

@@ -6,6 +6,7 @@ import type { Pool } from '@longshore/postgres';
 import type { EventMetrics } from '../metrics.ts';
 import { LeaderSession } from '../storage/postgres/leader-session.ts';
 import { OutboxRepository } from '../storage/postgres/outbox-repository.ts';
+import { PartitionTerms } from '../storage/postgres/partition-terms.ts';
 import { SchemaRelay } from './schema-relay.ts';
 
 export interface RelayOptions {
@@ -73,8 +74,9 @@ export class Relay implements AsyncDisposable {
       const signal = AbortSignal.any([this.#closing.signal, session.lost]);
       this.#schemas = new Map(
         schemas.map((schema) => {
-          const outbox = new OutboxRepository(pool, schema);
-          return [schema, new SchemaRelay({ ...options, schema, outbox, session })];
+          const terms = new PartitionTerms(schema, () => session.end());
+          const outbox = new OutboxRepository(pool, schema, terms);
+          return [schema, new SchemaRelay({ ...options, schema, outbox, session, terms })];
         }),
       );
       await Promise.all([...this.#schemas.values()].map((relay) => relay.run(signal)));

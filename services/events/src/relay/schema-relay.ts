@@ -3,7 +3,12 @@ import type { Logger } from '@longshore/kit';
 import { type NatsLink, publishEvent } from '@longshore/messaging';
 import type { EventMetrics } from '../metrics.ts';
 import type { LeaderSession } from '../storage/postgres/leader-session.ts';
-import type { OutboxRepository, OutboxRow } from '../storage/postgres/outbox-repository.ts';
+import {
+  type OutboxRepository,
+  type OutboxRow,
+  PRUNING_PARTITION,
+} from '../storage/postgres/outbox-repository.ts';
+import type { PartitionTerms } from '../storage/postgres/partition-terms.ts';
 import { eventOfRow } from './outbox-event.ts';
 import { Partitions } from './partitions.ts';
 import { type PublishResult, publishRows, safeRows } from './publish-rows.ts';
@@ -16,6 +21,7 @@ export interface SchemaRelayOptions {
   schema: string;
   outbox: OutboxRepository;
   session: LeaderSession;
+  terms: PartitionTerms;
   link: NatsLink;
   metrics: EventMetrics;
   log: Logger;
@@ -88,17 +94,28 @@ export class SchemaRelay {
   }
 
   async #housekeep(): Promise<void> {
-    const { schema, outbox, session, metrics, keepMs } = this.#options;
+    const { schema, outbox, metrics, keepMs } = this.#options;
     if (!(await outbox.exists())) return;
-    const { free } = this.#partitions;
-    if (free.length > 0) this.#partitions.lead(await session.lead(schema, free));
+    await this.#lead();
     const { led } = this.#partitions;
     metrics.partitions.set(led.length, schema);
     const lag = await outbox.lag();
     metrics.lagRows.set(lag.rows, schema);
     metrics.lagSeconds.set(lag.oldestSeconds, schema);
-    if (led.includes(0)) metrics.pruned.add(await outbox.prune(keepMs, PRUNE_ROWS), schema);
+    if (led.includes(PRUNING_PARTITION)) metrics.pruned.add(await outbox.prune(keepMs, PRUNE_ROWS), schema);
     this.#housekeptAt = Date.now();
+  }
+
+  async #lead(): Promise<void> {
+    const { schema, session, terms } = this.#options;
+    const { free } = this.#partitions;
+    if (free.length === 0) return;
+    const taken = await session.lead(schema, free);
+    if (taken.size === 0) return;
+    terms.add(taken);
+    this.#partitions.lead([...taken.keys()]);
+    // The leader before may not have noticed what the stream has lost.
+    this.#checkedStreamAt = 0;
   }
 
   /** Before the first publish on a connection, or in a partition: find out what the stream holds. */
@@ -106,7 +123,7 @@ export class SchemaRelay {
     const isNew = connection !== this.#connection;
     if (isNew) this.#partitions.doubtAll();
     if (isNew || Date.now() - this.#checkedStreamAt > RECHECK_STREAM_MS) {
-      await this.#recovery.rewind(connection);
+      await this.#recovery.rewind(connection, this.#partitions.led);
       this.#checkedStreamAt = Date.now();
       this.#connection = connection;
     }
@@ -122,7 +139,7 @@ export class SchemaRelay {
     const rows = safeRows(waiting);
     const publish = (row: OutboxRow) => publishEvent(connection, eventOfRow(row));
     const result = await publishRows(rows, publish, signal);
-    if (result.published.length > 0) await outbox.markRelayed(result.published);
+    if (result.published.length > 0) await outbox.markRelayed(result.published, this.#partitions.led);
     this.#account(rows, result);
     if (rows.length < waiting.length) return UNSAFE_RETRY_MS;
     return waiting.length === BATCH_ROWS ? 0 : Math.min(pollMs, this.#partitions.nextRetryMs);

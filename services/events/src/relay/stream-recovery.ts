@@ -33,22 +33,23 @@ export class StreamRecovery {
       const since = new Date(oldest.getTime() - CLOCK_SKEW_MS);
       const stored = await findStoredIds(connection, subjectFilter({ namespace, node }), since);
       if (stored.size === 0) continue;
-      const adopted = await this.#outbox.markStored(stored);
+      const adopted = await this.#outbox.markStored(stored, partitions);
       this.#metrics.repeated.add(adopted, this.#schema);
     }
   }
 
   /**
    * Lets rows wait again that the stream has lost: it was restored, or its server came back without what it had
-   * acknowledged. Compares ids, not only sequences, since others may have published meanwhile.
+   * acknowledged. Compares ids, not only sequences, since others may have published meanwhile. Only of `partitions`: those
+   * of others are compared by others.
    */
-  async rewind(connection: Connection): Promise<void> {
-    const last = await this.#outbox.lastRelayed();
+  async rewind(connection: Connection, partitions: number[]): Promise<void> {
+    const last = await this.#outbox.lastRelayed(partitions);
     if (!last || (await isStored(connection, last))) return;
     const { first } = await streamBounds(connection);
     if (last.streamSeq < first) return; // too old for the stream to keep
-    const lost = await this.#firstLost(connection, first - 1n, last.streamSeq);
-    const rows = await this.#outbox.unmarkFrom(lost);
+    const lost = await this.#firstLost(connection, partitions, first - 1n, last.streamSeq);
+    const rows = await this.#outbox.unmarkFrom(lost, partitions);
     this.#metrics.rewound.add(rows, this.#schema);
     this.#log.warn(
       { schema: this.#schema, stream_seq: String(lost), rows },
@@ -57,10 +58,15 @@ export class StreamRecovery {
   }
 
   /** Binary search: what is stored at `kept` or before is intact, the row at `lost` is not. */
-  async #firstLost(connection: Connection, kept: bigint, lost: bigint): Promise<bigint> {
+  async #firstLost(
+    connection: Connection,
+    partitions: number[],
+    kept: bigint,
+    lost: bigint,
+  ): Promise<bigint> {
     while (kept + 1n < lost) {
       const middle = (kept + lost) / 2n;
-      const row = await this.#outbox.lastRelayed(middle);
+      const row = await this.#outbox.lastRelayed(partitions, middle);
       if (!row || row.streamSeq <= kept || (await isStored(connection, row))) kept = middle;
       else lost = row.streamSeq;
     }

@@ -74,6 +74,23 @@ describe('SpoolService', () => {
     ]);
   });
 
+  it('says where each event is, that of an earlier time too, and whether it is still there', async () => {
+    const [first, second] = [exitEvent('place-1'), exitEvent('place-2')];
+    await append([first], 'n1');
+    await delay(DEDUP_WINDOW_MS * 3); // the stream's own memory has to run out
+    const { sequences } = await service.spool.append({ events: [first, second] }, fromNode('n1'));
+    const stored = new Map((await service.stream.events()).map(({ event, seq }) => [event.id, seq]));
+    expect(sequences).toEqual([stored.get('place-1'), stored.get('place-2')]);
+    const [sequence] = sequences;
+    expect(await service.spool.check({ id: 'place-1', sequence: sequence! }, fromNode('n1'))).toMatchObject({
+      stored: true,
+    });
+    expect(await service.spool.check({ id: 'other', sequence: sequence! }, fromNode('n1'))).toMatchObject({
+      stored: false,
+      firstSequence: 1n,
+    });
+  });
+
   it('refuses events without a node, with a bad id, or with a bad envelope, and stores nothing', async () => {
     const before = await storedIds();
     const good = exitEvent('good');

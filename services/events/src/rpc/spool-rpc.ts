@@ -3,6 +3,7 @@ import type { Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import { FLEET } from '@longshore/proto/headers';
 import type { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
+import { parseEventId } from '../domain/event-rules.ts';
 import type { SpoolIntake } from '../spool/spool-intake.ts';
 import { eventFromSpool } from './convert.ts';
 
@@ -12,12 +13,16 @@ export function spoolRpc(intake: SpoolIntake): Handlers<typeof SpoolService> {
     async append({ events }, call) {
       if (call.node === FLEET) throw invalidArgument('header longshore-node is required');
       const node = parseIdentifier(call.node);
-      await intake.append(
-        node,
-        events.map((event) => eventFromSpool(event, node)),
-        call.signal,
-      );
-      return {};
+      const spooled = events.map((event) => ({
+        event: eventFromSpool(event, node),
+        ageMs: Math.max(0, Number(event.ageMs)),
+      }));
+      return { sequences: await intake.append(node, spooled, call.signal) };
+    },
+
+    async check({ id, sequence }, call) {
+      const { stored, first } = await intake.check(parseEventId(id), sequence, call.signal);
+      return { stored, firstSequence: first };
     },
   };
 }

@@ -3,14 +3,25 @@ import {
   type LifecycleEvent,
   type NatsLink,
   publishEvent,
+  storedIdAt,
+  streamBounds,
   subjectFilter,
 } from '@longshore/messaging';
 import type { EventMetrics } from '../metrics.ts';
 
-/** Nodes' clocks and NATS's may differ this much before a repeated event could be stored twice. */
+/** The clocks of this service and of NATS may differ this much before a repeated event could be stored twice. */
 const CLOCK_SKEW_MS = 30_000;
 
+type Connection = Awaited<ReturnType<NatsLink['connectedSoon']>>;
+
 const NONE: ReadonlyMap<string, bigint> = new Map();
+
+/** An event as its node sends it. */
+export interface SpooledEvent {
+  event: LifecycleEvent;
+  /** Since it was recorded, by the node's clock at both ends: what that clock says now does not matter. */
+  ageMs: number;
+}
 
 /** Puts what nodes recorded into the stream. */
 export class SpoolIntake {
@@ -28,31 +39,42 @@ export class SpoolIntake {
   /**
    * Stores a node's events one after the other and answers when the last one is durable. One at a time: were two on
    * their way and the first got lost, the second would be ahead of it for ever. On failure some may be stored;
-   * sending all again is safe, after any time. Throws Unavailable.
+   * sending all again is safe, after any time. Answers their sequences in the stream. Throws Unavailable.
    */
-  async append(node: string, events: LifecycleEvent[], signal: AbortSignal): Promise<void> {
+  async append(node: string, events: SpooledEvent[], signal: AbortSignal): Promise<bigint[]> {
     const connection = await this.#link.connectedSoon(signal);
-    const old = events.filter((event) => this.#mayBeForgotten(event));
-    const stored =
-      old.length > 0 ? await findStoredIds(connection, subjectFilter({ node }), since(old)) : NONE;
-    for (const event of events) {
+    const oldestMs = Math.max(0, ...events.map(({ ageMs }) => ageMs));
+    const since = new Date(Date.now() - oldestMs - CLOCK_SKEW_MS);
+    const stored = this.#mayForget(oldestMs)
+      ? await findStoredIds(connection, subjectFilter({ node }), since)
+      : NONE;
+    const sequences: bigint[] = [];
+    for (const { event } of events) {
       signal.throwIfAborted();
-      if (stored.has(event.id)) continue;
-      const { isDuplicate } = await publishEvent(connection, event);
-      this.#metrics.spooled.add(isDuplicate ? 0 : 1);
+      sequences.push(stored.get(event.id) ?? (await this.#publish(connection, event)));
     }
+    return sequences;
+  }
+
+  /** Whether an event is where `append` said, and the oldest sequence that is kept. Throws Unavailable. */
+  async check(
+    id: string,
+    sequence: bigint,
+    signal: AbortSignal,
+  ): Promise<{ stored: boolean; first: bigint }> {
+    const connection = await this.#link.connectedSoon(signal);
+    const stored = (await storedIdAt(connection, sequence)) === id;
+    return { stored, first: stored ? 0n : (await streamBounds(connection)).first };
+  }
+
+  async #publish(connection: Connection, event: LifecycleEvent): Promise<bigint> {
+    const { seq, isDuplicate } = await publishEvent(connection, event);
+    this.#metrics.spooled.add(isDuplicate ? 0 : 1);
+    return seq;
   }
 
   /** An event is not sent before it happened, so the server knows the ids of all that happened within its window. */
-  #mayBeForgotten(event: LifecycleEvent): boolean {
-    return Date.now() - timeMs(event) > this.#dedupWindowMs - CLOCK_SKEW_MS;
+  #mayForget(ageMs: number): boolean {
+    return ageMs > this.#dedupWindowMs - CLOCK_SKEW_MS;
   }
-}
-
-function since(events: LifecycleEvent[]): Date {
-  return new Date(Math.min(...events.map(timeMs)) - CLOCK_SKEW_MS);
-}
-
-function timeMs({ time }: LifecycleEvent): number {
-  return Number(time.seconds) * 1000 + time.nanos / 1e6;
 }

@@ -1,4 +1,5 @@
-import { type Pool, query } from '@longshore/postgres';
+import { type Pool, type Queryable, query, transaction } from '@longshore/postgres';
+import type { PartitionTerms } from './partition-terms.ts';
 
 /** A row that waits to be published. */
 export interface OutboxRow {
@@ -40,17 +41,22 @@ export interface OutboxLag {
 /** Counting a long backlog exactly would cost more than it tells. */
 const MAX_COUNTED_ROWS = 100_000;
 
+/** Whoever leads it prunes all of the outbox. */
+export const PRUNING_PARTITION = 0;
+
 /**
  * The outbox of one schema as the relay sees it: the columns that packages/postgres declares. One of the two places
- * where a service reads what others own.
+ * where a service reads what others own. Every write is of partitions that this process leads, and checks their terms.
  */
 export class OutboxRepository {
   readonly #pool: Pool;
   readonly #table: string;
+  readonly #terms: Pick<PartitionTerms, 'check'>;
 
   /** `schema` is trusted: it comes from configuration, checked there. */
-  constructor(pool: Pool, schema: string) {
+  constructor(pool: Pool, schema: string, terms: Pick<PartitionTerms, 'check'>) {
     this.#pool = pool;
+    this.#terms = terms;
     this.#table = `${schema}.outbox`;
   }
 
@@ -83,44 +89,47 @@ export class OutboxRepository {
     );
   }
 
-  async markRelayed(rows: { seq: bigint; streamSeq: bigint }[]): Promise<void> {
-    await query(
-      this.#pool,
+  async markRelayed(rows: { seq: bigint; streamSeq: bigint }[], led: number[]): Promise<void> {
+    await this.#write(
+      led,
       `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
-       FROM unnest($1::bigint[], $2::bigint[]) AS r(seq, stream_seq) WHERE o.seq = r.seq AND o.stream_seq IS NULL`,
-      [rows.map((row) => row.seq), rows.map((row) => row.streamSeq)],
+       FROM unnest($1::bigint[], $2::bigint[]) AS r(seq, stream_seq)
+       WHERE o.seq = r.seq AND o.stream_seq IS NULL AND o.partition = ANY($3)`,
+      [rows.map((row) => row.seq), rows.map((row) => row.streamSeq), led],
     );
   }
 
   /** Marks the waiting rows among these ids, which may be anybody's; answers how many there were. */
-  async markStored(ids: ReadonlyMap<string, bigint>): Promise<number> {
-    const rows = await query(
-      this.#pool,
+  async markStored(ids: ReadonlyMap<string, bigint>, led: number[]): Promise<number> {
+    const rows = await this.#write(
+      led,
       `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
        FROM unnest($1::text[], $2::bigint[]) AS r(id, stream_seq)
-       WHERE o.id::text = r.id AND o.stream_seq IS NULL RETURNING o.seq`,
-      [[...ids.keys()], [...ids.values()]],
+       WHERE o.id::text = r.id AND o.stream_seq IS NULL AND o.partition = ANY($3) RETURNING o.seq`,
+      [[...ids.keys()], [...ids.values()], led],
     );
     return rows.length;
   }
 
-  /** The relayed row that is furthest along in the stream, at or before `streamSeq` if that is given. */
-  async lastRelayed(streamSeq?: bigint): Promise<RelayedRow | undefined> {
+  /** The relayed row of these partitions that is furthest along in the stream, at or before `streamSeq` if that is given. */
+  async lastRelayed(partitions: number[], streamSeq?: bigint): Promise<RelayedRow | undefined> {
     const rows = await query<RelayedRow>(
       this.#pool,
       `SELECT id, stream_seq AS "streamSeq" FROM ${this.#table}
-       WHERE stream_seq IS NOT NULL AND ($1::bigint IS NULL OR stream_seq <= $1) ORDER BY stream_seq DESC LIMIT 1`,
-      [streamSeq ?? null],
+       WHERE stream_seq IS NOT NULL AND partition = ANY($2)
+         AND ($1::bigint IS NULL OR stream_seq <= $1) ORDER BY stream_seq DESC LIMIT 1`,
+      [streamSeq ?? null, partitions],
     );
     return rows[0];
   }
 
   /** Rows relayed at this place in the stream or later wait again. Answers how many. */
-  async unmarkFrom(streamSeq: bigint): Promise<number> {
-    const rows = await query(
-      this.#pool,
-      `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL WHERE stream_seq >= $1 RETURNING seq`,
-      [streamSeq],
+  async unmarkFrom(streamSeq: bigint, led: number[]): Promise<number> {
+    const rows = await this.#write(
+      led,
+      `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL
+       WHERE stream_seq >= $1 AND partition = ANY($2) RETURNING seq`,
+      [streamSeq, led],
     );
     return rows.length;
   }
@@ -135,10 +144,10 @@ export class OutboxRepository {
     return { rows: Number(rows[0]?.rows ?? 0), oldestSeconds: Math.max(0, rows[0]?.seconds ?? 0) };
   }
 
-  /** Deletes rows relayed longer ago than `keepMs`, at most `limit`. Answers how many. */
+  /** Deletes rows of all partitions relayed longer ago than `keepMs`, at most `limit`; for the leader of the first. */
   async prune(keepMs: number, limit: number): Promise<number> {
-    const rows = await query(
-      this.#pool,
+    const rows = await this.#write(
+      [PRUNING_PARTITION],
       `DELETE FROM ${this.#table} WHERE seq = ANY (ARRAY(
          SELECT seq FROM ${this.#table}
          WHERE stream_seq IS NOT NULL AND relayed_at < clock_timestamp() - make_interval(secs => $1 / 1000.0)
@@ -146,5 +155,12 @@ export class OutboxRepository {
       [keepMs, limit],
     );
     return rows.length;
+  }
+
+  #write(led: number[], text: string, values: readonly unknown[]): Promise<object[]> {
+    return transaction(this.#pool, async (tx: Queryable) => {
+      await this.#terms.check(tx, led);
+      return query(tx, text, values);
+    });
   }
 }

@@ -2,8 +2,9 @@
 // @generated from file longshore/content/v1/blobs.proto (package longshore.content.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/content/v1/blobs.proto.
@@ -38,17 +39,9 @@ export declare type LocateResponse = Message<"longshore.content.v1.LocateRespons
   size: bigint;
 
   /**
-   * Where the bytes are. More places come with more drivers; a caller that knows none reads through the content API.
-   *
-   * @generated from oneof longshore.content.v1.LocateResponse.place
+   * @generated from field: longshore.content.v1.Place place = 2;
    */
-  place: {
-    /**
-     * @generated from field: longshore.content.v1.LocateResponse.File file = 2;
-     */
-    value: LocateResponse_File;
-    case: "file";
-  } | { case: undefined; value?: undefined };
+  place?: Place | undefined;
 };
 
 /**
@@ -58,26 +51,353 @@ export declare type LocateResponse = Message<"longshore.content.v1.LocateRespons
 export declare const LocateResponseSchema: GenMessage<LocateResponse>;
 
 /**
- * A file on the host of the content service. Its name holds a random generation, so a caller that can open
- * the path sees the same file; one that cannot is on another host.
+ * Place holds every way that there is; a caller tries the file, then the URL, then reads through the content API.
  *
- * @generated from message longshore.content.v1.LocateResponse.File
+ * @generated from message longshore.content.v1.Place
  */
-export declare type LocateResponse_File = Message<"longshore.content.v1.LocateResponse.File"> & {
+export declare type Place = Message<"longshore.content.v1.Place"> & {
   /**
-   * @generated from field: string path = 1;
+   * A file on the host of the content service. Its name holds a random generation, so a caller that can open
+   * the path sees the same file; one that cannot is on another host. May be empty.
+   *
+   * @generated from field: string file = 1;
    */
-  path: string;
+  file: string;
+
+  /**
+   * An HTTPS URL that answers GET with ranges; it needs no other proof, so it is a secret. May be empty.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp url_expires_at = 3;
+   */
+  urlExpiresAt?: Timestamp | undefined;
 };
 
 /**
- * Describes the message longshore.content.v1.LocateResponse.File.
- * Use `create(LocateResponse_FileSchema)` to create a new message.
+ * Describes the message longshore.content.v1.Place.
+ * Use `create(PlaceSchema)` to create a new message.
  */
-export declare const LocateResponse_FileSchema: GenMessage<LocateResponse_File>;
+export declare const PlaceSchema: GenMessage<Place>;
 
 /**
- * BlobService tells where the bytes of a blob can be read without passing through this API.
+ * @generated from message longshore.content.v1.LinkRequest
+ */
+export declare type LinkRequest = Message<"longshore.content.v1.LinkRequest"> & {
+  /**
+   * @generated from field: repeated longshore.content.v1.LinkBlob blobs = 1;
+   */
+  blobs: LinkBlob[];
+};
+
+/**
+ * Describes the message longshore.content.v1.LinkRequest.
+ * Use `create(LinkRequestSchema)` to create a new message.
+ */
+export declare const LinkRequestSchema: GenMessage<LinkRequest>;
+
+/**
+ * @generated from message longshore.content.v1.LinkBlob
+ */
+export declare type LinkBlob = Message<"longshore.content.v1.LinkBlob"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * Expected size in bytes; 0 when unknown.
+   *
+   * @generated from field: int64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * Of the content that is made; content that is there keeps its own and gains these.
+   *
+   * @generated from field: map<string, string> labels = 3;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message longshore.content.v1.LinkBlob.
+ * Use `create(LinkBlobSchema)` to create a new message.
+ */
+export declare const LinkBlobSchema: GenMessage<LinkBlob>;
+
+/**
+ * @generated from message longshore.content.v1.LinkResponse
+ */
+export declare type LinkResponse = Message<"longshore.content.v1.LinkResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated longshore.content.v1.LinkedBlob blobs = 1;
+   */
+  blobs: LinkedBlob[];
+};
+
+/**
+ * Describes the message longshore.content.v1.LinkResponse.
+ * Use `create(LinkResponseSchema)` to create a new message.
+ */
+export declare const LinkResponseSchema: GenMessage<LinkResponse>;
+
+/**
+ * @generated from message longshore.content.v1.LinkedBlob
+ */
+export declare type LinkedBlob = Message<"longshore.content.v1.LinkedBlob"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: bool linked = 2;
+   */
+  linked: boolean;
+
+  /**
+   * @generated from field: int64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * @generated from field: longshore.content.v1.Place place = 4;
+   */
+  place?: Place | undefined;
+};
+
+/**
+ * Describes the message longshore.content.v1.LinkedBlob.
+ * Use `create(LinkedBlobSchema)` to create a new message.
+ */
+export declare const LinkedBlobSchema: GenMessage<LinkedBlob>;
+
+/**
+ * @generated from message longshore.content.v1.ForgetNodeRequest
+ */
+export declare type ForgetNodeRequest = Message<"longshore.content.v1.ForgetNodeRequest"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.ForgetNodeRequest.
+ * Use `create(ForgetNodeRequestSchema)` to create a new message.
+ */
+export declare const ForgetNodeRequestSchema: GenMessage<ForgetNodeRequest>;
+
+/**
+ * @generated from message longshore.content.v1.ForgetNodeResponse
+ */
+export declare type ForgetNodeResponse = Message<"longshore.content.v1.ForgetNodeResponse"> & {
+};
+
+/**
+ * Describes the message longshore.content.v1.ForgetNodeResponse.
+ * Use `create(ForgetNodeResponseSchema)` to create a new message.
+ */
+export declare const ForgetNodeResponseSchema: GenMessage<ForgetNodeResponse>;
+
+/**
+ * @generated from message longshore.content.v1.AcquireRequest
+ */
+export declare type AcquireRequest = Message<"longshore.content.v1.AcquireRequest"> & {
+  /**
+   * `host` or `host:port`, as in references.
+   *
+   * @generated from field: string registry = 1;
+   */
+  registry: string;
+
+  /**
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * Names the caller for the time of the claim; random.
+   *
+   * @generated from field: string holder = 3;
+   */
+  holder: string;
+
+  /**
+   * At most this many milliseconds; 0 does not wait.
+   *
+   * @generated from field: int32 wait_ms = 4;
+   */
+  waitMs: number;
+};
+
+/**
+ * Describes the message longshore.content.v1.AcquireRequest.
+ * Use `create(AcquireRequestSchema)` to create a new message.
+ */
+export declare const AcquireRequestSchema: GenMessage<AcquireRequest>;
+
+/**
+ * @generated from message longshore.content.v1.AcquireResponse
+ */
+export declare type AcquireResponse = Message<"longshore.content.v1.AcquireResponse"> & {
+  /**
+   * @generated from field: longshore.content.v1.AcquireResponse.Result result = 1;
+   */
+  result: AcquireResponse_Result;
+
+  /**
+   * Of a claim that is held.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Bytes that the holder has so far, of a claim that is busy.
+   *
+   * @generated from field: int64 offset = 3;
+   */
+  offset: bigint;
+};
+
+/**
+ * Describes the message longshore.content.v1.AcquireResponse.
+ * Use `create(AcquireResponseSchema)` to create a new message.
+ */
+export declare const AcquireResponseSchema: GenMessage<AcquireResponse>;
+
+/**
+ * @generated from enum longshore.content.v1.AcquireResponse.Result
+ */
+export enum AcquireResponse_Result {
+  /**
+   * @generated from enum value: RESULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The caller fetches the blob, renews meanwhile, and releases.
+   *
+   * @generated from enum value: RESULT_HELD = 1;
+   */
+  HELD = 1,
+
+  /**
+   * The blob can be linked.
+   *
+   * @generated from enum value: RESULT_STORED = 2;
+   */
+  STORED = 2,
+
+  /**
+   * Another still has it: ask again.
+   *
+   * @generated from enum value: RESULT_BUSY = 3;
+   */
+  BUSY = 3,
+}
+
+/**
+ * Describes the enum longshore.content.v1.AcquireResponse.Result.
+ */
+export declare const AcquireResponse_ResultSchema: GenEnum<AcquireResponse_Result>;
+
+/**
+ * @generated from message longshore.content.v1.RenewRequest
+ */
+export declare type RenewRequest = Message<"longshore.content.v1.RenewRequest"> & {
+  /**
+   * @generated from field: string registry = 1;
+   */
+  registry: string;
+
+  /**
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: string holder = 3;
+   */
+  holder: string;
+
+  /**
+   * How far the holder is, for those who wait.
+   *
+   * @generated from field: int64 offset = 4;
+   */
+  offset: bigint;
+};
+
+/**
+ * Describes the message longshore.content.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export declare const RenewRequestSchema: GenMessage<RenewRequest>;
+
+/**
+ * @generated from message longshore.content.v1.RenewResponse
+ */
+export declare type RenewResponse = Message<"longshore.content.v1.RenewResponse"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 1;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message longshore.content.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export declare const RenewResponseSchema: GenMessage<RenewResponse>;
+
+/**
+ * @generated from message longshore.content.v1.ReleaseRequest
+ */
+export declare type ReleaseRequest = Message<"longshore.content.v1.ReleaseRequest"> & {
+  /**
+   * @generated from field: string registry = 1;
+   */
+  registry: string;
+
+  /**
+   * @generated from field: string digest = 2;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: string holder = 3;
+   */
+  holder: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.ReleaseRequest.
+ * Use `create(ReleaseRequestSchema)` to create a new message.
+ */
+export declare const ReleaseRequestSchema: GenMessage<ReleaseRequest>;
+
+/**
+ * @generated from message longshore.content.v1.ReleaseResponse
+ */
+export declare type ReleaseResponse = Message<"longshore.content.v1.ReleaseResponse"> & {
+};
+
+/**
+ * Describes the message longshore.content.v1.ReleaseResponse.
+ * Use `create(ReleaseResponseSchema)` to create a new message.
+ */
+export declare const ReleaseResponseSchema: GenMessage<ReleaseResponse>;
+
+/**
+ * BlobService tells where the bytes of blobs can be read without passing through this API, and links what is stored.
  *
  * @generated from service longshore.content.v1.BlobService
  */
@@ -91,6 +411,64 @@ export declare const BlobService: GenService<{
     methodKind: "unary";
     input: typeof LocateRequestSchema;
     output: typeof LocateResponseSchema;
+  },
+  /**
+   * Link makes content of blobs that are stored already, where the sharing policy lets the caller's scope have them; with
+   * the lease of the headers. Many in one call; a blob that it cannot link is named, and no error.
+   *
+   * @generated from rpc longshore.content.v1.BlobService.Link
+   */
+  link: {
+    methodKind: "unary";
+    input: typeof LinkRequestSchema;
+    output: typeof LinkResponseSchema;
+  },
+  /**
+   * ForgetNode removes every record of a node that was removed from the fleet, its leases first. For the registry only.
+   *
+   * @generated from rpc longshore.content.v1.BlobService.ForgetNode
+   */
+  forgetNode: {
+    methodKind: "unary";
+    input: typeof ForgetNodeRequestSchema;
+    output: typeof ForgetNodeResponseSchema;
+  },
+}>;
+
+/**
+ * ClaimService lets one of many fetch a blob from a registry while the others wait. A claim is for a namespace, a registry
+ * and a digest, over all nodes.
+ *
+ * @generated from service longshore.content.v1.ClaimService
+ */
+export declare const ClaimService: GenService<{
+  /**
+   * Acquire waits, at most as long as asked, until the caller has the claim or can link the blob.
+   *
+   * @generated from rpc longshore.content.v1.ClaimService.Acquire
+   */
+  acquire: {
+    methodKind: "unary";
+    input: typeof AcquireRequestSchema;
+    output: typeof AcquireResponseSchema;
+  },
+  /**
+   * Renew keeps a claim; NOT_FOUND when it has expired and another may have it.
+   *
+   * @generated from rpc longshore.content.v1.ClaimService.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof RenewResponseSchema;
+  },
+  /**
+   * @generated from rpc longshore.content.v1.ClaimService.Release
+   */
+  release: {
+    methodKind: "unary";
+    input: typeof ReleaseRequestSchema;
+    output: typeof ReleaseResponseSchema;
   },
 }>;
 

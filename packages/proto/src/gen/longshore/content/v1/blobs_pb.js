@@ -2,13 +2,14 @@
 // @generated from file longshore/content/v1/blobs.proto (package longshore.content.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/content/v1/blobs.proto.
  */
 export const file_longshore_content_v1_blobs = /*@__PURE__*/
-  fileDesc("CiBsb25nc2hvcmUvY29udGVudC92MS9ibG9icy5wcm90bxIUbG9uZ3Nob3JlLmNvbnRlbnQudjEiHwoNTG9jYXRlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkieAoOTG9jYXRlUmVzcG9uc2USDAoEc2l6ZRgBIAEoAxI5CgRmaWxlGAIgASgLMikubG9uZ3Nob3JlLmNvbnRlbnQudjEuTG9jYXRlUmVzcG9uc2UuRmlsZUgAGhQKBEZpbGUSDAoEcGF0aBgBIAEoCUIHCgVwbGFjZTJiCgtCbG9iU2VydmljZRJTCgZMb2NhdGUSIy5sb25nc2hvcmUuY29udGVudC52MS5Mb2NhdGVSZXF1ZXN0GiQubG9uZ3Nob3JlLmNvbnRlbnQudjEuTG9jYXRlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CiBsb25nc2hvcmUvY29udGVudC92MS9ibG9icy5wcm90bxIUbG9uZ3Nob3JlLmNvbnRlbnQudjEiHwoNTG9jYXRlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiSgoOTG9jYXRlUmVzcG9uc2USDAoEc2l6ZRgBIAEoAxIqCgVwbGFjZRgCIAEoCzIbLmxvbmdzaG9yZS5jb250ZW50LnYxLlBsYWNlIlYKBVBsYWNlEgwKBGZpbGUYASABKAkSCwoDdXJsGAIgASgJEjIKDnVybF9leHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI8CgtMaW5rUmVxdWVzdBItCgVibG9icxgBIAMoCzIeLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtCbG9iIpMBCghMaW5rQmxvYhIOCgZkaWdlc3QYASABKAkSDAoEc2l6ZRgCIAEoAxI6CgZsYWJlbHMYAyADKAsyKi5sb25nc2hvcmUuY29udGVudC52MS5MaW5rQmxvYi5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDExpbmtSZXNwb25zZRIvCgVibG9icxgBIAMoCzIgLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtlZEJsb2IiZgoKTGlua2VkQmxvYhIOCgZkaWdlc3QYASABKAkSDgoGbGlua2VkGAIgASgIEgwKBHNpemUYAyABKAMSKgoFcGxhY2UYBCABKAsyGy5sb25nc2hvcmUuY29udGVudC52MS5QbGFjZSIhChFGb3JnZXROb2RlUmVxdWVzdBIMCgRub2RlGAEgASgJIhQKEkZvcmdldE5vZGVSZXNwb25zZSJTCg5BY3F1aXJlUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSDgoGaG9sZGVyGAMgASgJEg8KB3dhaXRfbXMYBCABKAUi5gEKD0FjcXVpcmVSZXNwb25zZRI8CgZyZXN1bHQYASABKA4yLC5sb25nc2hvcmUuY29udGVudC52MS5BY3F1aXJlUmVzcG9uc2UuUmVzdWx0Ei4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBm9mZnNldBgDIAEoAyJVCgZSZXN1bHQSFgoSUkVTVUxUX1VOU1BFQ0lGSUVEEAASDwoLUkVTVUxUX0hFTEQQARIRCg1SRVNVTFRfU1RPUkVEEAISDwoLUkVTVUxUX0JVU1kQAyJQCgxSZW5ld1JlcXVlc3QSEAoIcmVnaXN0cnkYASABKAkSDgoGZGlnZXN0GAIgASgJEg4KBmhvbGRlchgDIAEoCRIOCgZvZmZzZXQYBCABKAMiPwoNUmVuZXdSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCg5SZWxlYXNlUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSDgoGaG9sZGVyGAMgASgJIhEKD1JlbGVhc2VSZXNwb25zZTKSAgoLQmxvYlNlcnZpY2USUwoGTG9jYXRlEiMubG9uZ3Nob3JlLmNvbnRlbnQudjEuTG9jYXRlUmVxdWVzdBokLmxvbmdzaG9yZS5jb250ZW50LnYxLkxvY2F0ZVJlc3BvbnNlEk0KBExpbmsSIS5sb25nc2hvcmUuY29udGVudC52MS5MaW5rUmVxdWVzdBoiLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtSZXNwb25zZRJfCgpGb3JnZXROb2RlEicubG9uZ3Nob3JlLmNvbnRlbnQudjEuRm9yZ2V0Tm9kZVJlcXVlc3QaKC5sb25nc2hvcmUuY29udGVudC52MS5Gb3JnZXROb2RlUmVzcG9uc2UykAIKDENsYWltU2VydmljZRJWCgdBY3F1aXJlEiQubG9uZ3Nob3JlLmNvbnRlbnQudjEuQWNxdWlyZVJlcXVlc3QaJS5sb25nc2hvcmUuY29udGVudC52MS5BY3F1aXJlUmVzcG9uc2USUAoFUmVuZXcSIi5sb25nc2hvcmUuY29udGVudC52MS5SZW5ld1JlcXVlc3QaIy5sb25nc2hvcmUuY29udGVudC52MS5SZW5ld1Jlc3BvbnNlElYKB1JlbGVhc2USJC5sb25nc2hvcmUuY29udGVudC52MS5SZWxlYXNlUmVxdWVzdBolLmxvbmdzaG9yZS5jb250ZW50LnYxLlJlbGVhc2VSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Describes the message longshore.content.v1.LocateRequest.
@@ -25,17 +26,122 @@ export const LocateResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_content_v1_blobs, 1);
 
 /**
- * Describes the message longshore.content.v1.LocateResponse.File.
- * Use `create(LocateResponse_FileSchema)` to create a new message.
+ * Describes the message longshore.content.v1.Place.
+ * Use `create(PlaceSchema)` to create a new message.
  */
-export const LocateResponse_FileSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 1, 0);
+export const PlaceSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 2);
 
 /**
- * BlobService tells where the bytes of a blob can be read without passing through this API.
+ * Describes the message longshore.content.v1.LinkRequest.
+ * Use `create(LinkRequestSchema)` to create a new message.
+ */
+export const LinkRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 3);
+
+/**
+ * Describes the message longshore.content.v1.LinkBlob.
+ * Use `create(LinkBlobSchema)` to create a new message.
+ */
+export const LinkBlobSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 4);
+
+/**
+ * Describes the message longshore.content.v1.LinkResponse.
+ * Use `create(LinkResponseSchema)` to create a new message.
+ */
+export const LinkResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 5);
+
+/**
+ * Describes the message longshore.content.v1.LinkedBlob.
+ * Use `create(LinkedBlobSchema)` to create a new message.
+ */
+export const LinkedBlobSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 6);
+
+/**
+ * Describes the message longshore.content.v1.ForgetNodeRequest.
+ * Use `create(ForgetNodeRequestSchema)` to create a new message.
+ */
+export const ForgetNodeRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 7);
+
+/**
+ * Describes the message longshore.content.v1.ForgetNodeResponse.
+ * Use `create(ForgetNodeResponseSchema)` to create a new message.
+ */
+export const ForgetNodeResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 8);
+
+/**
+ * Describes the message longshore.content.v1.AcquireRequest.
+ * Use `create(AcquireRequestSchema)` to create a new message.
+ */
+export const AcquireRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 9);
+
+/**
+ * Describes the message longshore.content.v1.AcquireResponse.
+ * Use `create(AcquireResponseSchema)` to create a new message.
+ */
+export const AcquireResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 10);
+
+/**
+ * Describes the enum longshore.content.v1.AcquireResponse.Result.
+ */
+export const AcquireResponse_ResultSchema = /*@__PURE__*/
+  enumDesc(file_longshore_content_v1_blobs, 10, 0);
+
+/**
+ * @generated from enum longshore.content.v1.AcquireResponse.Result
+ */
+export const AcquireResponse_Result = /*@__PURE__*/
+  tsEnum(AcquireResponse_ResultSchema);
+
+/**
+ * Describes the message longshore.content.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 11);
+
+/**
+ * Describes the message longshore.content.v1.RenewResponse.
+ * Use `create(RenewResponseSchema)` to create a new message.
+ */
+export const RenewResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 12);
+
+/**
+ * Describes the message longshore.content.v1.ReleaseRequest.
+ * Use `create(ReleaseRequestSchema)` to create a new message.
+ */
+export const ReleaseRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 13);
+
+/**
+ * Describes the message longshore.content.v1.ReleaseResponse.
+ * Use `create(ReleaseResponseSchema)` to create a new message.
+ */
+export const ReleaseResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 14);
+
+/**
+ * BlobService tells where the bytes of blobs can be read without passing through this API, and links what is stored.
  *
  * @generated from service longshore.content.v1.BlobService
  */
 export const BlobService = /*@__PURE__*/
   serviceDesc(file_longshore_content_v1_blobs, 0);
+
+/**
+ * ClaimService lets one of many fetch a blob from a registry while the others wait. A claim is for a namespace, a registry
+ * and a digest, over all nodes.
+ *
+ * @generated from service longshore.content.v1.ClaimService
+ */
+export const ClaimService = /*@__PURE__*/
+  serviceDesc(file_longshore_content_v1_blobs, 1);
 

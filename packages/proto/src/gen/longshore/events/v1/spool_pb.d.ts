@@ -26,6 +26,13 @@ export declare type SpoolEvent = Message<"longshore.events.v1.SpoolEvent"> & {
    * @generated from field: containerd.types.Envelope envelope = 2;
    */
   envelope?: Envelope | undefined;
+
+  /**
+   * How long ago the node recorded it, in milliseconds: clocks of nodes may be wrong.
+   *
+   * @generated from field: int64 age_ms = 3;
+   */
+  ageMs: bigint;
 };
 
 /**
@@ -54,6 +61,12 @@ export declare const AppendRequestSchema: GenMessage<AppendRequest>;
  * @generated from message longshore.events.v1.AppendResponse
  */
 export declare type AppendResponse = Message<"longshore.events.v1.AppendResponse"> & {
+  /**
+   * Where the stream keeps each event, in the order of the request.
+   *
+   * @generated from field: repeated int64 sequences = 1;
+   */
+  sequences: bigint[];
 };
 
 /**
@@ -61,6 +74,50 @@ export declare type AppendResponse = Message<"longshore.events.v1.AppendResponse
  * Use `create(AppendResponseSchema)` to create a new message.
  */
 export declare const AppendResponseSchema: GenMessage<AppendResponse>;
+
+/**
+ * @generated from message longshore.events.v1.CheckRequest
+ */
+export declare type CheckRequest = Message<"longshore.events.v1.CheckRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: int64 sequence = 2;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message longshore.events.v1.CheckRequest.
+ * Use `create(CheckRequestSchema)` to create a new message.
+ */
+export declare const CheckRequestSchema: GenMessage<CheckRequest>;
+
+/**
+ * @generated from message longshore.events.v1.CheckResponse
+ */
+export declare type CheckResponse = Message<"longshore.events.v1.CheckResponse"> & {
+  /**
+   * @generated from field: bool stored = 1;
+   */
+  stored: boolean;
+
+  /**
+   * The oldest that the stream still keeps; what was before it is gone because of its age.
+   *
+   * @generated from field: int64 first_sequence = 2;
+   */
+  firstSequence: bigint;
+};
+
+/**
+ * Describes the message longshore.events.v1.CheckResponse.
+ * Use `create(CheckResponseSchema)` to create a new message.
+ */
+export declare const CheckResponseSchema: GenMessage<CheckResponse>;
 
 /**
  * SpoolService takes the events that a node recorded by itself. The node is that of the header `longshore-node`.
@@ -78,6 +135,16 @@ export declare const SpoolService: GenService<{
     methodKind: "unary";
     input: typeof AppendRequestSchema;
     output: typeof AppendResponseSchema;
+  },
+  /**
+   * Check tells whether an event is still where Append said: a stream can be restored, or lose what it had acknowledged.
+   *
+   * @generated from rpc longshore.events.v1.SpoolService.Check
+   */
+  check: {
+    methodKind: "unary";
+    input: typeof CheckRequestSchema;
+    output: typeof CheckResponseSchema;
   },
 }>;
 

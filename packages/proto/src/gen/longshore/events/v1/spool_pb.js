@@ -9,7 +9,7 @@ import { file_containerd_types_event } from "../../../containerd/types/event_pb.
  * Describes the file longshore/events/v1/spool.proto.
  */
 export const file_longshore_events_v1_spool = /*@__PURE__*/
-  fileDesc("Ch9sb25nc2hvcmUvZXZlbnRzL3YxL3Nwb29sLnByb3RvEhNsb25nc2hvcmUuZXZlbnRzLnYxIkYKClNwb29sRXZlbnQSCgoCaWQYASABKAkSLAoIZW52ZWxvcGUYAiABKAsyGi5jb250YWluZXJkLnR5cGVzLkVudmVsb3BlIkAKDUFwcGVuZFJlcXVlc3QSLwoGZXZlbnRzGAEgAygLMh8ubG9uZ3Nob3JlLmV2ZW50cy52MS5TcG9vbEV2ZW50IhAKDkFwcGVuZFJlc3BvbnNlMmEKDFNwb29sU2VydmljZRJRCgZBcHBlbmQSIi5sb25nc2hvcmUuZXZlbnRzLnYxLkFwcGVuZFJlcXVlc3QaIy5sb25nc2hvcmUuZXZlbnRzLnYxLkFwcGVuZFJlc3BvbnNlYgZwcm90bzM", [file_containerd_types_event]);
+  fileDesc("Ch9sb25nc2hvcmUvZXZlbnRzL3YxL3Nwb29sLnByb3RvEhNsb25nc2hvcmUuZXZlbnRzLnYxIlYKClNwb29sRXZlbnQSCgoCaWQYASABKAkSLAoIZW52ZWxvcGUYAiABKAsyGi5jb250YWluZXJkLnR5cGVzLkVudmVsb3BlEg4KBmFnZV9tcxgDIAEoAyJACg1BcHBlbmRSZXF1ZXN0Ei8KBmV2ZW50cxgBIAMoCzIfLmxvbmdzaG9yZS5ldmVudHMudjEuU3Bvb2xFdmVudCIjCg5BcHBlbmRSZXNwb25zZRIRCglzZXF1ZW5jZXMYASADKAMiLAoMQ2hlY2tSZXF1ZXN0EgoKAmlkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgDIjcKDUNoZWNrUmVzcG9uc2USDgoGc3RvcmVkGAEgASgIEhYKDmZpcnN0X3NlcXVlbmNlGAIgASgDMrEBCgxTcG9vbFNlcnZpY2USUQoGQXBwZW5kEiIubG9uZ3Nob3JlLmV2ZW50cy52MS5BcHBlbmRSZXF1ZXN0GiMubG9uZ3Nob3JlLmV2ZW50cy52MS5BcHBlbmRSZXNwb25zZRJOCgVDaGVjaxIhLmxvbmdzaG9yZS5ldmVudHMudjEuQ2hlY2tSZXF1ZXN0GiIubG9uZ3Nob3JlLmV2ZW50cy52MS5DaGVja1Jlc3BvbnNlYgZwcm90bzM", [file_containerd_types_event]);
 
 /**
  * Describes the message longshore.events.v1.SpoolEvent.
@@ -31,6 +31,20 @@ export const AppendRequestSchema = /*@__PURE__*/
  */
 export const AppendResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_events_v1_spool, 2);
+
+/**
+ * Describes the message longshore.events.v1.CheckRequest.
+ * Use `create(CheckRequestSchema)` to create a new message.
+ */
+export const CheckRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_events_v1_spool, 3);
+
+/**
+ * Describes the message longshore.events.v1.CheckResponse.
+ * Use `create(CheckResponseSchema)` to create a new message.
+ */
+export const CheckResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_events_v1_spool, 4);
 
 /**
  * SpoolService takes the events that a node recorded by itself. The node is that of the header `longshore-node`.

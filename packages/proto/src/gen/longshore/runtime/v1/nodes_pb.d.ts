@@ -2,14 +2,42 @@
 // @generated from file longshore/runtime/v1/nodes.proto (package longshore.runtime.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/runtime/v1/nodes.proto.
  */
 export declare const file_longshore_runtime_v1_nodes: GenFile;
+
+/**
+ * @generated from message longshore.runtime.v1.Capacity
+ */
+export declare type Capacity = Message<"longshore.runtime.v1.Capacity"> & {
+  /**
+   * @generated from field: int32 cpus = 1;
+   */
+  cpus: number;
+
+  /**
+   * @generated from field: int64 memory_bytes = 2;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Of the file system that holds the node's state.
+   *
+   * @generated from field: int64 disk_bytes = 3;
+   */
+  diskBytes: bigint;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.Capacity.
+ * Use `create(CapacitySchema)` to create a new message.
+ */
+export declare const CapacitySchema: GenMessage<Capacity>;
 
 /**
  * @generated from message longshore.runtime.v1.Node
@@ -28,6 +56,8 @@ export declare type Node = Message<"longshore.runtime.v1.Node"> & {
   address: string;
 
   /**
+   * The agent's own and the operators'; the operators' win.
+   *
    * @generated from field: map<string, string> labels = 3;
    */
   labels: { [key: string]: string };
@@ -83,6 +113,49 @@ export declare type Node = Message<"longshore.runtime.v1.Node"> & {
    * @generated from field: int64 revision = 13;
    */
   revision: bigint;
+
+  /**
+   * @generated from field: longshore.runtime.v1.NodeState state = 14;
+   */
+  state: NodeState;
+
+  /**
+   * @generated from field: bool cordoned = 15;
+   */
+  cordoned: boolean;
+
+  /**
+   * @generated from field: longshore.runtime.v1.Capacity capacity = 16;
+   */
+  capacity?: Capacity | undefined;
+
+  /**
+   * Runtime names, e.g. `io.containerd.runc.v2`.
+   *
+   * @generated from field: repeated string runtimes = 17;
+   */
+  runtimes: string[];
+
+  /**
+   * Tells machines apart that claim one id.
+   *
+   * @generated from field: string machine_id = 18;
+   */
+  machineId: string;
+
+  /**
+   * For operators, e.g. that the software is newer than the control plane's; empty when all is well.
+   *
+   * @generated from field: string notice = 19;
+   */
+  notice: string;
+
+  /**
+   * As of the last heartbeat.
+   *
+   * @generated from field: int32 running_tasks = 20;
+   */
+  runningTasks: number;
 };
 
 /**
@@ -90,6 +163,34 @@ export declare type Node = Message<"longshore.runtime.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export declare const NodeSchema: GenMessage<Node>;
+
+/**
+ * Desired is what the control plane wants of a node; the agent acts on it.
+ *
+ * @generated from message longshore.runtime.v1.Desired
+ */
+export declare type Desired = Message<"longshore.runtime.v1.Desired"> & {
+  /**
+   * @generated from field: bool cordoned = 1;
+   */
+  cordoned: boolean;
+
+  /**
+   * @generated from field: bool draining = 2;
+   */
+  draining: boolean;
+
+  /**
+   * @generated from field: google.protobuf.Duration drain_grace = 3;
+   */
+  drainGrace?: Duration | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.Desired.
+ * Use `create(DesiredSchema)` to create a new message.
+ */
+export declare const DesiredSchema: GenMessage<Desired>;
 
 /**
  * @generated from message longshore.runtime.v1.RegisterRequest
@@ -115,6 +216,16 @@ export declare type RegisterResponse = Message<"longshore.runtime.v1.RegisterRes
    * @generated from field: longshore.runtime.v1.Node node = 1;
    */
   node?: Node | undefined;
+
+  /**
+   * @generated from field: string control_plane_version = 2;
+   */
+  controlPlaneVersion: string;
+
+  /**
+   * @generated from field: longshore.runtime.v1.Desired desired = 3;
+   */
+  desired?: Desired | undefined;
 };
 
 /**
@@ -131,6 +242,11 @@ export declare type HeartbeatRequest = Message<"longshore.runtime.v1.HeartbeatRe
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * @generated from field: int32 running_tasks = 2;
+   */
+  runningTasks: number;
 };
 
 /**
@@ -143,6 +259,10 @@ export declare const HeartbeatRequestSchema: GenMessage<HeartbeatRequest>;
  * @generated from message longshore.runtime.v1.HeartbeatResponse
  */
 export declare type HeartbeatResponse = Message<"longshore.runtime.v1.HeartbeatResponse"> & {
+  /**
+   * @generated from field: longshore.runtime.v1.Desired desired = 1;
+   */
+  desired?: Desired | undefined;
 };
 
 /**
@@ -187,6 +307,19 @@ export declare const GetResponseSchema: GenMessage<GetResponse>;
  * @generated from message longshore.runtime.v1.ListRequest
  */
 export declare type ListRequest = Message<"longshore.runtime.v1.ListRequest"> & {
+  /**
+   * Labels that all must match, e.g. `zone=a`, `gpu`, `!gpu`, `zone!=b`, separated by commas; empty matches all.
+   *
+   * @generated from field: string selector = 1;
+   */
+  selector: string;
+
+  /**
+   * Empty: all but those that are gone.
+   *
+   * @generated from field: repeated longshore.runtime.v1.NodeState states = 2;
+   */
+  states: NodeState[];
 };
 
 /**
@@ -212,13 +345,378 @@ export declare type ListResponse = Message<"longshore.runtime.v1.ListResponse"> 
 export declare const ListResponseSchema: GenMessage<ListResponse>;
 
 /**
- * NodeService is the registry of the hosts that run containers.
+ * @generated from message longshore.runtime.v1.CreateJoinTokenRequest
+ */
+export declare type CreateJoinTokenRequest = Message<"longshore.runtime.v1.CreateJoinTokenRequest"> & {
+  /**
+   * Default an hour, at most seven days.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 1;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * The only id that the token is good for; empty: the machine's choice.
+   *
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * Operators' labels that the node begins with.
+   *
+   * @generated from field: map<string, string> labels = 3;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message longshore.runtime.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export declare const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.CreateJoinTokenResponse
+ */
+export declare type CreateJoinTokenResponse = Message<"longshore.runtime.v1.CreateJoinTokenResponse"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Holds the fingerprint of the certificate authority too.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Address of JoinService, `host:port`.
+   *
+   * @generated from field: string server = 4;
+   */
+  server: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export declare const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.JoinToken
+ */
+export declare type JoinToken = Message<"longshore.runtime.v1.JoinToken"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: map<string, string> labels = 3;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Empty until used.
+   *
+   * @generated from field: string used_by = 6;
+   */
+  usedBy: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.JoinToken.
+ * Use `create(JoinTokenSchema)` to create a new message.
+ */
+export declare const JoinTokenSchema: GenMessage<JoinToken>;
+
+/**
+ * @generated from message longshore.runtime.v1.ListJoinTokensRequest
+ */
+export declare type ListJoinTokensRequest = Message<"longshore.runtime.v1.ListJoinTokensRequest"> & {
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ListJoinTokensRequest.
+ * Use `create(ListJoinTokensRequestSchema)` to create a new message.
+ */
+export declare const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.ListJoinTokensResponse
+ */
+export declare type ListJoinTokensResponse = Message<"longshore.runtime.v1.ListJoinTokensResponse"> & {
+  /**
+   * @generated from field: repeated longshore.runtime.v1.JoinToken tokens = 1;
+   */
+  tokens: JoinToken[];
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ListJoinTokensResponse.
+ * Use `create(ListJoinTokensResponseSchema)` to create a new message.
+ */
+export declare const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.DeleteJoinTokenRequest
+ */
+export declare type DeleteJoinTokenRequest = Message<"longshore.runtime.v1.DeleteJoinTokenRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.DeleteJoinTokenRequest.
+ * Use `create(DeleteJoinTokenRequestSchema)` to create a new message.
+ */
+export declare const DeleteJoinTokenRequestSchema: GenMessage<DeleteJoinTokenRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.DeleteJoinTokenResponse
+ */
+export declare type DeleteJoinTokenResponse = Message<"longshore.runtime.v1.DeleteJoinTokenResponse"> & {
+};
+
+/**
+ * Describes the message longshore.runtime.v1.DeleteJoinTokenResponse.
+ * Use `create(DeleteJoinTokenResponseSchema)` to create a new message.
+ */
+export declare const DeleteJoinTokenResponseSchema: GenMessage<DeleteJoinTokenResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.SetCordonRequest
+ */
+export declare type SetCordonRequest = Message<"longshore.runtime.v1.SetCordonRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: bool cordoned = 2;
+   */
+  cordoned: boolean;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.SetCordonRequest.
+ * Use `create(SetCordonRequestSchema)` to create a new message.
+ */
+export declare const SetCordonRequestSchema: GenMessage<SetCordonRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.SetCordonResponse
+ */
+export declare type SetCordonResponse = Message<"longshore.runtime.v1.SetCordonResponse"> & {
+  /**
+   * @generated from field: longshore.runtime.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.SetCordonResponse.
+ * Use `create(SetCordonResponseSchema)` to create a new message.
+ */
+export declare const SetCordonResponseSchema: GenMessage<SetCordonResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.DrainRequest
+ */
+export declare type DrainRequest = Message<"longshore.runtime.v1.DrainRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Default 30 s.
+   *
+   * @generated from field: google.protobuf.Duration grace = 2;
+   */
+  grace?: Duration | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.DrainRequest.
+ * Use `create(DrainRequestSchema)` to create a new message.
+ */
+export declare const DrainRequestSchema: GenMessage<DrainRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.DrainResponse
+ */
+export declare type DrainResponse = Message<"longshore.runtime.v1.DrainResponse"> & {
+  /**
+   * @generated from field: longshore.runtime.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.DrainResponse.
+ * Use `create(DrainResponseSchema)` to create a new message.
+ */
+export declare const DrainResponseSchema: GenMessage<DrainResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.RemoveRequest
+ */
+export declare type RemoveRequest = Message<"longshore.runtime.v1.RemoveRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.RemoveRequest.
+ * Use `create(RemoveRequestSchema)` to create a new message.
+ */
+export declare const RemoveRequestSchema: GenMessage<RemoveRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.RemoveResponse
+ */
+export declare type RemoveResponse = Message<"longshore.runtime.v1.RemoveResponse"> & {
+  /**
+   * @generated from field: longshore.runtime.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.RemoveResponse.
+ * Use `create(RemoveResponseSchema)` to create a new message.
+ */
+export declare const RemoveResponseSchema: GenMessage<RemoveResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.SetLabelsRequest
+ */
+export declare type SetLabelsRequest = Message<"longshore.runtime.v1.SetLabelsRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: map<string, string> labels = 2;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message longshore.runtime.v1.SetLabelsRequest.
+ * Use `create(SetLabelsRequestSchema)` to create a new message.
+ */
+export declare const SetLabelsRequestSchema: GenMessage<SetLabelsRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.SetLabelsResponse
+ */
+export declare type SetLabelsResponse = Message<"longshore.runtime.v1.SetLabelsResponse"> & {
+  /**
+   * @generated from field: longshore.runtime.v1.Node node = 1;
+   */
+  node?: Node | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.SetLabelsResponse.
+ * Use `create(SetLabelsResponseSchema)` to create a new message.
+ */
+export declare const SetLabelsResponseSchema: GenMessage<SetLabelsResponse>;
+
+/**
+ * @generated from enum longshore.runtime.v1.NodeState
+ */
+export enum NodeState {
+  /**
+   * @generated from enum value: NODE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It has a certificate, and has not reported yet.
+   *
+   * @generated from enum value: NODE_STATE_JOINING = 1;
+   */
+  JOINING = 1,
+
+  /**
+   * @generated from enum value: NODE_STATE_READY = 2;
+   */
+  READY = 2,
+
+  /**
+   * No heartbeat for longer than the configured time.
+   *
+   * @generated from enum value: NODE_STATE_UNREACHABLE = 3;
+   */
+  UNREACHABLE = 3,
+
+  /**
+   * Its tasks are being stopped, or were; no new ones until it is uncordoned.
+   *
+   * @generated from enum value: NODE_STATE_DRAINING = 4;
+   */
+  DRAINING = 4,
+
+  /**
+   * Removed by an operator.
+   *
+   * @generated from enum value: NODE_STATE_GONE = 5;
+   */
+  GONE = 5,
+}
+
+/**
+ * Describes the enum longshore.runtime.v1.NodeState.
+ */
+export declare const NodeStateSchema: GenEnum<NodeState>;
+
+/**
+ * NodeService is the registry of the hosts that run containers. Agents report to it, everyone may read it.
  *
  * @generated from service longshore.runtime.v1.NodeService
  */
 export declare const NodeService: GenService<{
   /**
-   * Register records or refreshes a node; an agent calls it at start and whenever what it reports has changed.
+   * Register refreshes what is known of a node; an agent calls it at each start and whenever what it reports has changed.
+   * FAILED_PRECONDITION for another machine than the one that has this id, and for a node that was removed.
    *
    * @generated from rpc longshore.runtime.v1.NodeService.Register
    */
@@ -252,6 +750,81 @@ export declare const NodeService: GenService<{
     methodKind: "unary";
     input: typeof ListRequestSchema;
     output: typeof ListResponseSchema;
+  },
+}>;
+
+/**
+ * NodeAdminService decides about nodes. It is for operators, through the gateway.
+ *
+ * @generated from service longshore.runtime.v1.NodeAdminService
+ */
+export declare const NodeAdminService: GenService<{
+  /**
+   * CreateJoinToken makes a token that lets one machine join, once, until it expires. The token is in no other answer.
+   *
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.CreateJoinToken
+   */
+  createJoinToken: {
+    methodKind: "unary";
+    input: typeof CreateJoinTokenRequestSchema;
+    output: typeof CreateJoinTokenResponseSchema;
+  },
+  /**
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.ListJoinTokens
+   */
+  listJoinTokens: {
+    methodKind: "unary";
+    input: typeof ListJoinTokensRequestSchema;
+    output: typeof ListJoinTokensResponseSchema;
+  },
+  /**
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.DeleteJoinToken
+   */
+  deleteJoinToken: {
+    methodKind: "unary";
+    input: typeof DeleteJoinTokenRequestSchema;
+    output: typeof DeleteJoinTokenResponseSchema;
+  },
+  /**
+   * SetCordon keeps new containers and tasks off a node, or lets them in again, which also ends a drain.
+   *
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.SetCordon
+   */
+  setCordon: {
+    methodKind: "unary";
+    input: typeof SetCordonRequestSchema;
+    output: typeof SetCordonResponseSchema;
+  },
+  /**
+   * Drain cordons the node and has its agent stop every task: SIGTERM, and after the grace time SIGKILL.
+   *
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.Drain
+   */
+  drain: {
+    methodKind: "unary";
+    input: typeof DrainRequestSchema;
+    output: typeof DrainResponseSchema;
+  },
+  /**
+   * Remove makes the node gone: its certificates are revoked and its records removed. FAILED_PRECONDITION for a node that
+   * is ready and not drained, unless forced. A machine may join again with its disk.
+   *
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.Remove
+   */
+  remove: {
+    methodKind: "unary";
+    input: typeof RemoveRequestSchema;
+    output: typeof RemoveResponseSchema;
+  },
+  /**
+   * SetLabels replaces the labels that operators gave a node; what its agent reports stays.
+   *
+   * @generated from rpc longshore.runtime.v1.NodeAdminService.SetLabels
+   */
+  setLabels: {
+    methodKind: "unary";
+    input: typeof SetLabelsRequestSchema;
+    output: typeof SetLabelsResponseSchema;
   },
 }>;
 

@@ -2,83 +2,222 @@
 // @generated from file longshore/runtime/v1/nodes.proto (package longshore.runtime.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/runtime/v1/nodes.proto.
  */
 export const file_longshore_runtime_v1_nodes = /*@__PURE__*/
-  fileDesc("CiBsb25nc2hvcmUvcnVudGltZS92MS9ub2Rlcy5wcm90bxIUbG9uZ3Nob3JlLnJ1bnRpbWUudjEiiwMKBE5vZGUSCgoCaWQYASABKAkSDwoHYWRkcmVzcxgCIAEoCRI2CgZsYWJlbHMYAyADKAsyJi5sb25nc2hvcmUucnVudGltZS52MS5Ob2RlLkxhYmVsc0VudHJ5EhAKCGhvc3RuYW1lGAQgASgJEg4KBmtlcm5lbBgFIAEoCRIUCgxhcmNoaXRlY3R1cmUYBiABKAkSFgoOY2dyb3VwX3ZlcnNpb24YByABKAUSGAoQc29mdHdhcmVfdmVyc2lvbhgIIAEoCRIUCgxzbmFwc2hvdHRlcnMYCSADKAkSLgoKY3JlYXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF9zZWVuX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1aWQYDCABKAkSEAoIcmV2aXNpb24YDSABKAMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI7Cg9SZWdpc3RlclJlcXVlc3QSKAoEbm9kZRgBIAEoCzIaLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUiPAoQUmVnaXN0ZXJSZXNwb25zZRIoCgRub2RlGAEgASgLMhoubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTm9kZSIeChBIZWFydGJlYXRSZXF1ZXN0EgoKAmlkGAEgASgJIhMKEUhlYXJ0YmVhdFJlc3BvbnNlIhgKCkdldFJlcXVlc3QSCgoCaWQYASABKAkiNwoLR2V0UmVzcG9uc2USKAoEbm9kZRgBIAEoCzIaLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUiDQoLTGlzdFJlcXVlc3QiOQoMTGlzdFJlc3BvbnNlEikKBW5vZGVzGAEgAygLMhoubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTm9kZTLhAgoLTm9kZVNlcnZpY2USWQoIUmVnaXN0ZXISJS5sb25nc2hvcmUucnVudGltZS52MS5SZWdpc3RlclJlcXVlc3QaJi5sb25nc2hvcmUucnVudGltZS52MS5SZWdpc3RlclJlc3BvbnNlElwKCUhlYXJ0YmVhdBImLmxvbmdzaG9yZS5ydW50aW1lLnYxLkhlYXJ0YmVhdFJlcXVlc3QaJy5sb25nc2hvcmUucnVudGltZS52MS5IZWFydGJlYXRSZXNwb25zZRJKCgNHZXQSIC5sb25nc2hvcmUucnVudGltZS52MS5HZXRSZXF1ZXN0GiEubG9uZ3Nob3JlLnJ1bnRpbWUudjEuR2V0UmVzcG9uc2USTQoETGlzdBIhLmxvbmdzaG9yZS5ydW50aW1lLnYxLkxpc3RSZXF1ZXN0GiIubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTGlzdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiBsb25nc2hvcmUvcnVudGltZS92MS9ub2Rlcy5wcm90bxIUbG9uZ3Nob3JlLnJ1bnRpbWUudjEiQgoIQ2FwYWNpdHkSDAoEY3B1cxgBIAEoBRIUCgxtZW1vcnlfYnl0ZXMYAiABKAMSEgoKZGlza19ieXRlcxgDIAEoAyLMBAoETm9kZRIKCgJpZBgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEjYKBmxhYmVscxgDIAMoCzImLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUuTGFiZWxzRW50cnkSEAoIaG9zdG5hbWUYBCABKAkSDgoGa2VybmVsGAUgASgJEhQKDGFyY2hpdGVjdHVyZRgGIAEoCRIWCg5jZ3JvdXBfdmVyc2lvbhgHIAEoBRIYChBzb2Z0d2FyZV92ZXJzaW9uGAggASgJEhQKDHNuYXBzaG90dGVycxgJIAMoCRIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3NlZW5fYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3VpZBgMIAEoCRIQCghyZXZpc2lvbhgNIAEoAxIuCgVzdGF0ZRgOIAEoDjIfLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGVTdGF0ZRIQCghjb3Jkb25lZBgPIAEoCBIwCghjYXBhY2l0eRgQIAEoCzIeLmxvbmdzaG9yZS5ydW50aW1lLnYxLkNhcGFjaXR5EhAKCHJ1bnRpbWVzGBEgAygJEhIKCm1hY2hpbmVfaWQYEiABKAkSDgoGbm90aWNlGBMgASgJEhUKDXJ1bm5pbmdfdGFza3MYFCABKAUaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJdCgdEZXNpcmVkEhAKCGNvcmRvbmVkGAEgASgIEhAKCGRyYWluaW5nGAIgASgIEi4KC2RyYWluX2dyYWNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjsKD1JlZ2lzdGVyUmVxdWVzdBIoCgRub2RlGAEgASgLMhoubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTm9kZSKLAQoQUmVnaXN0ZXJSZXNwb25zZRIoCgRub2RlGAEgASgLMhoubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTm9kZRIdChVjb250cm9sX3BsYW5lX3ZlcnNpb24YAiABKAkSLgoHZGVzaXJlZBgDIAEoCzIdLmxvbmdzaG9yZS5ydW50aW1lLnYxLkRlc2lyZWQiNQoQSGVhcnRiZWF0UmVxdWVzdBIKCgJpZBgBIAEoCRIVCg1ydW5uaW5nX3Rhc2tzGAIgASgFIkMKEUhlYXJ0YmVhdFJlc3BvbnNlEi4KB2Rlc2lyZWQYASABKAsyHS5sb25nc2hvcmUucnVudGltZS52MS5EZXNpcmVkIhgKCkdldFJlcXVlc3QSCgoCaWQYASABKAkiNwoLR2V0UmVzcG9uc2USKAoEbm9kZRgBIAEoCzIaLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUiUAoLTGlzdFJlcXVlc3QSEAoIc2VsZWN0b3IYASABKAkSLwoGc3RhdGVzGAIgAygOMh8ubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTm9kZVN0YXRlIjkKDExpc3RSZXNwb25zZRIpCgVub2RlcxgBIAMoCzIaLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUiygEKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg8KB25vZGVfaWQYAiABKAkSSAoGbGFiZWxzGAMgAygLMjgubG9uZ3Nob3JlLnJ1bnRpbWUudjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInQKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEgoKAmlkGAEgASgJEg0KBXRva2VuGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNlcnZlchgEIAEoCSKFAgoJSm9pblRva2VuEgoKAmlkGAEgASgJEg8KB25vZGVfaWQYAiABKAkSOwoGbGFiZWxzGAMgAygLMisubG9uZ3Nob3JlLnJ1bnRpbWUudjEuSm9pblRva2VuLkxhYmVsc0VudHJ5Ei4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3VzZWRfYnkYBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIXChVMaXN0Sm9pblRva2Vuc1JlcXVlc3QiSQoWTGlzdEpvaW5Ub2tlbnNSZXNwb25zZRIvCgZ0b2tlbnMYASADKAsyHy5sb25nc2hvcmUucnVudGltZS52MS5Kb2luVG9rZW4iJAoWRGVsZXRlSm9pblRva2VuUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdEZWxldGVKb2luVG9rZW5SZXNwb25zZSIwChBTZXRDb3Jkb25SZXF1ZXN0EgoKAmlkGAEgASgJEhAKCGNvcmRvbmVkGAIgASgIIj0KEVNldENvcmRvblJlc3BvbnNlEigKBG5vZGUYASABKAsyGi5sb25nc2hvcmUucnVudGltZS52MS5Ob2RlIkQKDERyYWluUmVxdWVzdBIKCgJpZBgBIAEoCRIoCgVncmFjZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiI5Cg1EcmFpblJlc3BvbnNlEigKBG5vZGUYASABKAsyGi5sb25nc2hvcmUucnVudGltZS52MS5Ob2RlIioKDVJlbW92ZVJlcXVlc3QSCgoCaWQYASABKAkSDQoFZm9yY2UYAiABKAgiOgoOUmVtb3ZlUmVzcG9uc2USKAoEbm9kZRgBIAEoCzIaLmxvbmdzaG9yZS5ydW50aW1lLnYxLk5vZGUikQEKEFNldExhYmVsc1JlcXVlc3QSCgoCaWQYASABKAkSQgoGbGFiZWxzGAIgAygLMjIubG9uZ3Nob3JlLnJ1bnRpbWUudjEuU2V0TGFiZWxzUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KEVNldExhYmVsc1Jlc3BvbnNlEigKBG5vZGUYASABKAsyGi5sb25nc2hvcmUucnVudGltZS52MS5Ob2RlKp8BCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhYKEk5PREVfU1RBVEVfSk9JTklORxABEhQKEE5PREVfU1RBVEVfUkVBRFkQAhIaChZOT0RFX1NUQVRFX1VOUkVBQ0hBQkxFEAMSFwoTTk9ERV9TVEFURV9EUkFJTklORxAEEhMKD05PREVfU1RBVEVfR09ORRAFMuECCgtOb2RlU2VydmljZRJZCghSZWdpc3RlchIlLmxvbmdzaG9yZS5ydW50aW1lLnYxLlJlZ2lzdGVyUmVxdWVzdBomLmxvbmdzaG9yZS5ydW50aW1lLnYxLlJlZ2lzdGVyUmVzcG9uc2USXAoJSGVhcnRiZWF0EiYubG9uZ3Nob3JlLnJ1bnRpbWUudjEuSGVhcnRiZWF0UmVxdWVzdBonLmxvbmdzaG9yZS5ydW50aW1lLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEkoKA0dldBIgLmxvbmdzaG9yZS5ydW50aW1lLnYxLkdldFJlcXVlc3QaIS5sb25nc2hvcmUucnVudGltZS52MS5HZXRSZXNwb25zZRJNCgRMaXN0EiEubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTGlzdFJlcXVlc3QaIi5sb25nc2hvcmUucnVudGltZS52MS5MaXN0UmVzcG9uc2UywgUKEE5vZGVBZG1pblNlcnZpY2USbgoPQ3JlYXRlSm9pblRva2VuEiwubG9uZ3Nob3JlLnJ1bnRpbWUudjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBotLmxvbmdzaG9yZS5ydW50aW1lLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEmsKDkxpc3RKb2luVG9rZW5zEisubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTGlzdEpvaW5Ub2tlbnNSZXF1ZXN0GiwubG9uZ3Nob3JlLnJ1bnRpbWUudjEuTGlzdEpvaW5Ub2tlbnNSZXNwb25zZRJuCg9EZWxldGVKb2luVG9rZW4SLC5sb25nc2hvcmUucnVudGltZS52MS5EZWxldGVKb2luVG9rZW5SZXF1ZXN0Gi0ubG9uZ3Nob3JlLnJ1bnRpbWUudjEuRGVsZXRlSm9pblRva2VuUmVzcG9uc2USXAoJU2V0Q29yZG9uEiYubG9uZ3Nob3JlLnJ1bnRpbWUudjEuU2V0Q29yZG9uUmVxdWVzdBonLmxvbmdzaG9yZS5ydW50aW1lLnYxLlNldENvcmRvblJlc3BvbnNlElAKBURyYWluEiIubG9uZ3Nob3JlLnJ1bnRpbWUudjEuRHJhaW5SZXF1ZXN0GiMubG9uZ3Nob3JlLnJ1bnRpbWUudjEuRHJhaW5SZXNwb25zZRJTCgZSZW1vdmUSIy5sb25nc2hvcmUucnVudGltZS52MS5SZW1vdmVSZXF1ZXN0GiQubG9uZ3Nob3JlLnJ1bnRpbWUudjEuUmVtb3ZlUmVzcG9uc2USXAoJU2V0TGFiZWxzEiYubG9uZ3Nob3JlLnJ1bnRpbWUudjEuU2V0TGFiZWxzUmVxdWVzdBonLmxvbmdzaG9yZS5ydW50aW1lLnYxLlNldExhYmVsc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+
+/**
+ * Describes the message longshore.runtime.v1.Capacity.
+ * Use `create(CapacitySchema)` to create a new message.
+ */
+export const CapacitySchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 0);
 
 /**
  * Describes the message longshore.runtime.v1.Node.
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 0);
+  messageDesc(file_longshore_runtime_v1_nodes, 1);
+
+/**
+ * Describes the message longshore.runtime.v1.Desired.
+ * Use `create(DesiredSchema)` to create a new message.
+ */
+export const DesiredSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 2);
 
 /**
  * Describes the message longshore.runtime.v1.RegisterRequest.
  * Use `create(RegisterRequestSchema)` to create a new message.
  */
 export const RegisterRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 1);
+  messageDesc(file_longshore_runtime_v1_nodes, 3);
 
 /**
  * Describes the message longshore.runtime.v1.RegisterResponse.
  * Use `create(RegisterResponseSchema)` to create a new message.
  */
 export const RegisterResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 2);
+  messageDesc(file_longshore_runtime_v1_nodes, 4);
 
 /**
  * Describes the message longshore.runtime.v1.HeartbeatRequest.
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 3);
+  messageDesc(file_longshore_runtime_v1_nodes, 5);
 
 /**
  * Describes the message longshore.runtime.v1.HeartbeatResponse.
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 4);
+  messageDesc(file_longshore_runtime_v1_nodes, 6);
 
 /**
  * Describes the message longshore.runtime.v1.GetRequest.
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 5);
+  messageDesc(file_longshore_runtime_v1_nodes, 7);
 
 /**
  * Describes the message longshore.runtime.v1.GetResponse.
  * Use `create(GetResponseSchema)` to create a new message.
  */
 export const GetResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 6);
+  messageDesc(file_longshore_runtime_v1_nodes, 8);
 
 /**
  * Describes the message longshore.runtime.v1.ListRequest.
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 7);
+  messageDesc(file_longshore_runtime_v1_nodes, 9);
 
 /**
  * Describes the message longshore.runtime.v1.ListResponse.
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_nodes, 8);
+  messageDesc(file_longshore_runtime_v1_nodes, 10);
 
 /**
- * NodeService is the registry of the hosts that run containers.
+ * Describes the message longshore.runtime.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export const CreateJoinTokenRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 11);
+
+/**
+ * Describes the message longshore.runtime.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export const CreateJoinTokenResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 12);
+
+/**
+ * Describes the message longshore.runtime.v1.JoinToken.
+ * Use `create(JoinTokenSchema)` to create a new message.
+ */
+export const JoinTokenSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 13);
+
+/**
+ * Describes the message longshore.runtime.v1.ListJoinTokensRequest.
+ * Use `create(ListJoinTokensRequestSchema)` to create a new message.
+ */
+export const ListJoinTokensRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 14);
+
+/**
+ * Describes the message longshore.runtime.v1.ListJoinTokensResponse.
+ * Use `create(ListJoinTokensResponseSchema)` to create a new message.
+ */
+export const ListJoinTokensResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 15);
+
+/**
+ * Describes the message longshore.runtime.v1.DeleteJoinTokenRequest.
+ * Use `create(DeleteJoinTokenRequestSchema)` to create a new message.
+ */
+export const DeleteJoinTokenRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 16);
+
+/**
+ * Describes the message longshore.runtime.v1.DeleteJoinTokenResponse.
+ * Use `create(DeleteJoinTokenResponseSchema)` to create a new message.
+ */
+export const DeleteJoinTokenResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 17);
+
+/**
+ * Describes the message longshore.runtime.v1.SetCordonRequest.
+ * Use `create(SetCordonRequestSchema)` to create a new message.
+ */
+export const SetCordonRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 18);
+
+/**
+ * Describes the message longshore.runtime.v1.SetCordonResponse.
+ * Use `create(SetCordonResponseSchema)` to create a new message.
+ */
+export const SetCordonResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 19);
+
+/**
+ * Describes the message longshore.runtime.v1.DrainRequest.
+ * Use `create(DrainRequestSchema)` to create a new message.
+ */
+export const DrainRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 20);
+
+/**
+ * Describes the message longshore.runtime.v1.DrainResponse.
+ * Use `create(DrainResponseSchema)` to create a new message.
+ */
+export const DrainResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 21);
+
+/**
+ * Describes the message longshore.runtime.v1.RemoveRequest.
+ * Use `create(RemoveRequestSchema)` to create a new message.
+ */
+export const RemoveRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 22);
+
+/**
+ * Describes the message longshore.runtime.v1.RemoveResponse.
+ * Use `create(RemoveResponseSchema)` to create a new message.
+ */
+export const RemoveResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 23);
+
+/**
+ * Describes the message longshore.runtime.v1.SetLabelsRequest.
+ * Use `create(SetLabelsRequestSchema)` to create a new message.
+ */
+export const SetLabelsRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 24);
+
+/**
+ * Describes the message longshore.runtime.v1.SetLabelsResponse.
+ * Use `create(SetLabelsResponseSchema)` to create a new message.
+ */
+export const SetLabelsResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_nodes, 25);
+
+/**
+ * Describes the enum longshore.runtime.v1.NodeState.
+ */
+export const NodeStateSchema = /*@__PURE__*/
+  enumDesc(file_longshore_runtime_v1_nodes, 0);
+
+/**
+ * @generated from enum longshore.runtime.v1.NodeState
+ */
+export const NodeState = /*@__PURE__*/
+  tsEnum(NodeStateSchema);
+
+/**
+ * NodeService is the registry of the hosts that run containers. Agents report to it, everyone may read it.
  *
  * @generated from service longshore.runtime.v1.NodeService
  */
 export const NodeService = /*@__PURE__*/
   serviceDesc(file_longshore_runtime_v1_nodes, 0);
+
+/**
+ * NodeAdminService decides about nodes. It is for operators, through the gateway.
+ *
+ * @generated from service longshore.runtime.v1.NodeAdminService
+ */
+export const NodeAdminService = /*@__PURE__*/
+  serviceDesc(file_longshore_runtime_v1_nodes, 1);
 

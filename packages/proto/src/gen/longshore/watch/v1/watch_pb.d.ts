@@ -14,6 +14,12 @@ export declare const file_longshore_watch_v1_watch: GenFile;
  * @generated from message longshore.watch.v1.WatchRequest
  */
 export declare type WatchRequest = Message<"longshore.watch.v1.WatchRequest"> & {
+  /**
+   * Of the last response that the caller has kept; empty for everything.
+   *
+   * @generated from field: string position = 1;
+   */
+  position: string;
 };
 
 /**
@@ -27,9 +33,30 @@ export declare const WatchRequestSchema: GenMessage<WatchRequest>;
  */
 export declare type WatchResponse = Message<"longshore.watch.v1.WatchResponse"> & {
   /**
-   * @generated from field: string namespace = 1;
+   * @generated from field: repeated longshore.watch.v1.Record records = 2;
    */
-  namespace: string;
+  records: Record[];
+
+  /**
+   * Resume from here once the records are kept; empty when there is nothing to resume from yet.
+   *
+   * @generated from field: string position = 3;
+   */
+  position: string;
+
+  /**
+   * Everything that was committed before the call was made has been sent.
+   *
+   * @generated from field: bool synced = 4;
+   */
+  synced: boolean;
+
+  /**
+   * What was known before is not enough to go on from: forget every record that does not come again before `synced`.
+   *
+   * @generated from field: bool reset = 5;
+   */
+  reset: boolean;
 };
 
 /**
@@ -39,16 +66,76 @@ export declare type WatchResponse = Message<"longshore.watch.v1.WatchResponse"> 
 export declare const WatchResponseSchema: GenMessage<WatchResponse>;
 
 /**
- * WatchService tells an agent that something in its node's scope has changed, so that it forgets what it remembers. Every
- * service that keeps records of nodes serves it for its own.
+ * Record is one thing of a node's scope, or, when deleted, the place where it was.
+ *
+ * @generated from message longshore.watch.v1.Record
+ */
+export declare type Record = Message<"longshore.watch.v1.Record"> & {
+  /**
+   * `container`, `sandbox`, `image`, `namespace`, `content` or `snapshot`.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Id, name or digest; of a snapshot `<snapshotter>/<name>`; of a namespace its own name.
+   *
+   * @generated from field: string key = 3;
+   */
+  key: string;
+
+  /**
+   * Grows with every change of this key, also across delete and create.
+   *
+   * @generated from field: int64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * @generated from field: bool deleted = 5;
+   */
+  deleted: boolean;
+
+  /**
+   * The message of containerd's API for the kind: containers.v1.Container, types.Sandbox, images.v1.Image,
+   * namespaces.v1.Namespace, content.v1.Info; for a snapshot longshore.snapshot.v1.Snapshot.
+   * Empty when deleted, and in a trailer that has no room for it: the reader then asks for it.
+   *
+   * @generated from field: bytes value = 6;
+   */
+  value: Uint8Array;
+
+  /**
+   * A container that was deleted while its node was away: it goes when the node agrees.
+   *
+   * @generated from field: bool deleting = 7;
+   */
+  deleting: boolean;
+};
+
+/**
+ * Describes the message longshore.watch.v1.Record.
+ * Use `create(RecordSchema)` to create a new message.
+ */
+export declare const RecordSchema: GenMessage<Record>;
+
+/**
+ * WatchService keeps an agent's copy of its node's records true. Every service that keeps records of nodes serves it for
+ * its own.
  *
  * @generated from service longshore.watch.v1.WatchService
  */
 export declare const WatchService: GenService<{
   /**
-   * Watch names each namespace in which a record of the node (header longshore-node) was made, changed or removed, by
-   * whomever. The first message, without a namespace, says that nothing is missed from then on. The stream ends when the
-   * service cannot say that any more.
+   * Watch sends the records of the node (header longshore-node) that were made, changed or removed since a position, then
+   * each later change, by whomever. A record may come more than once, and an older one after a newer one: revisions tell.
+   * The stream ends when the service cannot go on; the caller resumes from the last position that it has.
    *
    * @generated from rpc longshore.watch.v1.WatchService.Watch
    */

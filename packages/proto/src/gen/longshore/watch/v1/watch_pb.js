@@ -8,7 +8,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
  * Describes the file longshore/watch/v1/watch.proto.
  */
 export const file_longshore_watch_v1_watch = /*@__PURE__*/
-  fileDesc("Ch5sb25nc2hvcmUvd2F0Y2gvdjEvd2F0Y2gucHJvdG8SEmxvbmdzaG9yZS53YXRjaC52MSIOCgxXYXRjaFJlcXVlc3QiIgoNV2F0Y2hSZXNwb25zZRIRCgluYW1lc3BhY2UYASABKAkyXgoMV2F0Y2hTZXJ2aWNlEk4KBVdhdGNoEiAubG9uZ3Nob3JlLndhdGNoLnYxLldhdGNoUmVxdWVzdBohLmxvbmdzaG9yZS53YXRjaC52MS5XYXRjaFJlc3BvbnNlMAFiBnByb3RvMw");
+  fileDesc("Ch5sb25nc2hvcmUvd2F0Y2gvdjEvd2F0Y2gucHJvdG8SEmxvbmdzaG9yZS53YXRjaC52MSIgCgxXYXRjaFJlcXVlc3QSEAoIcG9zaXRpb24YASABKAkicwoNV2F0Y2hSZXNwb25zZRIrCgdyZWNvcmRzGAIgAygLMhoubG9uZ3Nob3JlLndhdGNoLnYxLlJlY29yZBIQCghwb3NpdGlvbhgDIAEoCRIOCgZzeW5jZWQYBCABKAgSDQoFcmVzZXQYBSABKAhKBAgBEAIiegoGUmVjb3JkEgwKBGtpbmQYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgsKA2tleRgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIPCgdkZWxldGVkGAUgASgIEg0KBXZhbHVlGAYgASgMEhAKCGRlbGV0aW5nGAcgASgIMl4KDFdhdGNoU2VydmljZRJOCgVXYXRjaBIgLmxvbmdzaG9yZS53YXRjaC52MS5XYXRjaFJlcXVlc3QaIS5sb25nc2hvcmUud2F0Y2gudjEuV2F0Y2hSZXNwb25zZTABYgZwcm90bzM");
 
 /**
  * Describes the message longshore.watch.v1.WatchRequest.
@@ -25,8 +25,15 @@ export const WatchResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_watch_v1_watch, 1);
 
 /**
- * WatchService tells an agent that something in its node's scope has changed, so that it forgets what it remembers. Every
- * service that keeps records of nodes serves it for its own.
+ * Describes the message longshore.watch.v1.Record.
+ * Use `create(RecordSchema)` to create a new message.
+ */
+export const RecordSchema = /*@__PURE__*/
+  messageDesc(file_longshore_watch_v1_watch, 2);
+
+/**
+ * WatchService keeps an agent's copy of its node's records true. Every service that keeps records of nodes serves it for
+ * its own.
  *
  * @generated from service longshore.watch.v1.WatchService
  */
