@@ -1,50 +1,112 @@
-import { readFileSync } from 'node:fs';
-import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js';
-import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
+import { Client, credentials } from '@grpc/grpc-js';
+import { unavailable } from '@longshore/errors';
+import {
+  type Expected,
+  formatAddress,
+  NO_TLS,
+  parseAddresses,
+  ReplicaChoice,
+  type TlsFiles,
+  type Warnings,
+} from '@longshore/transport';
+import { clientOptions } from './client-options.ts';
+import { Lane } from './lane.ts';
+import { SecureChannel } from './secure-channel.ts';
 
-/** HTTP/2's default of 64 KiB limits bulk streams. */
-const WINDOW_BYTES = 16 * 1024 * 1024;
+/** A first use waits so long for a replica; when it has, calls fail at once until one is there. */
+const CONNECT_TIMEOUT_MS = 3_000;
 
-/** Paths of PEM files; empty when not configured. */
-export interface ChannelTls {
-  tlsCert: string;
-  tlsKey: string;
-  tlsCa: string;
+export interface ChannelOptions extends Expected {
+  log?: Warnings | undefined;
+}
+
+/** Where one call goes. */
+export interface Target {
+  readonly client: Client;
 }
 
 /**
- * A connection to a gRPC server: `unix:///path`, or `host:port` with TLS. It connects on first use and
- * reconnects by itself.
+ * The connections to a gRPC server or its replicas: `unix:///path`, or `host:port` with TLS, or several with commas
+ * between. It connects on first use and reconnects by itself; calls take turns among the replicas that serve.
  */
 export class Channel {
-  /** Used by {@link createClient} only. */
-  readonly raw: Client;
+  readonly #addresses: string;
+  readonly #secure: SecureChannel;
+  readonly #choice: ReplicaChoice;
+  readonly #lanes: Lane[];
+  /** One on this machine: nothing to choose, and the kernel says at once when it is away. */
+  readonly #only: Target | undefined;
+  readonly #waiting = new Set<() => void>();
 
-  constructor(address: string, tls?: ChannelTls) {
-    const isUnix = address.startsWith('unix://');
-    const target = isUnix ? `unix:${address.slice('unix://'.length)}` : address;
-    this.raw = new Client(target, isUnix ? credentials.createInsecure() : secure(tls), {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-      'grpc-node.flow_control_window': WINDOW_BYTES,
-      'grpc-node.max_session_memory': 64,
-      // A peer that restarts is back within a second; do not wait out the default of 20 s.
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 500,
-      // A peer that is lost without a word ends its streams within this.
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      'grpc.keepalive_permit_without_calls': 1,
-      'grpc.enable_http_proxy': 0,
-    });
+  /** Throws InvalidArgument for what is no address, FailedPrecondition for TCP without TLS files. */
+  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, ...expected }: ChannelOptions = {}) {
+    const parsed = parseAddresses(addresses);
+    const [first] = parsed;
+    this.#addresses = parsed.map(formatAddress).join(',');
+    this.#secure = new SecureChannel(tls, expected, log);
+    this.#choice = new ReplicaChoice(parsed.map(formatAddress));
+    this.#lanes = [];
+    if (parsed.length === 1 && first?.kind === 'unix') {
+      this.#only = {
+        client: new Client(`unix:${first.path}`, credentials.createInsecure(), clientOptions(first)),
+      };
+      return;
+    }
+    const wakeUp = () => {
+      for (const wake of this.#waiting) wake();
+    };
+    const options = { secure: this.#secure, asksHealth: parsed.length > 1 };
+    this.#lanes = parsed.map((address) => new Lane({ ...options, address }, wakeUp));
+  }
+
+  /** How many replicas there are. */
+  get size(): number {
+    return Math.max(1, this.#lanes.length);
+  }
+
+  /**
+   * For {@link createClient}: the replica whose turn it is, of those that were not tried. Throws Unavailable when none
+   * can be reached.
+   */
+  target(tried?: ReadonlySet<Target>): Target | Promise<Target> {
+    if (this.#only) return this.#only;
+    for (const lane of this.#lanes) lane.wake();
+    const order = this.#choice.order().map((index) => this.#lanes[index]!);
+    const left = order.filter((lane) => !tried?.has(lane));
+    return left.find((lane) => lane.isUsable) ?? this.#await(left);
   }
 
   close(): void {
-    this.raw.close();
+    this.#only?.client.close();
+    for (const lane of this.#lanes) lane.close();
+    this.#secure.close();
+    for (const wake of this.#waiting) wake();
   }
-}
 
-function secure(tls: ChannelTls | undefined): ChannelCredentials {
-  const read = (path: string | undefined) => (path ? readFileSync(path) : null);
-  return credentials.createSsl(read(tls?.tlsCa), read(tls?.tlsKey), read(tls?.tlsCert));
+  async #await(lanes: Lane[]): Promise<Target> {
+    const deadline = performance.now() + CONNECT_TIMEOUT_MS;
+    for (;;) {
+      const usable = lanes.find((lane) => lane.isUsable);
+      if (usable) return usable;
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0 || lanes.every((lane) => lane.isHopeless)) break;
+      await this.#changed(leftMs);
+    }
+    // Its call fails at once, and says why.
+    const refused = lanes.find((lane) => lane.isRefused);
+    if (refused) return refused;
+    throw unavailable(`No connection established to any of ${this.#addresses}`);
+  }
+
+  #changed(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, timeoutMs);
+      this.#waiting.add(wake);
+    });
+  }
 }

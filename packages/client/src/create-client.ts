@@ -19,11 +19,15 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { fromGrpcStatus, isKind, messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
+import { isRetrySafe } from '@longshore/transport';
 import { context, propagation } from '@opentelemetry/api';
-import type { Channel } from './channel.ts';
+import type { Channel, Target } from './channel.ts';
 
 /** Together no more than a second. */
 const RECONNECT: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 400, attempts: 4 };
+
+/** How grpc-js tells of a call that it has not sent, or that a server which was ending has not begun. */
+const NEVER_SENT = ['No connection established', 'Stream refused by server'];
 
 /** Options of one call; all optional. */
 export interface CallOptions {
@@ -88,10 +92,41 @@ async function untilConnected<T>(call: () => Promise<T>, signal: AbortSignal | u
 }
 
 function wasNeverSent(error: unknown): boolean {
-  return isKind(error, 'Unavailable') && messageOf(error).startsWith('No connection established');
+  return isKind(error, 'Unavailable') && NEVER_SENT.some((reason) => messageOf(error).startsWith(reason));
 }
 
-function unary(method: DescMethod, channel: Channel, request: Init, options: CallOptions): Promise<unknown> {
+/** At one replica, then at the others, as long as that changes nothing twice. */
+async function unary(
+  method: DescMethod,
+  channel: Channel,
+  request: Init,
+  options: CallOptions,
+): Promise<unknown> {
+  if (channel.size === 1) return unaryTo(await channel.target(), method, request, options);
+  const tried = new Set<Target>();
+  for (;;) {
+    const target = await channel.target(tried);
+    try {
+      return await unaryTo(target, method, request, options);
+    } catch (error) {
+      tried.add(target);
+      const mayGoOn = wasNeverSent(error) || (wasCut(error) && isRetrySafe(pathOf(method)));
+      if (!mayGoOn || tried.size === channel.size || options.signal?.aborted) throw error;
+    }
+  }
+}
+
+/** A server that cuts its connections cancels the calls in them. */
+function wasCut(error: unknown): boolean {
+  return isKind(error, 'Unavailable', 'Canceled');
+}
+
+function unaryTo(
+  { client }: Target,
+  method: DescMethod,
+  request: Init,
+  options: CallOptions,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { path, encode, decode } = codec(method);
     const onEnd = (error: ServiceError | null, response?: unknown) => {
@@ -99,7 +134,7 @@ function unary(method: DescMethod, channel: Channel, request: Init, options: Cal
       if (error) reject(toError(error));
       else resolve(response);
     };
-    const call = channel.raw.makeUnaryRequest(
+    const call = client.makeUnaryRequest(
       path,
       encode,
       decode,
@@ -115,7 +150,8 @@ function unary(method: DescMethod, channel: Channel, request: Init, options: Cal
 
 async function* serverStream(method: DescMethod, channel: Channel, request: Init, options: CallOptions) {
   const { path, encode, decode } = codec(method);
-  const call = channel.raw.makeServerStreamRequest(
+  const { client } = await channel.target();
+  const call = client.makeServerStreamRequest(
     path,
     encode,
     decode,
@@ -133,13 +169,8 @@ async function* bidi(
   options: CallOptions,
 ) {
   const { path, encode, decode } = codec(method);
-  const call = channel.raw.makeBidiStreamRequest(
-    path,
-    encode,
-    decode,
-    metadataOf(options),
-    grpcOptions(options),
-  );
+  const { client } = await channel.target();
+  const call = client.makeBidiStreamRequest(path, encode, decode, metadataOf(options), grpcOptions(options));
   // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.
   let failure: { error: unknown } | undefined;
   send(requests, call).catch((error) => {
@@ -195,10 +226,14 @@ async function* answers(call: Answering, options: CallOptions) {
 
 function codec(method: DescMethod) {
   return {
-    path: `/${method.parent.typeName}/${method.name}`,
+    path: pathOf(method),
     encode: (init: Init) => Buffer.from(toBinary(method.input, create(method.input, init))),
     decode: (bytes: Buffer) => fromBinary(method.output, bytes),
   };
+}
+
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
 }
 
 function metadataOf(options: CallOptions): Metadata {

@@ -1,4 +1,1 @@
-/** Where a client tells of what failed and is no failure of its caller: a pino logger will do. */
-export interface Warnings {
-  warn(fields: object, message: string): void;
-}
+export type { Warnings } from '@longshore/transport';

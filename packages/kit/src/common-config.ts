@@ -39,7 +39,10 @@ export function commonKeys(service: string) {
       unit: 'host:port',
       meaning: 'Where GET /metrics and /healthz are answered over HTTP; port 0 takes a free one.',
     }),
-    tlsCert: tlsKey('CERT', 'Certificate chain in PEM, for listening and for calling other services.'),
+    tlsCert: tlsKey(
+      'CERT',
+      'Certificate chain in PEM, shown to callers and to other parts; its URI name says who this is, e.g. spiffe://longshore/service/content. New files of all three are taken up within seconds.',
+    ),
     tlsKey: tlsKey('KEY', 'Private key in PEM that belongs to the certificate.'),
     tlsCa: tlsKey(
       'CA',
@@ -73,15 +76,15 @@ function tlsKey(name: string, meaning: string): ConfigKey<string> {
   return key({ env: `LONGSHORE_TLS_${name}`, schema: z.string(), default: '', unit: 'path', meaning });
 }
 
-/** The address of another service; its unix socket of this machine unless configured. */
+/** The addresses of another service; its unix socket of this machine unless configured. */
 export function peerKey(service: string): ConfigKey<string> {
   return key({
     env: `LONGSHORE_${service.toUpperCase()}_ADDRESS`,
     schema: Text,
     default: (earlier) => `unix://${earlier.state}/${service}.sock`,
     defaultText: `unix://$LONGSHORE_STATE/${service}.sock`,
-    unit: 'address',
-    meaning: `Where the ${service} service is reached: unix:///path or host:port (TLS).`,
+    unit: 'addresses',
+    meaning: `Where the ${service} service is reached: unix:///path or host:port (TLS); of replicas, all of them with commas between.`,
   });
 }
 
@@ -102,6 +105,20 @@ export function databaseKeys() {
       unit: 'connections',
       meaning:
         'Most connections that this process holds to Postgres, one of which listens for changes; at least 2.',
+    }),
+  };
+}
+
+/** Keys of a service that nodes watch. */
+export function watchKeys() {
+  return {
+    watchRetentionMs: key({
+      env: 'LONGSHORE_WATCH_RETENTION_MS',
+      schema: Whole,
+      default: 60 * 60 * 1000,
+      unit: 'ms',
+      meaning:
+        'How long deletions are remembered: a node that was away for longer may have to list its records anew.',
     }),
   };
 }

@@ -1,12 +1,28 @@
-export * from './address.ts';
+export {
+  type Address,
+  bindPrivately,
+  claimSocketPath,
+  formatAddress,
+  formatPeer,
+  NO_TLS,
+  type Peer,
+  parseAddress,
+  parseAddresses,
+  Revocations,
+  requireTls,
+  splitHostPort,
+  type TlsFiles,
+} from '@longshore/transport';
 export * from './common-config.ts';
 export * from './config.ts';
 export * from './event-envelope.ts';
+export * from './grpc/access.ts';
 export * from './grpc/call.ts';
-export * from './grpc/credentials.ts';
+export { endWithError } from './grpc/end-with-error.ts';
 export * from './grpc/handlers.ts';
 export * from './grpc/health.ts';
 export * from './grpc/limits.ts';
+export type { ListenOptions } from './grpc/listener-tls.ts';
 export * from './grpc/raw-listener.ts';
 export * from './grpc/route.ts';
 export * from './grpc/server.ts';
@@ -15,6 +31,7 @@ export * from './grpc/watch-rpc.ts';
 export * from './lifecycle.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
+export * from './node-record.ts';
 export * from './opaque-any.ts';
 export * from './record-event.ts';
 export * from './scope.ts';

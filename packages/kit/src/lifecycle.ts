@@ -32,12 +32,21 @@ export interface ServiceDefinition<K extends ConfigKeys> {
   purpose: string;
   keys: K;
   start(config: ConfigOf<K>, context: ServiceContext): Promise<RunningService>;
+  /** What the program does instead when its first argument is the name: gets the arguments after it. */
+  commands?: Readonly<Record<string, Command>>;
 }
 
-/** Answers `--help`, else starts the service, says that it is ready, and stops it on a signal. */
+/** Answers on standard output, complains on standard error, and sets the exit code. */
+export type Command = (args: string[], env: NodeJS.ProcessEnv) => Promise<void>;
+
+/** Runs one of its commands, answers `--help`, else starts the service, says that it is ready, and stops it on a signal. */
 export async function runService<K extends ReturnType<typeof commonKeys>>(
   definition: ServiceDefinition<K>,
 ): Promise<void> {
+  const [name = '', ...args] = process.argv.slice(2);
+  if (definition.commands && Object.hasOwn(definition.commands, name)) {
+    return definition.commands[name]!(args, process.env);
+  }
   const config = configure(definition);
   if (config === undefined) return;
   const common: ConfigOf<ReturnType<typeof commonKeys>> = config;

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { splitHostPort } from '@longshore/transport';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import { splitHostPort } from './address.ts';
 
 /** Seconds: from a unary call on one machine to a long wait. */
 const RPC_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { TlsFiles } from '@longshore/transport';
 import { onTestFinished } from 'vitest';
-import { Channel } from '../channel.ts';
+import { Channel, type ChannelOptions } from '../channel.ts';
 
 /** A path for a socket of the running test, removed after it. */
 export function socketPath(): string {
@@ -19,6 +20,17 @@ export async function serve(
   handlers: UntypedServiceImplementation,
   path = socketPath(),
 ): Promise<string> {
+  const { address } = await startServer(service, handlers, `unix:${path}`);
+  return address;
+}
+
+/** The same at any target of grpc-js, with the server to shut down. */
+export async function startServer(
+  service: DescService,
+  handlers: UntypedServiceImplementation,
+  target: string,
+  credentials = ServerCredentials.createInsecure(),
+): Promise<{ server: Server; address: string }> {
   const server = new Server({ 'grpc.max_receive_message_length': -1 });
   const methods = service.methods.filter((method) => method.name in handlers);
   const definition = methods.map((method) => [
@@ -35,17 +47,22 @@ export async function serve(
   ]);
   server.addService(Object.fromEntries(definition), handlers);
   onTestFinished(() => server.forceShutdown());
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
-      error ? reject(error) : resolve(),
-    ),
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(target, credentials, (error, taken) => (error ? reject(error) : resolve(taken))),
   );
-  return `unix://${path}`;
+  const isUnix = target.startsWith('unix:');
+  return { server, address: isUnix ? target.replace('unix:', 'unix://') : `127.0.0.1:${port}` };
+}
+
+/** Asks for certificates of the authority in `tls`. */
+export function serverTls(tls: TlsFiles): ServerCredentials {
+  const pair = { private_key: readFileSync(tls.tlsKey), cert_chain: readFileSync(tls.tlsCert) };
+  return ServerCredentials.createSsl(readFileSync(tls.tlsCa), [pair], true);
 }
 
 /** A channel that is closed after the test. */
-export function openChannel(address: string): Channel {
-  const channel = new Channel(address);
+export function openChannel(addresses: string, tls?: TlsFiles, options?: ChannelOptions): Channel {
+  const channel = new Channel(addresses, tls, options);
   onTestFinished(() => channel.close());
   return channel;
 }

@@ -5,8 +5,12 @@ import { failedPrecondition, LongshoreError } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { FLEET, Header } from '@longshore/proto/headers';
+import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
+import { LOCAL, type Peer } from '@longshore/transport';
 import type { Logger } from '../logger.ts';
+import type { NodeRecord } from '../node-record.ts';
 import type { Scope } from '../scope.ts';
+import { checkNode } from './access.ts';
 
 /** The part of grpc-js's server calls that is the same for unary and streaming ones. */
 export interface RawCall {
@@ -32,6 +36,9 @@ export interface OutgoingCall {
   headers: Record<string, string>;
 }
 
+/** Of a record in a trailer: what most have, and a few of them fit into a block of headers. */
+const MAX_RECORD_VALUE_BYTES = 24 * 1024;
+
 /** One for all: grpc-js tells of the end of every call in this way, and a fresh error is not cheap. */
 const CANCELED = new LongshoreError('Canceled', 'the call has ended: canceled');
 
@@ -47,9 +54,12 @@ export class Call {
   readonly trailers = new Metadata();
   readonly #headers: Metadata;
   readonly #parentLog: Logger;
+  readonly #findPeer: () => Peer;
+  #peer: Peer | undefined;
   #log: Logger | undefined;
 
-  constructor(raw: RawCall, requestId: string, log: Logger) {
+  /** `findPeer` throws Unauthenticated or Unavailable when nobody can be named. */
+  constructor(raw: RawCall, requestId: string, log: Logger, findPeer: () => Peer = () => LOCAL) {
     const controller = new AbortController();
     raw.on('cancelled', () => controller.abort(CANCELED));
     this.method = raw.getPath();
@@ -58,6 +68,18 @@ export class Call {
     this.requestId = requestId;
     this.#parentLog = log;
     this.#headers = raw.metadata;
+    this.#findPeer = findPeer;
+  }
+
+  /** Who calls. The server has asked already when a handler does. */
+  get peer(): Peer {
+    this.#peer ??= this.#findPeer();
+    return this.#peer;
+  }
+
+  /** Throws PermissionDenied when the caller is a node, and another one than this. */
+  requireNode(id: string): void {
+    checkNode(this.peer, id, 'the request');
   }
 
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
@@ -104,6 +126,15 @@ export class Call {
       event: { typeUrl: event.typeUrl, value: event.payload },
     });
     this.trailers.add(Header.EventBin, Buffer.from(toBinary(EnvelopeSchema, envelope)));
+  }
+
+  /** Gives the caller's node a record that this call made, changed or removed, for its copy; without a value that is large. */
+  reportRecord(record: NodeRecord): void {
+    if (this.node === FLEET) return;
+    const { value, ...place } = record;
+    const isSmall = value.byteLength <= MAX_RECORD_VALUE_BYTES;
+    const message = create(RecordSchema, isSmall ? record : place);
+    this.trailers.add(Header.RecordBin, Buffer.from(toBinary(RecordSchema, message)));
   }
 
   /** Options for a call to another service: same scope, lease, deadline, cancellation and request id. */

@@ -8,8 +8,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { NO_TLS, silent } from '../testing/grpc.ts';
 import { openRaw } from '../testing/raw-caller.ts';
 import { scratchDirectory } from '../testing/scratch.ts';
+import { endWithError } from './end-with-error.ts';
 import { RawListener } from './raw-listener.ts';
-import { endWithError } from './route.ts';
 
 async function start(onCall: (stream: ServerHttp2Stream) => void) {
   const path = join(scratchDirectory(), 'a.sock');

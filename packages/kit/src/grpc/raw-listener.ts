@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createSecureServer,
   createServer,
@@ -9,24 +8,47 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { type Address, bindPrivately, claimSocketPath, parseAddress } from '../address.ts';
+import { LongshoreError } from '@longshore/errors';
+import {
+  type Address,
+  bindPrivately,
+  claimSocketPath,
+  formatAddress,
+  formatPeer,
+  type Peer,
+  parseAddress,
+  type Revocations,
+  type TlsFiles,
+} from '@longshore/transport';
 import type { Logger } from '../logger.ts';
-import { requireTls, type TlsFiles } from './credentials.ts';
+import { endWithError } from './end-with-error.ts';
 import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_RESETS, STREAM_WINDOW_BYTES } from './limits.ts';
+import { keepFresh, openIdentity } from './listener-tls.ts';
+import { ServerSessions } from './server-sessions.ts';
 
 /** Takes one call; what it does not answer stays open until its caller gives up. */
-export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer) => void;
+
+export interface RawListenerOptions {
+  /** Whose calls are refused, and whose connections are ended. */
+  revocations?: Revocations | undefined;
+  /** Who may call at all; the callers on this machine and the services of the fleet unless it says otherwise. */
+  admits?: ((peer: Peer) => boolean) | undefined;
+}
 
 /** Listens for gRPC calls as raw HTTP/2 streams, for those who pass them on without decoding. */
 export class RawListener {
   readonly #onCall: OnCall;
   readonly #log: Logger;
+  readonly #admits: (peer: Peer) => boolean;
   readonly #servers: (Http2Server | Http2SecureServer)[] = [];
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions: ServerSessions;
 
-  constructor(onCall: OnCall, log: Logger) {
+  constructor(onCall: OnCall, log: Logger, { revocations, admits = isPart }: RawListenerOptions = {}) {
     this.#onCall = onCall;
     this.#log = log;
+    this.#admits = admits;
+    this.#sessions = new ServerSessions(revocations);
   }
 
   /**
@@ -46,17 +68,17 @@ export class RawListener {
         }),
     );
     this.#servers.push(server);
-    return address.kind === 'unix' ? listen : `${address.host}:${(server.address() as AddressInfo).port}`;
+    if (address.kind === 'unix') return listen;
+    return formatAddress({ ...address, port: (server.address() as AddressInfo).port });
   }
 
-  /** Takes no new calls, lets those in flight end, and cuts what is left after `timeoutMs`. */
+  /** Sends callers elsewhere, lets calls in flight end, and cuts what is left after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
-    for (const session of this.#sessions) session.close();
-    const cut = setTimeout(() => {
-      for (const session of this.#sessions) session.destroy();
-    }, timeoutMs);
+    const cut = setTimeout(() => this.#sessions.destroy(), timeoutMs);
+    this.#sessions.drain();
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
     clearTimeout(cut);
+    this.#sessions.close();
   }
 
   #serve(address: Address, tls: TlsFiles): Http2Server | Http2SecureServer {
@@ -65,35 +87,49 @@ export class RawListener {
       maxSessionMemory: 64,
       ...STREAM_RESETS,
     };
-    const server =
-      address.kind === 'unix'
-        ? createServer(options)
-        : createSecureServer({ ...options, ...mutualTls(address.host, tls) });
-    server.on('session', (session) => this.#keep(session));
+    const identity = openIdentity(address, tls, this.#log);
+    const server = identity
+      ? createSecureServer({
+          ...options,
+          ...identity.pems,
+          requestCert: true,
+          rejectUnauthorized: true,
+          allowHTTP1: false,
+        })
+      : createServer(options);
+    if (identity) keepFresh(server as Http2SecureServer, identity);
+    server.on('session', (session) => this.#keep(session, identity !== undefined));
     server.on('stream', (stream, headers) => {
       // A broken stream has ended for both sides by the time that this is heard; nobody is left to tell.
       stream.on('error', (error) => this.#log.debug({ err: error }, 'call broke'));
-      this.#onCall(stream, headers);
+      this.#take(stream, headers);
     });
     server.on('sessionError', (error) => this.#log.debug({ err: error }, 'connection broke'));
     return server;
   }
 
-  #keep(session: ServerHttp2Session): void {
+  #take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    let peer: Peer;
+    try {
+      peer = this.#sessions.peerOn(this.#sessions.idOf(stream.session));
+      if (!this.#admits(peer)) throw refusal(peer);
+    } catch (error) {
+      endWithError(stream, error);
+      return;
+    }
+    this.#onCall(stream, headers, peer);
+  }
+
+  #keep(session: ServerHttp2Session, isTls: boolean): void {
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
+    this.#sessions.add(session, isTls ? 'certified' : 'local');
   }
 }
 
-function mutualTls(host: string, tls: TlsFiles) {
-  const { tlsCert, tlsKey, tlsCa } = requireTls(host, tls);
-  return {
-    cert: readFileSync(tlsCert),
-    key: readFileSync(tlsKey),
-    ca: readFileSync(tlsCa),
-    requestCert: true,
-    rejectUnauthorized: true,
-    allowHTTP1: false,
-  };
+function isPart(peer: Peer): boolean {
+  return peer.kind === 'local' || peer.kind === 'service';
+}
+
+function refusal(peer: Peer): LongshoreError {
+  return new LongshoreError('PermissionDenied', `${formatPeer(peer)} may not call here: permission denied`);
 }

@@ -5,25 +5,50 @@ import {
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { messageOf, toGrpcStatus, unavailable } from '@longshore/errors';
+import { messageOf, unavailable } from '@longshore/errors';
+import { endWithError, isOver, statusTrailers } from './end-with-error.ts';
+import { RequestLog } from './request-log.ts';
 import { startRouteSpan } from './route-span.ts';
-import type { Upstream } from './upstream.ts';
+import type { OpenOptions } from './upstream.ts';
 
-const { HTTP2_HEADER_PATH, HTTP2_HEADER_STATUS, HTTP2_HEADER_CONTENT_TYPE, NGHTTP2_CANCEL } = constants;
+const { HTTP2_HEADER_PATH, NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants;
+
+/** More than the answer to most reads of one record. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+/** Opens streams to a server: an `Upstream`, or what stands before one. */
+export interface Opener {
+  /** How many replicas there are to try; 1 when it does not say. */
+  readonly size?: number;
+  open(headers: OutgoingHttpHeaders, options?: OpenOptions): Promise<ClientHttp2Stream>;
+}
 
 /** Where a call goes, and what is changed on the way. */
 export interface Route {
   /** Names the target in errors, e.g. `service "content"`. */
   name: string;
-  upstream: Upstream;
+  upstream: Opener;
   /** Headers that replace the caller's of the same name. */
   headers: Record<string, string>;
-  /** Sees the trailers, and may take some out, before the caller does. */
-  takeTrailers?(trailers: IncomingHttpHeaders): void;
+  /**
+   * Sees the trailers, and may take some out, before the caller does. The caller gets them once a promise of it is kept;
+   * it must not be rejected.
+   */
+  takeTrailers?(trailers: IncomingHttpHeaders): void | Promise<void>;
+  /** Calls with the same key go to the same replica while that is well. */
+  sticky?: string | undefined;
+  /** The call may be made twice, e.g. a read: it is, elsewhere, when a replica dies before it has answered. */
+  retrySafe?: boolean | undefined;
   /** What was read of the request already; it goes first. */
   request?: ReadRequest;
   /** Sees a whole answer of at most `maxBytes` that ended with status OK. */
-  keepAnswer?: { maxBytes: number; keep(answer: WholeAnswer): void };
+  keepAnswer?: KeepAnswer;
+}
+
+export interface KeepAnswer {
+  maxBytes: number;
+  /** Must not throw. */
+  keep(answer: WholeAnswer): void;
 }
 
 export interface ReadRequest {
@@ -41,8 +66,8 @@ export interface WholeAnswer {
 
 /**
  * Passes one gRPC call on as raw HTTP/2: data is piped with back-pressure in both directions and never decoded.
- * An upstream that is away, or goes away mid-call, ends the call with Unavailable; a caller that goes away
- * cancels the call upstream.
+ * What no replica has acted on is tried at another one. An upstream that is away, or goes away mid-call, ends the call
+ * with Unavailable; a caller that goes away cancels the call upstream.
  */
 export async function passOn(
   incoming: ServerHttp2Stream,
@@ -51,20 +76,7 @@ export async function passOn(
 ): Promise<void> {
   const { span, headers: trace } = startRouteSpan(String(headers[HTTP2_HEADER_PATH]), headers);
   incoming.once('close', () => span.end());
-  let outgoing: ClientHttp2Stream;
-  try {
-    outgoing = await route.upstream.open({ ...forwardable(headers), ...trace, ...route.headers });
-  } catch (error) {
-    endWithError(incoming, unavailable(`${route.name}: ${messageOf(error)}`, { cause: error }));
-    return;
-  }
-  if (isOver(incoming)) {
-    // Nobody is left to tell of a failure.
-    outgoing.on('error', () => undefined);
-    outgoing.close(NGHTTP2_CANCEL);
-    return;
-  }
-  new Passage(incoming, outgoing, route).start();
+  await new Passage(incoming, { ...forwardable(headers), ...trace, ...route.headers }, route).start();
 }
 
 /** Reads a request to its end, or until it has more than `maxBytes`: the rest stays in the stream. */
@@ -89,47 +101,77 @@ export function readRequest(incoming: ServerHttp2Stream, maxBytes: number): Prom
   });
 }
 
-/** Answers a call with what another one got. */
-export function replayAnswer(incoming: ServerHttp2Stream, { headers, body, trailers }: WholeAnswer): void {
-  if (isOver(incoming)) return;
-  incoming.on('wantTrailers', () => incoming.sendTrailers(trailers as OutgoingHttpHeaders));
-  incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
-  incoming.end(body);
-}
-
-/** Ends a call that has not been answered yet with a gRPC status alone. */
-export function endWithError(stream: ServerHttp2Stream, error: unknown): void {
-  if (isOver(stream) || stream.headersSent) return;
-  const headers = {
-    [HTTP2_HEADER_STATUS]: 200,
-    [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
-    ...statusTrailers(error),
-  };
-  stream.respond(headers, { endStream: true });
-  // What the caller still sends is of no interest, but it must not stop the session's flow control.
-  stream.resume();
-}
-
 /** Both halves of a call that is being passed on. */
 class Passage {
   readonly #incoming: ServerHttp2Stream;
-  readonly #outgoing: ClientHttp2Stream;
+  readonly #headers: OutgoingHttpHeaders;
   readonly #route: Route;
+  #outgoing: ClientHttp2Stream | undefined;
+  #attempts = 0;
+  /** Kept while there is another replica to send the request to. */
+  #log: RequestLog | undefined;
   #trailers: OutgoingHttpHeaders | undefined;
+  /** What must happen before the caller hears of the end. */
+  #beforeTrailers: void | Promise<void> = undefined;
   /** All of the answer was read; trailers alone do not say so, they overtake what is still buffered. */
   #isComplete = false;
   #failure: Error | undefined;
 
-  constructor(incoming: ServerHttp2Stream, outgoing: ClientHttp2Stream, route: Route) {
+  constructor(incoming: ServerHttp2Stream, headers: OutgoingHttpHeaders, route: Route) {
     this.#incoming = incoming;
-    this.#outgoing = outgoing;
+    this.#headers = headers;
     this.#route = route;
   }
 
-  start(): void {
+  get #replicas(): number {
+    return this.#route.upstream.size ?? 1;
+  }
+
+  async start(): Promise<void> {
     const incoming = this.#incoming;
-    const outgoing = this.#outgoing;
-    outgoing.on('response', (headers, flags) => this.#respond(headers, flags));
+    const outgoing = await this.#open();
+    if (!outgoing) return;
+    const cancel = () => {
+      if (!this.#outgoing?.closed) this.#outgoing?.close(NGHTTP2_CANCEL);
+    };
+    incoming.on('wantTrailers', () => void this.#sendTrailers());
+    // A caller that resets its stream without an error aborts it; the stream closes only when all was read.
+    incoming.on('error', cancel).on('aborted', cancel).on('close', cancel);
+    this.#receive(outgoing);
+    const { request } = this.#route;
+    if (request?.isWhole) {
+      outgoing.end(request.bytes);
+      return;
+    }
+    if (request) outgoing.write(request.bytes);
+    if (this.#replicas > 1) this.#log = new RequestLog(incoming);
+    incoming.pipe(outgoing);
+  }
+
+  /** Undefined when the call is over for want of a server, or of a caller. */
+  async #open(): Promise<ClientHttp2Stream | undefined> {
+    const { upstream, sticky, name } = this.#route;
+    const incoming = this.#incoming;
+    let outgoing: ClientHttp2Stream;
+    this.#attempts++;
+    try {
+      outgoing = await upstream.open(this.#headers, { sticky });
+    } catch (error) {
+      endWithError(incoming, unavailable(`${name}: ${messageOf(error)}`, { cause: error }));
+      return undefined;
+    }
+    if (!isOver(incoming)) return outgoing;
+    // Nobody is left to tell of a failure.
+    outgoing.on('error', () => undefined);
+    outgoing.close(NGHTTP2_CANCEL);
+    return undefined;
+  }
+
+  #receive(outgoing: ClientHttp2Stream): void {
+    this.#outgoing = outgoing;
+    this.#failure = undefined;
+    this.#trailers = undefined;
+    outgoing.on('response', (headers, flags) => this.#respond(outgoing, headers, flags));
     outgoing.on('trailers', (trailers) => this.#keepTrailers(trailers));
     outgoing.on('end', () => {
       this.#isComplete = true;
@@ -137,28 +179,19 @@ class Passage {
     outgoing.on('error', (error) => {
       this.#failure = error;
     });
-    outgoing.on('close', () => this.#outgoingClosed());
-    incoming.on('wantTrailers', () => incoming.sendTrailers(this.#finalTrailers()));
-    incoming.on('error', () => outgoing.close(NGHTTP2_CANCEL));
-    const cancel = () => {
-      if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
-    };
-    // A caller that resets its stream without an error aborts it; the stream closes only when all was read.
-    incoming.on('aborted', cancel).on('close', cancel);
-    const { request } = this.#route;
-    if (request?.isWhole) {
-      outgoing.end(request.bytes);
-      return;
-    }
-    if (request) outgoing.write(request.bytes);
-    incoming.pipe(outgoing);
+    outgoing.on('close', () => this.#outgoingClosed(outgoing));
   }
 
-  #respond(headers: IncomingHttpHeaders, flags: number): void {
+  #respond(outgoing: ClientHttp2Stream, headers: IncomingHttpHeaders, flags: number): void {
     const incoming = this.#incoming;
     if (isOver(incoming)) return;
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     if (isLast) this.#route.takeTrailers?.(headers);
+    else if (this.#route.retrySafe && this.#replicas > 1) {
+      if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
+      holdAnswer(outgoing, (held) => this.#release(outgoing, headers, held));
+      return;
+    }
     try {
       incoming.respond(
         headers as OutgoingHttpHeaders,
@@ -167,27 +200,72 @@ class Passage {
     } catch (error) {
       // An answer that HTTP/2 does not allow, e.g. status 101.
       this.#failure = error as Error;
-      this.#outgoing.close(NGHTTP2_CANCEL);
+      outgoing.close(NGHTTP2_CANCEL);
       return;
     }
+    this.#log?.stop();
     if (isLast) return;
-    if (this.#route.keepAnswer) collectAnswer(this.#outgoing, headers, this.#route.keepAnswer);
-    this.#outgoing.pipe(incoming);
+    if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
+    outgoing.pipe(incoming);
+  }
+
+  /** Begins an answer that was held back, with what there is of it. */
+  #release(outgoing: ClientHttp2Stream, headers: IncomingHttpHeaders, held: Buffer[]): void {
+    const incoming = this.#incoming;
+    // One that ended without trailers was cut: its close decides.
+    if (isOver(incoming) || (this.#isComplete && !this.#trailers)) return;
+    this.#log?.stop();
+    incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
+    for (const chunk of held) incoming.write(chunk);
+    if (this.#isComplete) incoming.end();
+    else outgoing.pipe(incoming);
   }
 
   #keepTrailers(trailers: IncomingHttpHeaders): void {
-    this.#route.takeTrailers?.(trailers);
+    this.#beforeTrailers = this.#route.takeTrailers?.(trailers);
     this.#trailers = trailers as OutgoingHttpHeaders;
   }
 
-  #outgoingClosed(): void {
+  async #sendTrailers(): Promise<void> {
+    if (this.#beforeTrailers) await this.#beforeTrailers;
+    if (!isOver(this.#incoming)) this.#incoming.sendTrailers(this.#finalTrailers());
+  }
+
+  #outgoingClosed(outgoing: ClientHttp2Stream): void {
     const incoming = this.#incoming;
     if (isOver(incoming)) return;
+    if (this.#mayTryAgain(outgoing)) {
+      void this.#tryAgain(outgoing);
+      return;
+    }
+    this.#log?.stop();
     if (!incoming.headersSent) endWithError(incoming, this.#cut());
     else if (!incoming.writableEnded) incoming.end();
     // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
-    incoming.unpipe(this.#outgoing);
+    incoming.unpipe(outgoing);
     incoming.resume();
+  }
+
+  /** Elsewhere, when this server has not acted on the call, or nothing changes by acting on it twice. */
+  #mayTryAgain(outgoing: ClientHttp2Stream): boolean {
+    const { request, retrySafe } = this.#route;
+    if (this.#incoming.headersSent || this.#replicas === 1 || this.#attempts > this.#replicas) return false;
+    const canSendAgain = request?.isWhole === true || this.#log?.chunks !== undefined;
+    const wasRefused = outgoing.pending || outgoing.rstCode === NGHTTP2_REFUSED_STREAM;
+    return canSendAgain && (wasRefused || retrySafe === true);
+  }
+
+  async #tryAgain(failed: ClientHttp2Stream): Promise<void> {
+    const incoming = this.#incoming;
+    incoming.unpipe(failed);
+    const outgoing = await this.#open();
+    if (!outgoing) return;
+    this.#receive(outgoing);
+    const { request } = this.#route;
+    if (request) outgoing.write(request.bytes);
+    for (const chunk of this.#log?.chunks ?? []) outgoing.write(chunk);
+    if (request?.isWhole || incoming.readableEnded) outgoing.end();
+    else incoming.pipe(outgoing);
   }
 
   #cut(): Error {
@@ -201,15 +279,29 @@ class Passage {
   }
 }
 
-/** Closed but not destroyed: the caller has reset its stream, and what it sent is not all read yet. */
-function isOver(stream: ServerHttp2Stream): boolean {
-  return stream.destroyed || stream.closed || stream.aborted;
+/**
+ * Gives the answer to `release` when it is whole, or as soon as it is large: a server that dies before has not been heard
+ * by the caller, and another one can be asked.
+ */
+function holdAnswer(outgoing: ClientHttp2Stream, release: (held: Buffer[]) => void): void {
+  const held: Buffer[] = [];
+  let sizeBytes = 0;
+  const done = () => {
+    outgoing.off('data', onData).off('end', done);
+    release(held);
+  };
+  const onData = (chunk: Buffer) => {
+    held.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_HELD_BYTES) done();
+  };
+  outgoing.on('data', onData).on('end', done);
 }
 
 function collectAnswer(
   outgoing: ClientHttp2Stream,
   headers: IncomingHttpHeaders,
-  { maxBytes, keep }: NonNullable<Route['keepAnswer']>,
+  { maxBytes, keep }: KeepAnswer,
 ): void {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
@@ -232,9 +324,4 @@ function collectAnswer(
 function forwardable(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const { host: _host, ...rest } = headers;
   return { ...rest, ':authority': 'localhost', [HTTP2_HEADER_PATH]: headers[HTTP2_HEADER_PATH] };
-}
-
-function statusTrailers(error: unknown): OutgoingHttpHeaders {
-  const { code, message } = toGrpcStatus(error);
-  return { 'grpc-status': String(code), 'grpc-message': encodeURI(message.toWellFormed()) };
 }

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import type { Http2SecureServer, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { create, type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   type handleUnaryCall,
   type Metadata,
   Server,
-  type ServerCredentials,
+  ServerCredentials,
   type ServerDuplexStream,
   type ServiceDefinition,
   type UntypedHandleCall,
@@ -13,15 +14,37 @@ import {
 import { internal, toGrpcStatus, unimplemented } from '@longshore/errors';
 import { Health } from '@longshore/proto/grpc/health/v1/health';
 import { Header } from '@longshore/proto/headers';
-import { bindPrivately, claimSocketPath, parseAddress } from '../address.ts';
+import {
+  bindPrivately,
+  claimSocketPath,
+  formatAddress,
+  LOCAL,
+  parseAddress,
+  type Revocations,
+  type TlsFiles,
+  type TlsIdentity,
+} from '@longshore/transport';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
+import { checkAccess } from './access.ts';
 import { Call, type RawCall } from './call.ts';
-import { serverCredentials, type TlsFiles } from './credentials.ts';
 import type { Handlers } from './handlers.ts';
 import { HealthService } from './health.ts';
 import { CHANNEL_LIMITS, STREAM_RESETS } from './limits.ts';
+import { callersOf, keepFresh, type ListenOptions, openIdentity } from './listener-tls.ts';
 import { observe } from './observe.ts';
+import { type Callers, ServerSessions } from './server-sessions.ts';
+
+/**
+ * Set on every call over TLS to the id of its connection, in the place of whatever the caller sent: grpc-js gives a
+ * handler its call's headers, and nothing else that a connection could be told by once that is gone.
+ */
+const CONNECTION_HEADER = 'longshore-connection';
+
+export interface GrpcServerOptions {
+  /** Whose calls are refused, and whose connections are ended. */
+  revocations?: Revocations | undefined;
+}
 
 /** What a handler of any shape looks like to the adapters below. */
 type AnyHandler = (input: unknown, call: Call) => unknown;
@@ -37,10 +60,12 @@ export class GrpcServer {
   readonly health = new HealthService(this.#stopping.signal);
   readonly #log: Logger;
   readonly #metrics: Metrics;
+  readonly #sessions: ServerSessions;
 
-  constructor(log: Logger, metrics: Metrics) {
+  constructor(log: Logger, metrics: Metrics, { revocations }: GrpcServerOptions = {}) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#sessions = new ServerSessions(revocations);
     allowManyResets(this.#server);
     this.add(Health, this.health.handlers());
   }
@@ -59,28 +84,49 @@ export class GrpcServer {
     this.#server.addService(definitionOf(service), implementation);
   }
 
-  /** Listens and answers the address, with the port that was taken. Sockets are for their owner only (0600). */
-  async listen(listen: string, tls: TlsFiles): Promise<string> {
+  /**
+   * Listens and answers the address, with the port that was taken. Sockets are for their owner only (0600); TCP needs
+   * TLS and, unless it is for anyone, a certificate of the caller.
+   */
+  async listen(listen: string, tls: TlsFiles, options: ListenOptions = {}): Promise<string> {
     const address = parseAddress(listen);
+    const identity = openIdentity(address, tls, this.#log);
+    const callers = callersOf(address, options);
     if (address.kind === 'unix') await claimSocketPath(address.path);
     const target = address.kind === 'unix' ? `unix:${address.path}` : listen;
-    const port = await bindPrivately(() => this.#bind(target, serverCredentials(address, tls)));
+    const credentials = credentialsOf(identity, callers);
+    onHttp2Server(this.#server, credentials, (server) => {
+      this.#watch(server, callers);
+      if (identity) keepFresh(server as Http2SecureServer, identity);
+    });
+    const port = await bindPrivately(() => this.#bind(target, credentials));
     this.health.setServing(true);
-    return address.kind === 'unix' ? listen : `${address.host}:${port}`;
+    return formatAddress(address.kind === 'unix' ? address : { ...address, port });
   }
 
-  /** Refuses new calls, lets those in flight finish, and cuts what is left after `timeoutMs`. */
+  /** Sends callers elsewhere, lets calls in flight finish, and cuts what is left after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.health.setServing(false);
     this.#stopping.abort();
     const cut = setTimeout(() => this.#server.forceShutdown(), timeoutMs);
+    this.#sessions.drain();
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     clearTimeout(cut);
+    this.#sessions.close();
   }
 
   #bind(target: string, credentials: ServerCredentials): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(target, credentials, (error, port) => (error ? reject(error) : resolve(port)));
+    });
+  }
+
+  #watch(server: Http2Server | Http2SecureServer, callers: Callers): void {
+    const sessions = this.#sessions;
+    server.prependListener('session', (session) => sessions.add(session, callers));
+    if (callers === 'local') return;
+    server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      headers[CONNECTION_HEADER] = sessions.idOf(stream.session);
     });
   }
 
@@ -93,6 +139,7 @@ export class GrpcServer {
     return (raw, callback) => {
       const call = this.#open(raw);
       observe(method, call, raw.metadata, this.#metrics, async () => {
+        checkAccess(call);
         const answer = await handler(raw.request, call);
         return create(method.output, answer as Record<string, unknown>);
       }).then(
@@ -105,6 +152,7 @@ export class GrpcServer {
   #stream(method: DescMethod, handler: AnyHandler, raw: AnyStream): void {
     const call = this.#open(raw);
     observe(method, call, raw.metadata, this.#metrics, async () => {
+      checkAccess(call);
       const input =
         method.methodKind === 'server_streaming'
           ? (raw as unknown as { request: unknown }).request
@@ -126,8 +174,18 @@ export class GrpcServer {
 
   #open(raw: RawCall): Call {
     const requestId = raw.metadata.get(Header.RequestId)[0]?.toString() || randomUUID();
-    return new Call(raw, requestId, this.#log);
+    const connection = raw.metadata.get(CONNECTION_HEADER)[0]?.toString();
+    // Only a unix socket has none.
+    const findPeer = () => (connection === undefined ? LOCAL : this.#sessions.peerOn(connection));
+    return new Call(raw, requestId, this.#log, findPeer);
   }
+}
+
+function credentialsOf(identity: TlsIdentity | undefined, callers: Callers): ServerCredentials {
+  if (!identity) return ServerCredentials.createInsecure();
+  const { ca, cert, key } = identity.pems;
+  const pair = { private_key: key, cert_chain: cert };
+  return ServerCredentials.createSsl(ca, [pair], callers === 'certified');
 }
 
 /** grpc-js has no option for it; what it makes its HTTP/2 servers from is a private field. */
@@ -135,6 +193,24 @@ function allowManyResets(server: Server): void {
   const { commonServerOptions } = server as unknown as { commonServerOptions?: object };
   if (!commonServerOptions) throw internal('grpc-js keeps its HTTP/2 options elsewhere in this version');
   Object.assign(commonServerOptions, STREAM_RESETS);
+}
+
+/** Hands over the HTTP/2 server of each address that grpc-js binds with these credentials, before it listens. */
+function onHttp2Server(
+  server: Server,
+  credentials: ServerCredentials,
+  watch: (made: Http2Server | Http2SecureServer) => void,
+): void {
+  const maker = server as unknown as {
+    createHttp2Server?: (credentials: ServerCredentials) => Http2Server | Http2SecureServer;
+  };
+  const make = maker.createHttp2Server?.bind(server);
+  if (!make) throw internal('grpc-js makes its HTTP/2 servers elsewhere in this version');
+  maker.createHttp2Server = (used) => {
+    const made = make(used);
+    if (used === credentials) watch(made);
+    return made;
+  };
 }
 
 /** grpc-js's description of a protobuf-es service. */

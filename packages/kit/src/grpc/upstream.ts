@@ -1,111 +1,100 @@
-import { readFileSync } from 'node:fs';
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type OutgoingHttpHeaders,
-} from 'node:http2';
-import { connect as connectSocket } from 'node:net';
-import { type Address, parseAddress } from '../address.ts';
-import { requireTls, type TlsFiles } from './credentials.ts';
-import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './limits.ts';
+  type Expected,
+  formatAddress,
+  NO_TLS,
+  parseAddresses,
+  ReplicaChoice,
+  requireTls,
+  type TlsFiles,
+  TlsIdentity,
+  type Warnings,
+} from '@longshore/transport';
+import { Link } from './link.ts';
 
-/** A peer on the network that does not answer at all must not hold its callers for minutes. */
-const CONNECT_TIMEOUT_MS = 5_000;
+/** A replica that takes longer to connect to is passed over while there is another. */
+const PATIENCE_MS = 500;
 
-/** A peer that is stopped, or lost without a word, must not hold its callers for ever. */
-const PING_EVERY_MS = 10_000;
-const PING_TIMEOUT_MS = 5_000;
+export interface UpstreamOptions extends Expected {
+  log?: Warnings | undefined;
+}
 
-const NO_TLS: TlsFiles = { tlsCert: '', tlsKey: '', tlsCa: '' };
+export interface OpenOptions {
+  /** Calls with the same key go to the same replica while that is well. */
+  sticky?: string | undefined;
+}
 
 /**
- * One HTTP/2 session to a gRPC server, for streams that are passed on without decoding. The session is made on
- * first use and again after it broke: a stream fails, the next one gets a new session.
+ * HTTP/2 sessions to the replicas of a gRPC server, one each, for streams that are passed on without decoding. Streams
+ * take turns among the replicas that are well: a stream fails with its session, the next one gets another.
  */
 export class Upstream {
-  readonly #address: Address;
+  readonly #links: Link[];
+  readonly #choice: ReplicaChoice;
   readonly #tls: TlsFiles;
-  #session: Promise<ClientHttp2Session> | undefined;
+  readonly #log: Warnings | undefined;
+  #identity: TlsIdentity | undefined;
 
-  constructor(address: string, tls: TlsFiles = NO_TLS) {
-    this.#address = parseAddress(address);
+  /** `addresses`: one, or several with commas between. Throws InvalidArgument for what is none. */
+  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, ...expected }: UpstreamOptions = {}) {
+    const parsed = parseAddresses(addresses);
     this.#tls = tls;
+    this.#log = log;
+    this.#choice = new ReplicaChoice(parsed.map(formatAddress));
+    this.#links = parsed.map((address, index) => {
+      const identity = () => this.#openIdentity(address.kind === 'tcp' ? address.host : '');
+      const options = { address, identity, expected, asksHealth: parsed.length > 1 };
+      return new Link(options, () => this.#choice.failed(index));
+    });
   }
 
-  /** Opens a stream; throws the socket's error when the server cannot be reached. */
-  async open(headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
-    this.#session ??= this.#connect();
-    const session = await this.#session;
+  /** How many replicas there are. */
+  get size(): number {
+    return this.#links.length;
+  }
+
+  /** Opens a stream; throws the last one's error when no replica can be reached. */
+  async open(headers: OutgoingHttpHeaders, { sticky }: OpenOptions = {}): Promise<ClientHttp2Stream> {
+    const [only] = this.#links;
+    const session =
+      this.#links.length === 1 ? (only!.ready ?? (await only!.session())) : await this.#pick(sticky);
     return session.request(headers, { endStream: false });
   }
 
   async close(): Promise<void> {
-    const session = await this.#session?.catch(() => undefined);
-    this.#session = undefined;
-    session?.destroy();
+    await Promise.all(this.#links.map((link) => link.close()));
+    this.#identity?.close();
+    this.#identity = undefined;
   }
 
-  #connect(): Promise<ClientHttp2Session> {
-    const session = this.#dial();
-    const made = settled(session);
-    const forget = () => {
-      if (this.#session === made) this.#session = undefined;
-    };
-    session.on('close', forget).on('goaway', forget).on('error', forget);
-    return made;
-  }
-
-  #dial(): ClientHttp2Session {
-    const options = {
-      settings: {
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: MAX_HEADER_LIST_BYTES,
-        enablePush: false,
-      },
-      maxSessionMemory: 64,
-    };
-    const address = this.#address;
-    if (address.kind === 'unix') {
-      return connect('http://localhost', { ...options, createConnection: () => connectSocket(address.path) });
+  async #pick(sticky: string | undefined): Promise<ClientHttp2Session> {
+    const order = this.#choice.order(sticky);
+    let failure: unknown;
+    for (const index of order) {
+      const link = this.#links[index]!;
+      if (link.ready) return link.ready;
+      try {
+        const isLast = index === order.at(-1);
+        const session = await (isLast ? link.session() : impatient(link.session()));
+        this.#choice.answered(index);
+        return session;
+      } catch (error) {
+        this.#choice.failed(index);
+        failure = error;
+      }
     }
-    const tls = requireTls(address.host, this.#tls);
-    return connect(`https://${address.host}:${address.port}`, {
-      ...options,
-      cert: readFileSync(tls.tlsCert),
-      key: readFileSync(tls.tlsKey),
-      ca: readFileSync(tls.tlsCa),
-    });
+    throw failure;
+  }
+
+  #openIdentity(host: string): TlsIdentity {
+    this.#identity ??= TlsIdentity.open(requireTls(host, this.#tls), this.#log);
+    return this.#identity;
   }
 }
 
-/** The session once its server has spoken; rejects when it never does. */
-function settled(session: ClientHttp2Session): Promise<ClientHttp2Session> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => session.destroy(new Error('connect timed out')), CONNECT_TIMEOUT_MS);
-    session.once('remoteSettings', () => {
-      clearTimeout(timeout);
-      session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-      watchPulse(session);
-      resolve(session);
-    });
-    session.once('error', reject);
-    // A server that hangs up without a word gives no error.
-    session.once('close', () => {
-      clearTimeout(timeout);
-      reject(new Error('the server closed the connection'));
-    });
-  });
-}
-
-/** Ends a session whose server does not answer pings. */
-function watchPulse(session: ClientHttp2Session): void {
-  const timer = setInterval(() => {
-    const silence = setTimeout(
-      () => session.destroy(new Error('the server does not answer')),
-      PING_TIMEOUT_MS,
-    );
-    session.ping(() => clearTimeout(silence));
-  }, PING_EVERY_MS).unref();
-  session.once('close', () => clearInterval(timer));
+/** What takes too long goes on, but is not waited for. */
+function impatient<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error('connecting takes too long')), PATIENCE_MS);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }

@@ -1,17 +1,21 @@
-import type { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { WatchResponseSchema, WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { Handlers } from './handlers.ts';
 
-/** Where a service hears of changes to its records. */
-export interface ChangeSource {
-  watch(node: string, signal: AbortSignal): AsyncIterable<string>;
+/** What a service tells of the records of nodes. */
+export interface WatchedRecords {
+  watch(
+    node: string,
+    position: string,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageInitShape<typeof WatchResponseSchema>>;
 }
 
-/** `longshore.watch.v1.WatchService` over a service's own changes. */
-export function watchRpc(changes: ChangeSource, stopping: AbortSignal): Handlers<typeof WatchService> {
+/** `longshore.watch.v1.WatchService` over a service's own records. */
+export function watchRpc(records: WatchedRecords, stopping: AbortSignal): Handlers<typeof WatchService> {
   return {
-    async *watch(_request, call) {
-      const signal = AbortSignal.any([call.signal, stopping]);
-      for await (const namespace of changes.watch(call.node, signal)) yield { namespace };
+    watch({ position }, call) {
+      return records.watch(call.node, position, AbortSignal.any([call.signal, stopping]));
     },
   };
 }

@@ -1,26 +1,21 @@
-import { readFileSync } from 'node:fs';
-import { ServerCredentials } from '@grpc/grpc-js';
 import { failedPrecondition } from '@longshore/errors';
-import type { Address } from '../address.ts';
 
 /** Paths of PEM files; empty when not configured. */
 export interface TlsFiles {
+  /** Certificate chain, its own certificate first. */
   tlsCert: string;
+  /** The private key of the certificate. */
   tlsKey: string;
+  /** Certificate authorities that peers may show a certificate of. */
   tlsCa: string;
 }
 
+export const NO_TLS: TlsFiles = { tlsCert: '', tlsKey: '', tlsCa: '' };
+
 /**
  * A unix socket is guarded by its directory's mode. TCP wants TLS with certificates on both ends: whoever can
- * speak to a service can run containers as root.
+ * speak to a service can run containers as root. Throws FailedPrecondition when a path is missing.
  */
-export function serverCredentials(address: Address, tls: TlsFiles): ServerCredentials {
-  if (address.kind === 'unix') return ServerCredentials.createInsecure();
-  const { tlsCert, tlsKey, tlsCa } = requireTls(address.host, tls);
-  const pair = { private_key: readFileSync(tlsKey), cert_chain: readFileSync(tlsCert) };
-  return ServerCredentials.createSsl(readFileSync(tlsCa), [pair], true);
-}
-
 export function requireTls(host: string, tls: TlsFiles): TlsFiles {
   if (tls.tlsCert && tls.tlsKey && tls.tlsCa) return tls;
   throw failedPrecondition(

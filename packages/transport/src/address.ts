@@ -26,6 +26,20 @@ export function parseAddress(text: string): Address {
   return { kind: 'unix', path };
 }
 
+/**
+ * A list with commas between, e.g. of the replicas of a service: `host:port,host:port` or `unix:///a,unix:///b`.
+ * Throws InvalidArgument for an empty list.
+ */
+export function parseAddresses(text: string): Address[] {
+  return text.split(',').map((part) => parseAddress(part.trim()));
+}
+
+/** The inverse of {@link parseAddress}. */
+export function formatAddress(address: Address): string {
+  if (address.kind === 'unix') return `unix://${address.path}`;
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
 export function splitHostPort(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);

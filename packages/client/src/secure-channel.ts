@@ -1,0 +1,61 @@
+import { type ChannelCredentials, credentials, experimental } from '@grpc/grpc-js';
+import {
+  type Address,
+  checkServer,
+  type Expected,
+  type Pems,
+  requireTls,
+  type TlsFiles,
+  TlsIdentity,
+  type Warnings,
+} from '@longshore/transport';
+
+type CertificateProvider = Parameters<typeof experimental.createCertificateProviderChannelCredentials>[0];
+
+/** What a channel shows its servers, and whom it takes them for. New files are used for new connections. */
+export class SecureChannel {
+  readonly #tls: TlsFiles;
+  readonly #expected: Expected;
+  readonly #log: Warnings | undefined;
+  #identity: TlsIdentity | undefined;
+
+  constructor(tls: TlsFiles, expected: Expected, log: Warnings | undefined) {
+    this.#tls = tls;
+    this.#expected = expected;
+    this.#log = log;
+  }
+
+  /** Throws FailedPrecondition for TCP without TLS files. */
+  credentialsFor(address: Address): ChannelCredentials {
+    if (address.kind === 'unix') return credentials.createInsecure();
+    this.#identity ??= TlsIdentity.open(requireTls(address.host, this.#tls), this.#log);
+    const provider = providerOf(this.#identity);
+    return experimental.createCertificateProviderChannelCredentials(provider, provider, {
+      checkServerIdentity: checkServer(this.#expected),
+    });
+  }
+
+  close(): void {
+    this.#identity?.close();
+    this.#identity = undefined;
+  }
+}
+
+function providerOf(identity: TlsIdentity): CertificateProvider {
+  const stops = new Map<unknown, () => void>();
+  const listen = (listener: unknown, tell: (pems: Pems) => void) => {
+    stops.set(listener, identity.onChange(tell));
+    tell(identity.pems);
+  };
+  const stop = (listener: unknown) => {
+    stops.get(listener)?.();
+    stops.delete(listener);
+  };
+  return {
+    addCaCertificateListener: (listener) => listen(listener, ({ ca }) => listener({ caCertificate: ca })),
+    removeCaCertificateListener: stop,
+    addIdentityCertificateListener: (listener) =>
+      listen(listener, ({ cert, key }) => listener({ certificate: cert, privateKey: key })),
+    removeIdentityCertificateListener: stop,
+  };
+}

@@ -1,0 +1,86 @@
+import { type ClientHttp2Session, connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import {
+  type Address,
+  checkServer,
+  type Expected,
+  SERVER_NAME,
+  type TlsIdentity,
+} from '@longshore/transport';
+import { checkHealth } from './check-health.ts';
+import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './limits.ts';
+import { LOCAL_PULSE, REMOTE_PULSE, watchPulse } from './pulse.ts';
+
+/** A peer on the network that does not answer at all must not hold its callers for minutes. */
+const CONNECT_TIMEOUT_MS = 3_000;
+
+const SESSION_OPTIONS = {
+  settings: {
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+    enablePush: false,
+  },
+  maxSessionMemory: 64,
+};
+
+export interface DialOptions {
+  address: Address;
+  /** Asked for TCP only. */
+  identity(): TlsIdentity;
+  expected: Expected;
+  /** Refuses a server that says that it does not serve. */
+  asksHealth: boolean;
+}
+
+/** An HTTP/2 session whose server has spoken; throws the socket's error when it cannot be reached. */
+export async function dial(options: DialOptions, signal: AbortSignal): Promise<ClientHttp2Session> {
+  const session = open(options);
+  const giveUp = () => session.destroy(new Error('the connection is not wanted any more'));
+  signal.addEventListener('abort', giveUp, { once: true });
+  await spoken(session).finally(() => signal.removeEventListener('abort', giveUp));
+  session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+  watchPulse(session, options.address.kind === 'unix' ? LOCAL_PULSE : REMOTE_PULSE);
+  if (!options.asksHealth) return session;
+  try {
+    await checkHealth(session);
+    return session;
+  } catch (error) {
+    session.destroy();
+    throw error;
+  }
+}
+
+function open({ address, identity, expected }: DialOptions): ClientHttp2Session {
+  if (address.kind === 'unix') {
+    const createConnection = () => connectSocket(address.path);
+    return connect('http://localhost', { ...SESSION_OPTIONS, createConnection });
+  }
+  const { host, port } = address;
+  const tls = {
+    host,
+    port,
+    secureContext: identity().context,
+    servername: SERVER_NAME,
+    ALPNProtocols: ['h2'],
+    checkServerIdentity: checkServer(expected),
+  };
+  return connect(`https://${SERVER_NAME}`, { ...SESSION_OPTIONS, createConnection: () => connectTls(tls) });
+}
+
+function spoken(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timeout = setTimeout(() => session.destroy(new Error('connect timed out')), CONNECT_TIMEOUT_MS);
+    session.once('remoteSettings', () => {
+      clearTimeout(timeout);
+      resolve();
+    });
+    // Stays: a session that breaks later fails its streams, which is where that is told.
+    session.on('error', reject);
+    // A server that hangs up without a word gives no error.
+    session.once('close', () => {
+      clearTimeout(timeout);
+      reject(new Error('the server closed the connection'));
+    });
+  });
+}

@@ -1,0 +1,78 @@
+import type { ClientHttp2Session } from 'node:http2';
+import { type DialOptions, dial } from './dial.ts';
+
+/** A failure that took no longer may be tried again by the next call: a refused connection costs nothing. */
+const QUICK_MS = 250;
+
+/** Pause between attempts to reach a server that does not even refuse. */
+const PROBE_EVERY_MS = 500;
+
+/**
+ * The connection to one replica: made on first use, and again after it broke. Once a server was too slow to fail,
+ * calls fail at once while attempts go on behind them.
+ */
+export class Link {
+  readonly #options: DialOptions;
+  readonly #onLost: () => void;
+  #session: ClientHttp2Session | undefined;
+  #dialling: Promise<ClientHttp2Session> | undefined;
+  #stuck: unknown;
+  #probe: NodeJS.Timeout | undefined;
+  readonly #closing = new AbortController();
+
+  /** `onLost` hears of each session that takes no new calls any more. */
+  constructor(options: DialOptions, onLost: () => void) {
+    this.#options = options;
+    this.#onLost = onLost;
+  }
+
+  /** A session that can be used now. */
+  get ready(): ClientHttp2Session | undefined {
+    const session = this.#session;
+    return session && !session.closed && !session.destroyed ? session : undefined;
+  }
+
+  /** The session, once it is made. Throws the reason why it cannot be. */
+  session(): Promise<ClientHttp2Session> {
+    if (this.#stuck !== undefined) return Promise.reject(this.#stuck);
+    this.#dialling ??= this.#dial().finally(() => {
+      this.#dialling = undefined;
+    });
+    return this.#dialling;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearTimeout(this.#probe);
+    await this.#dialling?.catch(() => undefined);
+    this.#session?.destroy();
+    this.#session = undefined;
+  }
+
+  async #dial(): Promise<ClientHttp2Session> {
+    const startedAt = performance.now();
+    try {
+      const session = await dial(this.#options, this.#closing.signal);
+      this.#stuck = undefined;
+      this.#use(session);
+      return session;
+    } catch (error) {
+      if (performance.now() - startedAt >= QUICK_MS && !this.#closing.signal.aborted) {
+        this.#stuck = error;
+        this.#probe = setTimeout(() => void this.#dial().catch(() => undefined), PROBE_EVERY_MS).unref();
+      }
+      throw error;
+    }
+  }
+
+  #use(session: ClientHttp2Session): void {
+    if (this.#closing.signal.aborted) session.destroy();
+    this.#session = session;
+    const forget = () => {
+      if (this.#session !== session) return;
+      this.#session = undefined;
+      this.#onLost();
+    };
+    session.on('close', forget).on('goaway', forget).on('error', forget);
+  }
+}

@@ -1,0 +1,3 @@
+export { serialOfFile, TestAuthority } from './certificates.ts';
+export { killedListener } from './killed-listener.ts';
+export { scratchDirectory } from './scratch.ts';
