@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isKind } from '@longshore/errors';
+import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from './migrate.ts';
@@ -44,7 +45,15 @@ async function tables(schema: string): Promise<string[]> {
 describe('migrate', () => {
   it('makes the schema with what is shared and what is its own', async () => {
     await run();
-    expect(await tables('test')).toEqual(['items', 'migrations', 'outbox', 'shared_migrations']);
+    expect(await tables('test')).toEqual([
+      'deletion_horizons',
+      'deletions',
+      'items',
+      'leaders',
+      'migrations',
+      'outbox',
+      'shared_migrations',
+    ]);
     expect(await tables('public')).toEqual([]);
   });
 
@@ -79,7 +88,34 @@ describe('migrate', () => {
   it('makes what is shared for a schema without steps of its own', async () => {
     await migrate({ url: database.url, schema: 'bare' });
     await migrate({ url: database.url, schema: 'bare' });
-    expect(await tables('bare')).toEqual(['outbox', 'shared_migrations']);
+    expect(await tables('bare')).toEqual([
+      'deletion_horizons',
+      'deletions',
+      'leaders',
+      'outbox',
+      'shared_migrations',
+    ]);
+  });
+
+  it('adds what is shared since the first release to a database of that release', async () => {
+    const released = join(path, 'released');
+    mkdirSync(released);
+    const outbox = '0000_outbox.sql';
+    copyFileSync(fileURLToPath(new URL(`../migrations/${outbox}`, import.meta.url)), join(released, outbox));
+    await runner({
+      databaseUrl: database.url,
+      direction: 'up',
+      dir: released,
+      schema: 'test',
+      createSchema: true,
+      migrationsTable: 'shared_migrations',
+      migrationsSchema: 'test',
+      log: () => undefined,
+    });
+    rmSync(released, { recursive: true });
+    expect(await tables('test')).toEqual(['outbox', 'shared_migrations']);
+    await run();
+    expect(await tables('test')).toEqual(expect.arrayContaining(['deletions', 'deletion_horizons', 'items']));
   });
 
   it('says Unavailable while Postgres is away', async () => {

@@ -29,3 +29,6 @@ export async function nextRevision(tx: Queryable): Promise<bigint> {
   const { rows } = await tx.query<{ revision: bigint }>(`SELECT nextval('revision') AS revision`);
   return rows[0]!.revision;
 }
+
+/** The revision that the trigger `log_deletion` has drawn: for the RETURNING of a statement that deletes, or renames. */
+export const DELETION_REVISION = `currval('revision')`;

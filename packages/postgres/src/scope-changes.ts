@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { unavailable } from '@longshore/errors';
 import type { PoolClient } from 'pg';
 import type { Pool } from './pool.ts';
@@ -6,11 +7,13 @@ import { fromSqlError } from './sql-error.ts';
 /** Of the triggers that call `notify_scope`; the payload is `<schema> <node> <namespace>`. */
 const CHANNEL = 'longshore_scope';
 
+/** A change seldom comes alone: those that follow within this time are told of together. */
+const SETTLE_MS = 10;
+
 /** Hears of one node's changes. */
 interface Watcher {
-  readonly node: string;
   /** Namespaces that have changed and were not told of yet: however slow the reader, no more than there are. */
-  readonly pending: Set<string>;
+  pending: Set<string>;
   wake(): void;
 }
 
@@ -26,7 +29,8 @@ interface Listening {
 export class ScopeChanges {
   readonly #pool: Pool;
   readonly #schema: string;
-  readonly #watchers = new Set<Watcher>();
+  /** By node. */
+  readonly #watchers = new Map<string, Set<Watcher>>();
   #listening: Promise<Listening> | undefined;
   /** Checked out of the pool until it breaks or `close`. */
   #client: PoolClient | undefined;
@@ -38,32 +42,35 @@ export class ScopeChanges {
   }
 
   /**
-   * Yields the empty string once nothing is missed any more, then the namespace of each change on the node. Throws
-   * Unavailable when the connection is lost: what was remembered by then is to be forgotten.
+   * Yields nothing once no change is missed any more, then the namespaces that have changed on the node since. Throws
+   * Unavailable when the connection is lost: changes are missed then.
    */
-  async *watch(node: string, signal: AbortSignal): AsyncGenerator<string> {
+  async *watch(node: string, signal: AbortSignal): AsyncGenerator<ReadonlySet<string>> {
     const { lost } = await this.#listen();
     const over = AbortSignal.any([signal, lost]);
     let wake = () => {};
-    const watcher: Watcher = { node, pending: new Set(), wake: () => wake() };
-    this.#watchers.add(watcher);
+    const watcher: Watcher = { pending: new Set(), wake: () => wake() };
+    this.#add(node, watcher);
     const onOver = () => wake();
     over.addEventListener('abort', onOver);
     try {
-      yield '';
+      if (!over.aborted) yield new Set();
       while (!over.aborted) {
-        const namespaces = [...watcher.pending];
-        watcher.pending.clear();
-        yield* namespaces;
-        if (watcher.pending.size > 0 || over.aborted) continue;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        if (watcher.pending.size === 0) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          await delay(SETTLE_MS, undefined, { signal: over }).catch(() => undefined);
+          continue;
+        }
+        const namespaces = watcher.pending;
+        watcher.pending = new Set();
+        yield namespaces;
       }
       if (!signal.aborted) throw unavailable('database: notifications were lost');
     } finally {
       over.removeEventListener('abort', onOver);
-      this.#watchers.delete(watcher);
+      this.#remove(node, watcher);
     }
   }
 
@@ -106,11 +113,21 @@ export class ScopeChanges {
     return { lost: lost.signal };
   }
 
+  #add(node: string, watcher: Watcher): void {
+    const watchers = this.#watchers.get(node) ?? new Set();
+    this.#watchers.set(node, watchers.add(watcher));
+  }
+
+  #remove(node: string, watcher: Watcher): void {
+    const watchers = this.#watchers.get(node);
+    watchers?.delete(watcher);
+    if (watchers?.size === 0) this.#watchers.delete(node);
+  }
+
   #tell(payload: string): void {
-    const [schema, node, namespace = ''] = payload.split(' ');
+    const [schema, node = '', namespace = ''] = payload.split(' ');
     if (schema !== this.#schema) return;
-    for (const watcher of this.#watchers) {
-      if (watcher.node !== node) continue;
+    for (const watcher of this.#watchers.get(node) ?? []) {
       watcher.pending.add(namespace);
       watcher.wake();
     }

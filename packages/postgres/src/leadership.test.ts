@@ -1,0 +1,164 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { isKind } from '@longshore/errors';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Leadership, type LedWork } from './leadership.ts';
+import { migrate } from './migrate.ts';
+import { openPool, type Pool } from './pool.ts';
+import type { Term } from './term.ts';
+import { untilSomebodyWaits } from './testing/blocked.ts';
+import { createTestDatabase, type TestDatabase } from './testing.ts';
+import { transaction } from './transaction.ts';
+
+const TTL_MS = 600;
+
+let database: TestDatabase;
+let pool: Pool;
+let errors: unknown[];
+const leaderships: Leadership[] = [];
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  await migrate({ url: database.url, schema: 'test' });
+  pool = openPool({ url: database.url, schema: 'test', size: 6 });
+  errors = [];
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await Promise.all(leaderships.splice(0).map((leadership) => leadership.close()));
+  await pool.end();
+  await database.drop();
+});
+
+function replica(ttlMs = TTL_MS): Leadership {
+  const leadership = new Leadership(pool, {
+    holder: 'test',
+    ttlMs,
+    onError: (error) => errors.push(error),
+  });
+  leaderships.push(leadership);
+  return leadership;
+}
+
+/** Leads until its term is over; `terms` has those that it has led. */
+function watched(): { terms: Term[]; leading: () => boolean; work: LedWork } {
+  const terms: Term[] = [];
+  return {
+    terms,
+    leading: () => terms.at(-1)?.signal.aborted === false,
+    work: (term, signal) => {
+      terms.push(term);
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    },
+  };
+}
+
+/** Takes the term away as time does. */
+function expire(): Promise<unknown> {
+  return pool.query('UPDATE leaders SET expires_at = clock_timestamp()');
+}
+
+describe('Leadership', () => {
+  it('lets exactly one lead, for many times to live', async () => {
+    const [a, b] = [watched(), watched()];
+    replica().runWhileLeading('work', a.work);
+    replica().runWhileLeading('work', b.work);
+    await vi.waitFor(() => expect(a.leading() || b.leading()).toBe(true));
+    const { rows: first } = await pool.query('SELECT expires_at FROM leaders');
+    await vi.waitFor(async () => {
+      const { rows } = await pool.query('SELECT expires_at FROM leaders');
+      expect(rows[0].expires_at - first[0].expires_at).toBeGreaterThan(2 * TTL_MS);
+    }, 5000);
+    expect(a.terms.length + b.terms.length).toBe(1);
+  });
+
+  it('hands over with a higher term as soon as the leader closes', async () => {
+    const [a, b] = [watched(), watched()];
+    const first = replica(60_000);
+    first.runWhileLeading('work', a.work);
+    await vi.waitFor(() => expect(a.leading()).toBe(true));
+    replica(TTL_MS).runWhileLeading('work', b.work);
+    await first.close();
+    await vi.waitFor(() => expect(b.leading()).toBe(true));
+    expect(b.terms[0]!.number).toBeGreaterThan(a.terms[0]!.number);
+    expect(a.terms[0]!.signal.aborted).toBe(true);
+  });
+
+  it('refuses the write of a leader whose time is over, though nobody has taken over', async () => {
+    const a = watched();
+    // Renews so seldom that it does not notice: as if it were paused.
+    replica(3_600_000).runWhileLeading('work', a.work);
+    await vi.waitFor(() => expect(a.leading()).toBe(true));
+    await transaction(pool, (tx) => a.terms[0]!.check(tx));
+    await expire();
+    expect(a.leading()).toBe(true);
+    const late = transaction(pool, (tx) => a.terms[0]!.check(tx));
+    await expect(late).rejects.toSatisfy((error) => isKind(error, 'Unavailable'));
+    expect(a.leading()).toBe(false);
+  });
+
+  it('takes over only behind a write that was checked, and renews beside it', async () => {
+    const [a, b] = [watched(), watched()];
+    replica().runWhileLeading('work', a.work);
+    await vi.waitFor(() => expect(a.leading()).toBe(true));
+    await transaction(pool, async (tx) => {
+      await a.terms[0]!.check(tx);
+      const { rows: before } = await pool.query('SELECT expires_at FROM leaders');
+      await vi.waitFor(async () => {
+        const { rows } = await pool.query('SELECT expires_at FROM leaders');
+        expect(rows[0].expires_at.getTime()).toBeGreaterThan(before[0].expires_at.getTime());
+      });
+      await expire();
+      replica().runWhileLeading('work', b.work);
+      await untilSomebodyWaits(pool);
+      expect(b.terms).toEqual([]);
+    });
+    await vi.waitFor(() => expect(a.leading() || b.leading()).toBe(true));
+    expect(a.leading() && b.leading()).toBe(false);
+  });
+
+  it('tries failed work again, in a new term', async () => {
+    const numbers: bigint[] = [];
+    replica().runWhileLeading('work', async ({ number }) => {
+      numbers.push(number);
+      throw new Error('no luck');
+    });
+    await vi.waitFor(() => expect(numbers.length).toBeGreaterThan(1));
+    expect(numbers[1]).toBe(numbers[0]! + 1n);
+    expect(errors[0]).toMatchObject({ message: 'no luck' });
+  });
+
+  it('is taken over from a process that was killed, within the time to live', async () => {
+    const [a, b] = [await startProcess(), await startProcess()];
+    await vi.waitFor(() => expect(a.leads() + b.leads()).toBe(1), 5000);
+    const [leader, other] = a.leads() ? [a, b] : [b, a];
+    const killed = performance.now();
+    leader.process.kill('SIGKILL');
+    await vi.waitFor(() => expect(other.leads()).toBe(2), 5000);
+    expect(performance.now() - killed).toBeLessThan(TTL_MS * 2);
+  });
+
+  it('knows, once it goes on, that it was paused for too long', async () => {
+    const [a, b] = [await startProcess(), await startProcess()];
+    await vi.waitFor(() => expect(a.leads() + b.leads()).toBe(1), 5000);
+    const [leader, other] = a.leads() ? [a, b] : [b, a];
+    leader.process.kill('SIGSTOP');
+    await vi.waitFor(() => expect(other.leads()).toBe(2), 5000);
+    leader.process.kill('SIGCONT');
+    await vi.waitFor(() => expect(leader.leads()).toBe(0), 5000);
+    expect(other.leads()).toBe(2);
+  });
+});
+
+/** `leads` is the term, 0 without one. */
+async function startProcess(): Promise<{ process: ChildProcess; leads: () => number }> {
+  const path = new URL('./testing/leader-process.ts', import.meta.url);
+  const child = fork(path, [database.url, String(TTL_MS)], { execArgv: [] });
+  children.push(child);
+  let leads = 0;
+  child.on('message', (message) => {
+    leads = (message as { leads: number }).leads;
+  });
+  return { process: child, leads: () => leads };
+}
