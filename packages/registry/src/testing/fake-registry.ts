@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+export interface FakeRequest {
+  method: string;
+  path: string;
+  authorization: string | undefined;
+  range: string | undefined;
+}
+
+/** One answer in place of the usual one. */
+export interface Fault {
+  status?: number;
+  headers?: Record<string, string>;
+  body?: Buffer | string;
+  /** Cuts the connection after this many bytes of the usual answer. */
+  cutAfterBytes?: number;
+  /** Sends this many bytes of the usual answer, and then nothing more. */
+  stallAfterBytes?: number;
+}
+
+/** A registry in memory that fails on demand: what no real one can be made to do. Ends with the test. */
+export class FakeRegistry {
+  /** By `<repository>:<tag>` and digest. */
+  readonly manifests = new Map<string, { mediaType: string; bytes: Buffer }>();
+  /** By digest. */
+  readonly blobs = new Map<string, Buffer>();
+  readonly requests: FakeRequest[] = [];
+  /** By path, first come first served. */
+  readonly faults = new Map<string, Fault[]>();
+  /** Who may read; everyone without it. */
+  auth: { kind: 'basic' | 'bearer'; username: string; password: string } | undefined;
+  readonly #tokens = new Set<string>();
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async start(): Promise<FakeRegistry> {
+    const server = createServer();
+    const registry = new FakeRegistry(server);
+    server.on('request', (request, response) => registry.#answer(request, response));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    return registry;
+  }
+
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  fail(path: string, ...faults: Fault[]): void {
+    this.faults.set(path, [...(this.faults.get(path) ?? []), ...faults]);
+  }
+
+  /** How often something was asked for with GET, in part or whole. */
+  count(part: string): number {
+    return this.requests.filter(({ method, path }) => method === 'GET' && path.includes(part)).length;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '' } = request;
+    const { authorization, range } = request.headers;
+    this.requests.push({ method, path: url, authorization, range });
+    const fault = this.faults.get(url)?.shift();
+    if (fault?.status !== undefined) {
+      response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
+      return;
+    }
+    const found = this.#find(url);
+    if (url.startsWith('/token')) this.#token(authorization, response);
+    else if (!this.#mayRead(authorization)) this.#challenge(response);
+    else if (!found) sendError(response, 404, url.includes('/blobs/') ? 'blob unknown' : 'manifest unknown');
+    else {
+      const bytes = asBuffer(fault?.body) ?? found.bytes;
+      this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
+    }
+  }
+
+  #find(url: string): { mediaType: string; bytes: Buffer } | undefined {
+    const [, repository, kind, name = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(url) ?? [];
+    if (kind === 'manifests') return this.manifests.get(`${repository}:${name}`) ?? this.manifests.get(name);
+    const bytes = this.blobs.get(name);
+    return bytes && { mediaType: 'application/octet-stream', bytes };
+  }
+
+  #send(
+    response: ServerResponse,
+    method: string,
+    range: string | undefined,
+    { mediaType, bytes }: { mediaType: string; bytes: Buffer },
+    fault: Fault | undefined,
+  ): void {
+    const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+    const part = bytes.subarray(start);
+    const headers: Record<string, string | number> = {
+      'content-type': mediaType,
+      'content-length': part.length,
+    };
+    if (start > 0) headers['content-range'] = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    response.writeHead(start > 0 ? 206 : 200, headers);
+    const most = fault?.cutAfterBytes ?? fault?.stallAfterBytes;
+    if (method === 'HEAD') response.end();
+    else if (most === undefined) response.end(part);
+    else
+      response.write(part.subarray(0, most), () => fault?.cutAfterBytes !== undefined && response.destroy());
+  }
+
+  #mayRead(authorization: string | undefined): boolean {
+    if (!this.auth) return true;
+    if (this.auth.kind === 'basic') return authorization === this.#basic();
+    return this.#tokens.has(authorization?.replace('Bearer ', '') ?? '');
+  }
+
+  #challenge(response: ServerResponse): void {
+    const realm = `http://${this.host}/token`;
+    const challenge =
+      this.auth?.kind === 'basic' ? 'Basic realm="test"' : `Bearer realm="${realm}",service="test"`;
+    sendError(response, 401, 'authentication required', { 'www-authenticate': challenge });
+  }
+
+  #token(authorization: string | undefined, response: ServerResponse): void {
+    const isKnown = authorization === this.#basic();
+    const token = randomUUID();
+    if (isKnown) this.#tokens.add(token);
+    if (isKnown) response.end(JSON.stringify({ token, expires_in: 300 }));
+    else sendError(response, 401, 'who are you');
+  }
+
+  #basic(): string {
+    const { username, password } = this.auth!;
+    return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  }
+}
+
+function sendError(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): void {
+  const body = JSON.stringify({ errors: [{ code: message.toUpperCase().replaceAll(' ', '_'), message }] });
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
+}
+
+function asBuffer(body: Buffer | string | undefined): Buffer | undefined {
+  return body === undefined ? undefined : Buffer.from(body);
+}

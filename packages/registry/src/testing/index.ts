@@ -1,0 +1,1 @@
+export { FakeRegistry, type FakeRequest, type Fault } from './fake-registry.ts';

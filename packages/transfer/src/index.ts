@@ -1,0 +1,18 @@
+export { indexLabels, manifestLabels, sourceLabels } from './blob-labels.ts';
+export { chooseManifest } from './choose-platform.ts';
+export { ContentStore, type ContentStoreOptions, placeFromProto } from './content-store.ts';
+export type { BlobStatus } from './fetch-blob.ts';
+export {
+  type Document,
+  type ImageManifest,
+  type ImageTree,
+  type ReadDocument,
+  readTree,
+} from './image-tree.ts';
+export { parseObject } from './parse-manifest.ts';
+export { ProgressFeed } from './progress-feed.ts';
+export { type BlobProgress, fileLayers, type PullRequest, pullImage, type WhenStored } from './pull-image.ts';
+export type * from './pull-store.ts';
+export { refKey } from './ref-key.ts';
+export { Turns } from './turns.ts';
+export { withLease } from './with-lease.ts';

@@ -1,0 +1,17 @@
+import { type Descriptor, layerCompression, MediaType } from '@longshore/oci';
+
+const KINDS: Readonly<Record<string, string>> = {
+  [MediaType.OciIndex]: 'index',
+  [MediaType.DockerIndex]: 'index',
+  [MediaType.OciManifest]: 'manifest',
+  [MediaType.DockerManifest]: 'manifest',
+  [MediaType.OciConfig]: 'config',
+  [MediaType.DockerConfig]: 'config',
+  'application/vnd.in-toto+json': 'attestation',
+};
+
+/** The name of a blob's ingest, which progress displays match. Source: containerd core/remotes/handlers.go. */
+export function refKey({ mediaType, digest }: Descriptor): string {
+  const kind = KINDS[mediaType] ?? (layerCompression(mediaType) === undefined ? 'unknown' : 'layer');
+  return `${kind}-${digest}`;
+}
