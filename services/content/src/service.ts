@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { followRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -6,39 +6,56 @@ import {
   type ServiceContext,
   watchRpc,
 } from '@longshore/kit';
-import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
+import { Leadership, migrate, openPool, RecordWatch } from '@longshore/postgres';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
-import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { ByteRemover } from './domain/byte-remover.ts';
+import { Claims } from './domain/claims.ts';
+import type { Removed } from './domain/collection.ts';
 import { CollectionClock } from './domain/collection-clock.ts';
 import { CollectionScheduler } from './domain/collection-scheduler.ts';
 import { Collector } from './domain/collector.ts';
 import { IngestWriters, WRITER_TIMEOUT_MS } from './domain/ingest-writers.ts';
+import { forgetNode } from './domain/node-removal.ts';
+import { Places } from './domain/places.ts';
+import { repeat } from './domain/repeat.ts';
+import { SignedPaths } from './domain/signed-paths.ts';
 import { contentEvents } from './events.ts';
+import { BlobEndpoint } from './http/blob-endpoint.ts';
+import { instanceOf } from './instance.ts';
 import { blobsRpc } from './rpc/blobs-rpc.ts';
+import { claimsRpc } from './rpc/claims-rpc.ts';
 import { collectorRpc } from './rpc/collector-rpc.ts';
 import { contentRpc } from './rpc/content-rpc.ts';
 import { leasesRpc } from './rpc/leases-rpc.ts';
 import { namespacesRpc } from './rpc/namespaces-rpc.ts';
+import { contentSources } from './rpc/records.ts';
 import { DirectoryBlobStore } from './storage/directory/directory-blob-store.ts';
 import { BlobRepository } from './storage/postgres/blob-repository.ts';
+import { PostgresClaimNews } from './storage/postgres/claim-news.ts';
+import { ClaimRepository } from './storage/postgres/claim-repository.ts';
 import { CollectionRepository } from './storage/postgres/collection-repository.ts';
 import { CollectionViews } from './storage/postgres/collection-views.ts';
 import { ContentRepository } from './storage/postgres/content-repository.ts';
 import { ExpiryRepository } from './storage/postgres/expiry-repository.ts';
 import { IngestRepository } from './storage/postgres/ingest-repository.ts';
 import { LeaseRepository } from './storage/postgres/lease-repository.ts';
+import { LinkRepository } from './storage/postgres/link-repository.ts';
 import { NamespaceRepository } from './storage/postgres/namespace-repository.ts';
+import { NodeRecordsRepository } from './storage/postgres/node-records-repository.ts';
+import { SigningKeyRepository } from './storage/postgres/signing-key-repository.ts';
 
 const SCHEMA = 'content';
 const MIGRATIONS = new URL('./storage/postgres/migrations/', import.meta.url);
 /** Every service that holds records or references: no collection without all of them. */
 const COLLECTED_SCHEMAS = ['content', 'image', 'snapshot', 'runtime'];
+/** Claims of holders that were lost take little room, and are taken over without being purged. */
+const CLAIM_PURGE_INTERVAL_MS = 10 * 60 * 1000;
 
 export async function start(
   config: ConfigOf<typeof keys>,
@@ -46,19 +63,25 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
-  const changes = new ScopeChanges(pool, SCHEMA);
+  const records = new RecordWatch(pool, {
+    schema: SCHEMA,
+    sources: contentSources,
+    retentionMs: config.watchRetentionMs,
+    log,
+  });
 
   const store = new DirectoryBlobStore(config.directory);
   const blobs = new BlobRepository(pool);
   const contents = new ContentRepository(pool);
+  const sharesNamespaces = config.sharing === 'shared';
+  const instance = instanceOf(config.listen);
   const ingests = new IngestRepository(pool, {
-    instance: `${hostname()} ${config.listen}`,
+    instance: instance.name,
     writerTimeoutMs: WRITER_TIMEOUT_MS,
-    sharesNamespaces: config.sharing === 'shared',
+    sharesNamespaces,
   });
   const views = new CollectionViews(COLLECTED_SCHEMAS);
 
-  await ingests.releaseAll();
   const writers = new IngestWriters(
     store,
     ingests,
@@ -66,39 +89,72 @@ export async function start(
       ingests.commit(ingest, received, labels, lease, contentEvents.created),
     log,
   );
-  const remover = new ByteRemover(blobs, store, config.graceMs, log);
-  const collector = new Collector(
-    new CollectionRepository(pool, views),
-    { maxShare: config.gcMaxShare },
-    (removed) => {
-      if (removed.some(({ kind }) => kind === 'content' || kind === 'ingest')) remover.wake();
-    },
-  );
-  const scheduler = new CollectionScheduler((scope) => collector.collect(scope), log);
-  const clock = new CollectionClock(new ExpiryRepository(pool, views), scheduler, config.gcIntervalMs, log);
+  const paths = new SignedPaths(new SigningKeyRepository(pool), config.locateMs);
+  const endpoint = config.blobsListen
+    ? await BlobEndpoint.listen(config.blobsListen, config, store, paths, log)
+    : undefined;
+  const bases = config.blobsUrls.length > 0 ? config.blobsUrls : (endpoint?.bases ?? []);
+  const places = new Places(store, paths, bases);
 
-  const server = new GrpcServer(log, metrics);
+  const graceMs = bases.length > 0 ? Math.max(config.graceMs, config.locateMs) : config.graceMs;
+  const remover = new ByteRemover(blobs, store, graceMs, log);
+  const onRemoved = (removed: readonly Removed[]) => {
+    if (removed.some(({ kind }) => kind === 'content' || kind === 'ingest')) remover.wake();
+  };
+  const collection = new CollectionRepository(pool, views);
+  const collector = new Collector(collection, { maxShare: config.gcMaxShare }, onRemoved);
+  const scheduler = new CollectionScheduler((scope, term) => collector.collect(scope, term), log);
+  const clock = new CollectionClock(new ExpiryRepository(pool, views), scheduler, config.gcIntervalMs, log);
+  const leadership = new Leadership(pool, {
+    holder: instance.name,
+    onError: (error, name) => log.warn({ err: error, name }, 'leading failed; will try again'),
+  });
+
+  const claimRecords = new ClaimRepository(pool, { ttlMs: config.claimTtlMs, sharesNamespaces });
+  const claimNews = new PostgresClaimNews(pool, SCHEMA);
+  const nodeRecords = new NodeRecordsRepository(pool, views, collection);
+
+  const { revocations, ...followed } = followRevocations(config, SCHEMA, log);
+  const server = new GrpcServer(log, metrics, { revocations });
   server.add(Content, contentRpc({ contents, ingests, writers, store, scheduler, remover }));
   server.add(Leases, leasesRpc(new LeaseRepository(pool), scheduler));
   server.add(Namespaces, namespacesRpc(new NamespaceRepository(pool, views)));
-  server.add(BlobService, blobsRpc(contents, store));
+  server.add(
+    BlobService,
+    blobsRpc({
+      contents,
+      links: new LinkRepository(pool, sharesNamespaces),
+      places,
+      scheduler,
+      forgetNode: (node) => forgetNode(node, nodeRecords, onRemoved),
+    }),
+  );
+  server.add(ClaimService, claimsRpc(new Claims(claimRecords, claimNews), claimRecords, server.stopping));
   server.add(CollectorService, collectorRpc(scheduler));
-  server.add(WatchService, watchRpc(changes, server.stopping));
+  server.add(WatchService, watchRpc(records, server.stopping));
 
   const grpc = await server.listen(config.listen, config);
-  clock.start();
-  remover.start();
+  // It listens, so whoever had the address before does not any more.
+  if (instance.predecessors !== undefined) await ingests.releaseOf(instance.predecessors);
+  leadership.runWhileLeading('collection', async (term) => {
+    await Promise.all([
+      clock.run(term),
+      remover.run(term),
+      repeat(CLAIM_PURGE_INTERVAL_MS, term.signal, () => claimRecords.purge(term), log),
+    ]);
+  });
 
   return {
-    addresses: { grpc },
+    addresses: endpoint ? { grpc, blobs: endpoint.address } : { grpc },
     isHealthy: () => server.health.serving,
     async close() {
-      clock.close();
-      await server.close(config.shutdownTimeoutMs);
+      await leadership.close();
+      await Promise.all([endpoint?.close(config.shutdownTimeoutMs), server.close(config.shutdownTimeoutMs)]);
+      await followed.close();
       await writers.close();
       await scheduler.close();
-      await remover.close();
-      changes.close();
+      claimNews.close();
+      records.close();
       await pool.end();
     },
   };

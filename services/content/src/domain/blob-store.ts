@@ -14,6 +14,7 @@ export interface BlobName {
 export type BlobPlace = { kind: 'file'; path: string };
 
 export interface BlobReader extends AsyncDisposable {
+  readonly sizeBytes: number;
   /** Bytes from `position` on, at most `lengthBytes`, fewer only at the end. Reads may overlap in time. */
   read(position: number, lengthBytes: number): Promise<Uint8Array>;
   close(): Promise<void>;

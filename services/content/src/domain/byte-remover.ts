@@ -1,10 +1,13 @@
 import type { Logger } from '@longshore/kit';
 import type { Digest } from '@longshore/oci';
 import type { BlobStore, StoredBytes } from './blob-store.ts';
+import { type LedTerm, untilOver } from './led-term.ts';
 
 /** Steps of one round, so that a round holds little in memory. */
 const BATCH_SIZE = 200;
 const ROUND_INTERVAL_MS = 60_000;
+/** Bytes without a record come from crashes, and from writers that lost their ref as they committed. */
+const STRAY_INTERVAL_MS = 24 * 60 * 60 * 1000;
 /** Bytes without a record that are younger may belong to a commit that is under way. */
 const STRAY_AGE_MS = 60 * 60 * 1000;
 
@@ -13,24 +16,26 @@ export interface BuriedBytes {
   readonly generation: string;
 }
 
-/** What the remover needs of the records of bytes. */
+/** What the remover needs of the records of bytes; writes throw Unavailable when the term is over. */
 export interface ByteRecords<T extends BuriedBytes> {
-  releaseUnheld(limit: number): Promise<number>;
+  releaseUnheld(limit: number, term: LedTerm): Promise<number>;
   dueTombstones(graceMs: number, limit: number): Promise<T[]>;
-  forget(tombstones: readonly T[]): Promise<void>;
-  buryUnknown(bytes: readonly StoredBytes[]): Promise<void>;
+  forget(tombstones: readonly T[], term: LedTerm): Promise<void>;
+  buryUnknown(bytes: readonly StoredBytes[], term: LedTerm): Promise<void>;
 }
 
-/** Removes bytes from their tombstones. Every step may be repeated, also by several replicas at once. */
+/**
+ * Removes bytes from their tombstones: work of one replica, to spare the others. Every step may be repeated, also by several at
+ * once: what a tombstone names is never written again.
+ */
 export class ByteRemover<T extends BuriedBytes> {
   readonly #records: ByteRecords<T>;
   readonly #store: BlobStore;
   readonly #graceMs: number;
   readonly #log: Logger;
-  #timer: NodeJS.Timeout | undefined;
+  #term: LedTerm | undefined;
   #round: Promise<void> = Promise.resolve();
   #isWaiting = false;
-  #isClosed = false;
 
   /** `graceMs`: how long a blob's bytes stay readable after the last scope has let go of it. */
   constructor(records: ByteRecords<T>, store: BlobStore, graceMs: number, log: Logger) {
@@ -40,42 +45,45 @@ export class ByteRemover<T extends BuriedBytes> {
     this.#log = log;
   }
 
-  /** Takes up what was left by the last process, and goes on by itself until it is closed. */
-  start(): void {
-    this.#timer = setInterval(() => this.wake(), ROUND_INTERVAL_MS).unref();
-    this.#inTurn(() => this.buryStrays());
+  /** Takes up what was left by the last leader, and goes on by itself until the term is over. */
+  async run(term: LedTerm): Promise<void> {
+    this.#term = term;
+    const buryStrays = () => this.#inTurn(() => this.buryStrays(term));
+    const timers = [
+      setInterval(() => this.wake(), ROUND_INTERVAL_MS).unref(),
+      setInterval(buryStrays, STRAY_INTERVAL_MS).unref(),
+    ];
+    buryStrays();
     this.wake();
+    await untilOver(term);
+    for (const timer of timers) clearInterval(timer);
+    await this.#round;
   }
 
-  /** Content or an ingest has gone: its bytes may have to follow. */
+  /** Content or an ingest has gone: its bytes may have to follow. A replica that does not lead leaves that to a later round. */
   wake(): void {
-    if (this.#isWaiting || this.#isClosed) return;
+    const term = this.#term;
+    if (this.#isWaiting || !term || term.signal.aborted) return;
     this.#isWaiting = true;
     this.#inTurn(() => {
       this.#isWaiting = false;
-      return this.#removeDue();
+      return this.#removeDue(term);
     });
   }
 
-  /** Buries what a crash has left without a record. Reads the whole store: for once after a start. */
-  async buryStrays(): Promise<void> {
+  /** Buries what a crash has left without a record. Reads the whole store: for once after a start, and then seldom. */
+  async buryStrays(term: LedTerm): Promise<void> {
     const oldest = Date.now() - STRAY_AGE_MS;
     let batch: StoredBytes[] = [];
     for await (const bytes of this.#store.list()) {
-      if (this.#isClosed) return;
+      if (term.signal.aborted) return;
       if (bytes.changedAt.getTime() > oldest) continue;
       batch.push(bytes);
       if (batch.length < BATCH_SIZE) continue;
-      await this.#records.buryUnknown(batch);
+      await this.#records.buryUnknown(batch, term);
       batch = [];
     }
-    if (batch.length > 0) await this.#records.buryUnknown(batch);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearInterval(this.#timer);
-    await this.#round;
+    if (batch.length > 0) await this.#records.buryUnknown(batch, term);
   }
 
   #inTurn(work: () => Promise<void>): void {
@@ -84,16 +92,16 @@ export class ByteRemover<T extends BuriedBytes> {
       .catch((error) => this.#log.warn({ err: error }, 'removing bytes failed; will try again'));
   }
 
-  async #removeDue(): Promise<void> {
-    while (!this.#isClosed && (await this.#records.releaseUnheld(BATCH_SIZE)) > 0);
-    while (!this.#isClosed) {
+  async #removeDue(term: LedTerm): Promise<void> {
+    while (!term.signal.aborted && (await this.#records.releaseUnheld(BATCH_SIZE, term)) > 0);
+    while (!term.signal.aborted) {
       const tombstones = await this.#records.dueTombstones(this.#graceMs, BATCH_SIZE);
       if (tombstones.length === 0) return;
       for (const { digest, generation } of tombstones) {
         if (digest === undefined) await this.#store.removeIngest(generation);
         else await this.#store.removeBlob({ digest, generation });
       }
-      await this.#records.forget(tombstones);
+      await this.#records.forget(tombstones, term);
     }
   }
 }

@@ -2,6 +2,7 @@ import { createLogger, type Scope } from '@longshore/kit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CollectionScheduler } from './collection-scheduler.ts';
 import type { CollectionResult } from './collector.ts';
+import type { LedTerm } from './led-term.ts';
 
 const A: Scope = { namespace: 'a', node: '_' };
 const B: Scope = { namespace: 'b', node: '_' };
@@ -10,9 +11,10 @@ const NOTHING: CollectionResult = { removed: 0, events: [] };
 /** Collections that end when the test says so. */
 class Collections {
   readonly begun: Scope[] = [];
+  readonly terms: (LedTerm | undefined)[] = [];
   readonly #ends: ((error?: Error) => void)[] = [];
   readonly scheduler = new CollectionScheduler(
-    (scope) => this.#collect(scope),
+    (scope, term) => this.#collect(scope, term),
     createLogger('content', 'silent'),
   );
 
@@ -21,8 +23,9 @@ class Collections {
     await vi.advanceTimersByTimeAsync(0);
   }
 
-  #collect(scope: Scope): Promise<CollectionResult> {
+  #collect(scope: Scope, term: LedTerm | undefined): Promise<CollectionResult> {
     this.begun.push(scope);
+    this.terms.push(term);
     return new Promise((resolve, reject) => {
       this.#ends.push((error) => (error ? reject(error) : resolve(NOTHING)));
     });
@@ -95,6 +98,33 @@ describe('CollectionScheduler', () => {
     await collections.end();
     await collections.end(new Error('database: away'));
     await waiting;
+  });
+
+  it('collects within the term that asks for it, unless a call asks as well', async () => {
+    const term: LedTerm = { signal: new AbortController().signal, check: async () => undefined };
+    collections.scheduler.request(A, 0, term);
+    await vi.advanceTimersByTimeAsync(10);
+    await collections.end();
+    collections.scheduler.request(B, 0, term);
+    collections.scheduler.request(B);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(collections.begun).toEqual([A, B]);
+    expect(collections.terms).toEqual([term, undefined]);
+  });
+
+  it('does not begin, nor try again, what a term asked for that is over', async () => {
+    const over = new AbortController();
+    const term: LedTerm = { signal: over.signal, check: async () => undefined };
+    collections.scheduler.request(A, 0, term);
+    await vi.advanceTimersByTimeAsync(10);
+    collections.scheduler.request(B, 0, term);
+    over.abort();
+    await collections.end(new Error('term is over'));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(collections.begun).toEqual([A]);
+    collections.scheduler.request(A);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(collections.terms).toEqual([term, undefined]);
   });
 
   it('begins nothing more once it is closed', async () => {

@@ -1,5 +1,6 @@
 import type { Logger, Scope } from '@longshore/kit';
 import type { CollectionResult } from './collector.ts';
+import type { LedTerm } from './led-term.ts';
 
 /** Deletions tend to come in groups; a collection that was asked for waits this long for the rest of its group. */
 const SOON_MS = 50;
@@ -16,20 +17,22 @@ interface ScopeState {
   next: Promise<CollectionResult> | undefined;
   current: Promise<unknown>;
   timer: NodeJS.Timeout | undefined;
+  /** Of the collection that has not begun yet, when only a leader asks for it. */
+  term: LedTerm | undefined;
   /** No unasked collection begins before, in milliseconds of `performance.now()`. */
   restUntil: number;
 }
 
 /** Decides when a scope is collected; never twice at the same time by this process. */
 export class CollectionScheduler {
-  readonly #collect: (scope: Scope) => Promise<CollectionResult>;
+  readonly #collect: (scope: Scope, term?: LedTerm) => Promise<CollectionResult>;
   readonly #log: Logger;
   readonly #scopes = new Map<string, ScopeState>();
   /** Unasked collections run one after another: they must not crowd out calls. */
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(collect: (scope: Scope) => Promise<CollectionResult>, log: Logger) {
+  constructor(collect: (scope: Scope, term?: LedTerm) => Promise<CollectionResult>, log: Logger) {
     this.#collect = collect;
     this.#log = log;
   }
@@ -37,14 +40,17 @@ export class CollectionScheduler {
   /** Runs a collection that begins after this call; calls that wait for the same one share it. */
   run(scope: Scope): Promise<CollectionResult> {
     const state = this.#stateOf(scope);
+    state.term = undefined;
     state.next ??= this.#begin(state);
     return state.next;
   }
 
-  /** Something was deleted, or a reference dropped: collects soon. */
-  request(scope: Scope, delayMs = SOON_MS): void {
+  /** Something was deleted, or a reference dropped: collects soon. With a term, within that only. */
+  request(scope: Scope, delayMs = SOON_MS, term?: LedTerm): void {
     const state = this.#stateOf(scope);
-    if (this.#isClosed || state.timer || state.next) return;
+    const isPlanned = state.timer !== undefined || state.next !== undefined;
+    if (!isPlanned || !term) state.term = term;
+    if (this.#isClosed || isPlanned) return;
     const restMs = Math.max(0, state.restUntil - performance.now());
     state.timer = setTimeout(() => this.#runInTurn(state), Math.max(delayMs, restMs)).unref();
   }
@@ -69,15 +75,18 @@ export class CollectionScheduler {
   #runInTurn(state: ScopeState): void {
     this.#queue = this.#queue.then(async () => {
       state.timer = undefined;
-      if (this.#isClosed) return;
+      const { term } = state;
+      if (this.#isClosed || term?.signal.aborted) return;
       const started = performance.now();
       try {
-        await this.run(state.scope);
+        state.next ??= this.#begin(state);
+        await state.next;
         const tookMs = performance.now() - started;
         state.restUntil = performance.now() + tookMs * (1 / MAX_TIME_SHARE - 1);
       } catch (error) {
+        if (term?.signal.aborted) return;
         this.#log.warn({ ...state.scope, err: error }, 'garbage collection failed; will try again');
-        this.request(state.scope, RETRY_MS);
+        this.request(state.scope, RETRY_MS, term);
       }
     });
   }
@@ -88,7 +97,9 @@ export class CollectionScheduler {
     state.mutations = 0;
     clearTimeout(state.timer);
     state.timer = undefined;
-    const result = this.#collect(state.scope);
+    const { term } = state;
+    state.term = undefined;
+    const result = this.#collect(state.scope, term);
     state.current = result.catch(() => undefined);
     const { removed } = await result;
     if (removed > 0) this.#log.info({ ...state.scope, removed }, 'garbage collected');
@@ -105,6 +116,7 @@ export class CollectionScheduler {
         next: undefined,
         current: Promise.resolve(),
         timer: undefined,
+        term: undefined,
         restUntil: 0,
       };
       this.#scopes.set(key, state);

@@ -1,4 +1,5 @@
 import type { Scope } from '@longshore/kit';
+import type { LedTerm } from './led-term.ts';
 
 /** A record that nothing refers to. */
 export interface Candidate {
@@ -41,6 +42,6 @@ export interface Removed {
 export interface CollectionRecords {
   mark(scope: Scope): Promise<Mark>;
   references(scope: Scope, candidates: readonly Candidate[]): Promise<CandidateReference[]>;
-  /** Removes those that nothing has come to refer to since the mark, in one transaction. */
-  sweep(scope: Scope, mark: Mark, batch: readonly Candidate[]): Promise<Removed[]>;
+  /** Removes those that nothing has come to refer to since the mark, in one transaction, and within the term if led. */
+  sweep(scope: Scope, mark: Mark, batch: readonly Candidate[], term?: LedTerm): Promise<Removed[]>;
 }

@@ -1,6 +1,7 @@
 import { failedPrecondition } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import type { Candidate, CollectionRecords, RemovalEvent, Removed } from './collection.ts';
+import type { LedTerm } from './led-term.ts';
 import { removalOrder } from './removal-order.ts';
 
 /** Records removed in one transaction: few enough for it to take well under a second. */
@@ -33,8 +34,11 @@ export class Collector {
     this.#onRemoved = onRemoved;
   }
 
-  /** Throws Unavailable while a service's collection contract is missing, FailedPrecondition above the share. */
-  async collect(scope: Scope): Promise<CollectionResult> {
+  /**
+   * Safe beside another replica's: what both would remove goes once, under the scope's lock. Throws Unavailable while a
+   * service's collection contract is missing, or when the term that it is done in is over; FailedPrecondition above the share.
+   */
+  async collect(scope: Scope, term?: LedTerm): Promise<CollectionResult> {
     const mark = await this.#records.mark(scope);
     const share = mark.candidates.length / Math.max(1, mark.collectable);
     if (mark.collectable >= GUARDED_SIZE && share > this.#options.maxShare) {
@@ -45,7 +49,7 @@ export class Collector {
     }
     const removed: Removed[] = [];
     for (const batch of await this.#batches(scope, mark.candidates)) {
-      const gone = await this.#records.sweep(scope, mark, batch);
+      const gone = await this.#records.sweep(scope, mark, batch, term);
       this.#onRemoved(gone);
       removed.push(...gone);
     }

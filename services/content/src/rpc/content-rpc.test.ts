@@ -98,7 +98,7 @@ describe('Content', () => {
     const { fixture: own } = quick;
     const digest = await own.put('short-lived');
     const { place } = await own.blobs.locate({ digest }, callOf());
-    const path = place.value?.path ?? '';
+    const path = place?.file ?? '';
     expect(await readFile(path, 'utf8')).toBe('short-lived');
     await own.content.delete({ digest }, callOf());
     await expect(own.content.info({ digest }, callOf())).rejects.toMatchObject({ kind: 'NotFound' });
@@ -124,10 +124,10 @@ describe('Content', () => {
       const buried = await fixture.pool.query('SELECT FROM tombstones WHERE digest = $1', [digest]);
       expect(buried.rowCount).toBe(1);
     }, 5000);
-    expect(await readFile(place.value?.path ?? '', 'utf8')).toBe('in grace');
+    expect(await readFile(place?.file ?? '', 'utf8')).toBe('in grace');
     await fixture.put('in grace');
     const again = await fixture.blobs.locate({ digest }, callOf());
-    expect(again.place.value?.path).not.toBe(place.value?.path);
+    expect(again.place?.file).not.toBe(place?.file);
   });
 
   it('does not locate what the scope does not hold', async () => {

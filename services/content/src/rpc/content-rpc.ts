@@ -9,6 +9,7 @@ import { contentEvents } from '../events.ts';
 import type { ContentRepository } from '../storage/postgres/content-repository.ts';
 import type { ContentParts } from './content-parts.ts';
 import { contentToProto, ingestToProto } from './convert.ts';
+import { contentRecord } from './records.ts';
 import { writeContent } from './write-content.ts';
 
 /** Go clients take at most this much in a message of a listing. */
@@ -30,6 +31,7 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
       const digest = parseDigest(info.digest);
       const change = contentLabelChange(digest, info.labels, updateMask?.paths ?? []);
       const updated = await contents.updateLabels(call.scope, digest, change);
+      call.reportRecord(contentRecord.stored(updated));
       scheduler.mutated(call.scope);
       return { info: contentToProto(updated) };
     },
@@ -51,6 +53,7 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
       const { scope, lease } = call;
       const deleted = await contents.delete(scope, parseDigest(digest), lease, contentEvents.deleted);
       call.reportEvent(contentEvents.deleted(deleted));
+      call.reportRecord(contentRecord.deleted(deleted));
       remover.wake();
       scheduler.request(scope);
       return {};

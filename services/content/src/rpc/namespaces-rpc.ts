@@ -1,11 +1,12 @@
 import { invalidArgument } from '@longshore/errors';
 import type { Call, Handlers } from '@longshore/kit';
-import { parseIdentifier } from '@longshore/oci';
+import { type Labels, parseIdentifier } from '@longshore/oci';
 import type { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { updateNamespaceLabels, validateNewNamespace } from '../domain/namespace.ts';
 import { namespaceEvents } from '../events.ts';
 import type { NamespaceRepository } from '../storage/postgres/namespace-repository.ts';
 import { namespaceToProto } from './convert.ts';
+import { namespaceRecord } from './records.ts';
 
 /** `containerd.services.namespaces.v1.Namespaces`, of the caller's node. Source: containerd plugins/services/namespaces. */
 export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof Namespaces> {
@@ -23,10 +24,12 @@ export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof 
       if (!namespace) throw invalidArgument('namespace must be set');
       const { name } = namespace;
       const labels = validateNewNamespace(name, namespace.labels);
-      const event = await namespaces.create(scopeOf(name, call), labels, (change) =>
+      const scope = scopeOf(name, call);
+      const event = await namespaces.create(scope, labels, (change) =>
         namespaceEvents.created({ ...change, labels }),
       );
       call.reportEvent(event);
+      call.reportRecord(namespaceRecord.stored({ scope, revision: event.revision, labels }));
       return { namespace: { name, labels } };
     },
 
@@ -34,20 +37,27 @@ export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof 
       if (!namespace) throw invalidArgument('namespace must be set');
       const { name, labels } = namespace;
       parseIdentifier(name);
-      const event = await namespaces.update(
-        scopeOf(name, call),
-        (stored) => updateNamespaceLabels(stored, labels, updateMask?.paths ?? []),
-        (change) => namespaceEvents.updated({ ...change, labels }),
+      const scope = scopeOf(name, call);
+      let after = labels;
+      const change = (stored: Labels) => {
+        after = updateNamespaceLabels(stored, labels, updateMask?.paths ?? []);
+        return after;
+      };
+      const event = await namespaces.update(scope, change, (changed) =>
+        namespaceEvents.updated({ ...changed, labels }),
       );
       call.reportEvent(event);
+      call.reportRecord(namespaceRecord.stored({ scope, revision: event.revision, labels: after }));
       return {};
     },
 
     async delete({ name }, call) {
-      const event = await namespaces.delete(scopeOf(name, call), (change) =>
+      const scope = scopeOf(name, call);
+      const event = await namespaces.delete(scope, (change) =>
         namespaceEvents.deleted({ ...change, labels: {} }),
       );
       call.reportEvent(event);
+      call.reportRecord(namespaceRecord.deleted({ scope, revision: event.revision }));
       return {};
     },
   };

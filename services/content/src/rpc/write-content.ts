@@ -11,6 +11,7 @@ import {
 import type { IngestWriter } from '../domain/ingest-writer.ts';
 import { contentEvents } from '../events.ts';
 import type { ContentParts } from './content-parts.ts';
+import { contentRecord } from './records.ts';
 
 type Answer = MessageInitShape<typeof WriteContentResponseSchema>;
 
@@ -136,6 +137,7 @@ class WriteSession {
     });
     if (!created) throw alreadyExists(`content ${this.#writer.digest}`);
     this.#call.reportEvent(contentEvents.created(created));
+    this.#call.reportRecord(contentRecord.stored(created));
     this.#parts.scheduler.mutated(scope);
   }
 }

@@ -17,8 +17,9 @@ import {
 } from '@longshore/proto/containerd/services/content/v1/content';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
-import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { vi } from 'vitest';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
@@ -36,18 +37,50 @@ export interface Caller {
   lease?: string;
 }
 
-/** A real service on a database and a directory of its own. Close it when the tests of the file are done. */
-export class ContentFixture {
+/** What is called of a running service. */
+export class ContentClients {
   readonly content: ServiceClient<typeof Content>;
   readonly leases: ServiceClient<typeof Leases>;
   readonly namespaces: ServiceClient<typeof Namespaces>;
   readonly blobs: ServiceClient<typeof BlobService>;
+  readonly claims: ServiceClient<typeof ClaimService>;
   readonly collector: ServiceClient<typeof CollectorService>;
+  readonly watch: ServiceClient<typeof WatchService>;
+  readonly channel: Channel;
+
+  constructor(address: string) {
+    this.channel = new Channel(address);
+    this.content = createClient(Content, this.channel);
+    this.leases = createClient(Leases, this.channel);
+    this.namespaces = createClient(Namespaces, this.channel);
+    this.blobs = createClient(BlobService, this.channel);
+    this.claims = createClient(ClaimService, this.channel);
+    this.collector = createClient(CollectorService, this.channel);
+    this.watch = createClient(WatchService, this.channel);
+  }
+}
+
+/** One more instance of the service on the same database and directory. */
+export class Replica extends ContentClients implements AsyncDisposable {
+  readonly #service: RunningService;
+
+  constructor(service: RunningService) {
+    super(service.addresses.grpc ?? '');
+    this.#service = service;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.channel.close();
+    await this.#service.close();
+  }
+}
+
+/** A real service on a database and a directory of its own. Close it when the tests of the file are done. */
+export class ContentFixture extends ContentClients {
   /** Sees the tables of the schema `content`, and other schemas by their names. */
   readonly pool: Pool;
   readonly directory: string;
   readonly #database: TestDatabase;
-  readonly #channel: Channel;
   readonly #env: NodeJS.ProcessEnv;
   #service: RunningService;
 
@@ -57,17 +90,12 @@ export class ContentFixture {
     env: NodeJS.ProcessEnv,
     service: RunningService,
   ) {
+    super(service.addresses.grpc ?? '');
     this.#database = database;
     this.directory = directory;
     this.#env = env;
     this.#service = service;
     this.pool = openPool({ url: database.url, schema: 'content', size: 2 });
-    this.#channel = new Channel(service.addresses.grpc ?? '');
-    this.content = createClient(Content, this.#channel);
-    this.leases = createClient(Leases, this.#channel);
-    this.namespaces = createClient(Namespaces, this.#channel);
-    this.blobs = createClient(BlobService, this.#channel);
-    this.collector = createClient(CollectorService, this.#channel);
   }
 
   /** `env` adds to or replaces configuration. */
@@ -100,12 +128,18 @@ export class ContentFixture {
     this.#service = await startService(this.#env);
   }
 
+  /** Another instance, with a socket of its own. `env` adds to or replaces configuration. */
+  async replica(env: NodeJS.ProcessEnv = {}): Promise<Replica> {
+    const listen = `unix://${join(this.directory, `${randomUUID()}.sock`)}`;
+    return new Replica(await startService({ ...this.#env, LONGSHORE_CONTENT_LISTEN: listen, ...env }));
+  }
+
   get databaseUrl(): string {
     return this.#database.url;
   }
 
   async close(): Promise<void> {
-    this.#channel.close();
+    this.channel.close();
     await this.#service.close();
     await this.pool.end();
     await this.#database.drop();
@@ -113,8 +147,8 @@ export class ContentFixture {
   }
 
   /** Opens a session for lock-step writing. */
-  write(caller: Caller = {}): WriteSession {
-    return new WriteSession(this.content, callOf(caller));
+  write(caller: Caller = {}, { content }: ContentClients = this): WriteSession {
+    return new WriteSession(content, callOf(caller));
   }
 
   /** Writes and commits a blob: on a lease that stays, unless the caller names another, or `''` for none. */

@@ -49,7 +49,7 @@ export class DirectoryBlobStore implements BlobStore {
 
   async open(name: BlobName): Promise<BlobReader> {
     try {
-      return new FileBlobReader(await open(this.#blobPath(name), 'r'));
+      return await FileBlobReader.open(this.#blobPath(name));
     } catch (error) {
       throw fromFileError(error, `bytes of content ${name.digest}`);
     }
@@ -126,7 +126,7 @@ async function copyPrefix(
   writer: PartWriter,
   seen: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  await using reader = new FileBlobReader(await open(path, 'r'));
+  await using reader = await FileBlobReader.open(path);
   while (writer.sizeBytes < keepBytes) {
     const chunk = await reader.read(writer.sizeBytes, Math.min(COPY_BYTES, keepBytes - writer.sizeBytes));
     if (chunk.byteLength === 0) return;

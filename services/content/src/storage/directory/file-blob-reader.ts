@@ -1,11 +1,23 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { BlobReader } from '../../domain/blob-store.ts';
 
 export class FileBlobReader implements BlobReader {
+  readonly sizeBytes: number;
   readonly #file: FileHandle;
 
-  constructor(file: FileHandle) {
+  private constructor(file: FileHandle, sizeBytes: number) {
     this.#file = file;
+    this.sizeBytes = sizeBytes;
+  }
+
+  static async open(path: string): Promise<FileBlobReader> {
+    const file = await open(path, 'r');
+    try {
+      return new FileBlobReader(file, (await file.stat()).size);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   async read(position: number, lengthBytes: number): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 import { type Digest, isDigest } from '@longshore/oci';
 import { type Pool, query, transaction } from '@longshore/postgres';
 import type { StoredBytes } from '../../domain/blob-store.ts';
+import type { LedTerm } from '../../domain/led-term.ts';
 
 /** Bytes to remove: a blob's generation, or without a digest what an ingest has received. */
 export interface Tombstone {
@@ -18,8 +19,9 @@ export class BlobRepository {
   }
 
   /** Buries at most `limit` blobs that no scope holds and no ingest links, and answers how many. */
-  releaseUnheld(limit: number): Promise<number> {
+  releaseUnheld(limit: number, term: LedTerm): Promise<number> {
     return transaction(this.#pool, async (tx) => {
+      await term.check(tx);
       const { rows } = await tx.query<{ digest: string }>(
         `SELECT digest FROM blobs AS b WHERE ${UNHELD} ORDER BY digest LIMIT $1 FOR UPDATE SKIP LOCKED`,
         [limit],
@@ -50,21 +52,26 @@ export class BlobRepository {
     }));
   }
 
-  async forget(tombstones: readonly Tombstone[]): Promise<void> {
-    await query(this.#pool, 'DELETE FROM tombstones WHERE id = ANY ($1)', [tombstones.map(({ id }) => id)]);
+  forget(tombstones: readonly Tombstone[], term: LedTerm): Promise<void> {
+    return transaction(this.#pool, async (tx) => {
+      await term.check(tx);
+      await tx.query('DELETE FROM tombstones WHERE id = ANY ($1)', [tombstones.map(({ id }) => id)]);
+    });
   }
 
   /** Buries those of the given bytes that no record knows: what a crash between two steps has left. */
-  async buryUnknown(bytes: readonly StoredBytes[]): Promise<void> {
-    await query(
-      this.#pool,
-      `INSERT INTO tombstones (digest, generation)
+  buryUnknown(bytes: readonly StoredBytes[], term: LedTerm): Promise<void> {
+    return transaction(this.#pool, async (tx) => {
+      await term.check(tx);
+      await tx.query(
+        `INSERT INTO tombstones (digest, generation)
        SELECT s.digest, s.generation FROM unnest($1::text[], $2::uuid[]) AS s (digest, generation)
        WHERE NOT EXISTS (SELECT FROM ingests AS i WHERE i.uid = s.generation)
          AND NOT EXISTS (SELECT FROM tombstones AS t WHERE t.generation = s.generation AND t.digest IS NOT DISTINCT FROM s.digest)
          AND NOT EXISTS (SELECT FROM blobs AS b WHERE b.digest = s.digest AND b.generation = s.generation)`,
-      [bytes.map(({ digest }) => digest ?? null), bytes.map(({ generation }) => generation)],
-    );
+        [bytes.map(({ digest }) => digest ?? null), bytes.map(({ generation }) => generation)],
+      );
+    });
   }
 }
 

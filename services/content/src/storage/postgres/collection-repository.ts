@@ -7,16 +7,10 @@ import type {
   Mark,
   Removed,
 } from '../../domain/collection.ts';
+import type { LedTerm } from '../../domain/led-term.ts';
+import { deleteRecords } from './collection-delete.ts';
 import { candidatesSql, referencesSql, rescuedSql } from './collection-sql.ts';
 import type { CollectionViews } from './collection-views.ts';
-
-interface DeletedRow {
-  kind: string;
-  key: string;
-  topic: string | null;
-  type_url: string | null;
-  payload: Buffer | null;
-}
 
 /** The records of all services, through the collection contract. */
 export class CollectionRepository implements CollectionRecords {
@@ -54,9 +48,15 @@ export class CollectionRepository implements CollectionRecords {
     return rows.map(({ from, to }) => ({ from: candidates[from - 1]!, to: candidates[to - 1]! }));
   }
 
-  async sweep(scope: Scope, { snapshot }: Mark, batch: readonly Candidate[]): Promise<Removed[]> {
+  async sweep(
+    scope: Scope,
+    { snapshot }: Mark,
+    batch: readonly Candidate[],
+    term?: LedTerm,
+  ): Promise<Removed[]> {
     const schemas = await this.#views.requireAll(this.#pool);
     return transaction(this.#pool, async (tx) => {
+      await term?.check(tx);
       await lockScopeAlone(tx, scope);
       const { rows } = await tx.query<{ kind: string; key: string }>(rescuedSql(schemas), [
         scope.namespace,
@@ -65,27 +65,11 @@ export class CollectionRepository implements CollectionRecords {
       ]);
       const rescued = new Set(rows.map(nameOf));
       const doomed = batch.filter((candidate) => !rescued.has(nameOf(candidate)));
-      const removed: Removed[] = [];
-      for (const [schema, records] of Map.groupBy(doomed, (candidate) => candidate.schema)) {
-        const deleted = await tx.query<DeletedRow>(`SELECT * FROM ${schema}.gc_delete($1, $2, $3, $4, $5)`, [
-          scope.namespace,
-          scope.node,
-          records.map(({ kind }) => kind),
-          records.map(({ key }) => key),
-          records.map(({ uid }) => uid),
-        ]);
-        removed.push(...deleted.rows.map((row) => removedFromRow(scope, row)));
-      }
-      return removed;
+      return deleteRecords(tx, scope, doomed);
     });
   }
 }
 
 function nameOf({ kind, key }: { kind: string; key: string }): string {
   return `${kind}\n${key}`;
-}
-
-function removedFromRow({ namespace }: Scope, { kind, key, topic, type_url, payload }: DeletedRow): Removed {
-  const hasEvent = topic !== null && type_url !== null && payload !== null;
-  return { kind, key, event: hasEvent ? { namespace, topic, typeUrl: type_url, payload } : undefined };
 }

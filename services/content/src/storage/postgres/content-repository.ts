@@ -3,11 +3,12 @@ import type { Scope } from '@longshore/kit';
 import type { Digest, Labels } from '@longshore/oci';
 import {
   appendEvent,
+  DELETION_REVISION,
   lockScope,
-  nextRevision,
   type OutboxEvent,
   type Pool,
   query,
+  type RecordTable,
   transaction,
 } from '@longshore/postgres';
 import type { Content } from '../../domain/content.ts';
@@ -34,6 +35,14 @@ const COLUMNS = `c.uid, c.namespace, c.node, c.digest, c.generation, c.revision,
   c.updated_at`;
 const BY_NAME = 'c.namespace = $1 AND c.node = $2 AND c.digest = $3';
 const WITH_BLOB = 'b.digest = c.digest AND b.generation = c.generation';
+
+/** For the watch. */
+export const contentTable: RecordTable<Row, Content> = {
+  columns: COLUMNS,
+  from: `contents AS c JOIN blobs AS b ON ${WITH_BLOB}`,
+  alias: 'c',
+  itemOf: contentFromRow,
+};
 
 /** Who holds which blob, in the tables `contents` and `blobs`. */
 export class ContentRepository {
@@ -93,12 +102,13 @@ export class ContentRepository {
   delete(scope: Scope, digest: Digest, lease: string | undefined, eventOf: EventOf): Promise<Content> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['contents', digest]);
-      const { rows } = await tx.query<Row>(
-        `DELETE FROM contents AS c USING blobs AS b WHERE ${BY_NAME} AND ${WITH_BLOB} RETURNING ${COLUMNS}`,
+      const { rows } = await tx.query<Row & { deletion: bigint }>(
+        `DELETE FROM contents AS c USING blobs AS b WHERE ${BY_NAME} AND ${WITH_BLOB}
+         RETURNING ${COLUMNS}, ${DELETION_REVISION} AS deletion`,
         [scope.namespace, scope.node, digest],
       );
       if (!rows[0]) throw missing(digest);
-      const deleted = { ...contentFromRow(rows[0]), revision: await nextRevision(tx) };
+      const deleted = { ...contentFromRow(rows[0]), revision: rows[0].deletion };
       if (lease !== undefined) {
         await tx.query(
           `DELETE FROM lease_resources AS r USING leases AS l

@@ -1,5 +1,5 @@
 import { notFound, unavailable } from '@longshore/errors';
-import { isFleet, type Scope } from '@longshore/kit';
+import type { Scope } from '@longshore/kit';
 import { isDigest, type Labels } from '@longshore/oci';
 import {
   isForeignKeyViolation,
@@ -35,7 +35,7 @@ interface CommitRow {
 }
 
 export interface IngestRepositoryOptions {
-  /** Who writes: a name that a restarted instance has again. */
+  /** Who writes: a name that no other process has, now or later. */
   instance: string;
   /** How long a writer keeps its lock without a checkpoint. */
   writerTimeoutMs: number;
@@ -71,7 +71,7 @@ export class IngestRepository {
       totalBytes,
       expected,
       lease,
-      sharesNamespaces && !isFleet(scope),
+      sharesNamespaces,
       instance,
       INGEST_LIFETIME_MS,
       writerTimeoutMs,
@@ -142,11 +142,13 @@ export class IngestRepository {
     );
   }
 
-  /** Gives back the locks that this instance held before it was restarted. */
-  async releaseAll(): Promise<void> {
-    await query(this.#pool, 'UPDATE ingests SET writer = NULL, writer_until = NULL WHERE writer = $1', [
-      this.#options.instance,
-    ]);
+  /** Gives back the locks of processes that have ended, told by how the names of their instances begin. */
+  async releaseOf(prefix: string): Promise<void> {
+    await query(
+      this.#pool,
+      'UPDATE ingests SET writer = NULL, writer_until = NULL WHERE starts_with(writer, $1) AND writer <> $2',
+      [prefix, this.#options.instance],
+    );
   }
 
   /**

@@ -3,19 +3,35 @@ import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
+  DELETION_REVISION,
   isUniqueViolation,
   lockScope,
   lockScopeAlone,
-  nextRevision,
   type OutboxEvent,
   type Pool,
   query,
+  type RecordTable,
   transaction,
 } from '@longshore/postgres';
 import { describeRemains, type Namespace } from '../../domain/namespace.ts';
 import type { CollectionViews } from './collection-views.ts';
 
 type EventOf = (change: { scope: Scope; revision: bigint }) => OutboxEvent;
+
+interface Row {
+  namespace: string;
+  node: string;
+  revision: bigint;
+  labels: Labels;
+}
+
+/** For the watch. */
+export const namespaceTable: RecordTable<Row, Namespace> = {
+  columns: 'namespace, node, revision, labels',
+  from: 'namespaces',
+  alias: 'namespaces',
+  itemOf: ({ namespace, node, ...rest }) => ({ scope: { namespace, node }, ...rest }),
+};
 
 /**
  * Namespaces, in the table `namespaces`. One that only other services wrote to has no row; it is seen by their
@@ -115,15 +131,15 @@ export class NamespaceRepository {
       if (remains.length > 0) {
         throw failedPrecondition(`${subject(scope)} must be empty, but it still has ${remains.join(', ')}`);
       }
-      const { rows } = await tx.query(
+      const { rows } = await tx.query<{ revision: bigint }>(
         `WITH gone_leases AS (DELETE FROM leases WHERE namespace = $1 AND node = $2),
          gone_ingests AS (DELETE FROM ingests WHERE namespace = $1 AND node = $2 RETURNING uid),
          buried AS (INSERT INTO tombstones (generation) SELECT uid FROM gone_ingests)
-         DELETE FROM namespaces WHERE namespace = $1 AND node = $2 RETURNING uid`,
+         DELETE FROM namespaces WHERE namespace = $1 AND node = $2 RETURNING ${DELETION_REVISION} AS revision`,
         [scope.namespace, scope.node],
       );
-      if (rows.length === 0) throw notFound(subject(scope));
-      const event = eventOf({ scope, revision: await nextRevision(tx) });
+      if (!rows[0]) throw notFound(subject(scope));
+      const event = eventOf({ scope, revision: rows[0].revision });
       await appendEvent(tx, event);
       return event;
     });
