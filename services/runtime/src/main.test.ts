@@ -46,7 +46,12 @@ describe('the process', () => {
       await database.drop();
       rmSync(state, { recursive: true });
     });
-    const env = { DATABASE_URL: database.url, LONGSHORE_STATE: state, LONGSHORE_LOG_LEVEL: 'debug' };
+    const env = {
+      DATABASE_URL: database.url,
+      LONGSHORE_STATE: state,
+      LONGSHORE_ROOT: join(state, 'root'),
+      LONGSHORE_LOG_LEVEL: 'debug',
+    };
     const { child, exited, stdout } = run(env);
     expect((await once(child, 'message'))[0]).toEqual({ ready: true });
     const path = join(state, 'runtime.json');
@@ -87,6 +92,7 @@ describe('the process', () => {
     const { exited, stdout } = run({
       DATABASE_URL: 'postgres://u@127.0.0.1:1/db',
       LONGSHORE_STATE: tmpdir(),
+      LONGSHORE_ROOT: tmpdir(),
     });
     expect(await exited).toBe(1);
     expect(await stdout).toContain('database: connect ECONNREFUSED');

@@ -1,4 +1,4 @@
-import { invalidArgument } from '@longshore/errors';
+import { failedPrecondition, invalidArgument } from '@longshore/errors';
 import type { OpaqueAny, Scope } from '@longshore/kit';
 import {
   isMapPath,
@@ -29,6 +29,8 @@ export interface Container extends ContainerSpec {
   revision: bigint;
   createdAt: Date;
   updatedAt: Date;
+  /** Since when it only waits for its node to say that no task of it runs. */
+  deletingAt: Date | undefined;
 }
 
 /** Checks a new container. Source: containerd core/metadata/containers.go, validateContainer. */
@@ -60,6 +62,7 @@ export function updateContainer(
   requested: Omit<ContainerSpec, 'spec'> & { spec: OpaqueAny | undefined },
   mask: readonly string[],
 ): Container {
+  if (stored.deletingAt) throw failedPrecondition(`container ${JSON.stringify(stored.id)}: is being deleted`);
   if (mask.length === 0) requireSameFixedFields(stored, requested);
   const paths = mask.length === 0 ? ALL_MUTABLE : mask;
   for (const path of paths) {

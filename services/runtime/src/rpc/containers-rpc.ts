@@ -8,6 +8,7 @@ import { dropsReference } from '../domain/references.ts';
 import { containerEvents } from '../events.ts';
 import type { ContainerRepository } from '../storage/postgres/container-repository.ts';
 import { containerFromProto, containerToProto } from './convert.ts';
+import { containerRecord } from './records.ts';
 
 /** `containerd.services.containers.v1.Containers`. Source: containerd plugins/services/containers. */
 export function containersRpc(
@@ -38,6 +39,7 @@ export function containersRpc(
       const requested = validateNewContainer(containerFromProto(container));
       const created = await containers.create(call.scope, requested, containerEvents.created);
       call.reportEvent(containerEvents.created(created));
+      call.reportRecord(containerRecord.stored(created));
       return { container: containerToProto(created) };
     },
 
@@ -52,6 +54,7 @@ export function containersRpc(
       };
       const updated = await containers.update(call.scope, requested.id, change, containerEvents.updated);
       call.reportEvent(containerEvents.updated(updated));
+      call.reportRecord(containerRecord.stored(updated));
       if (drops) collector.ask(call.scope);
       return { container: containerToProto(updated) };
     },
@@ -60,6 +63,7 @@ export function containersRpc(
       parseIdentifier(id);
       const deleted = await containers.delete(call.scope, id, containerEvents.deleted);
       call.reportEvent(containerEvents.deleted(deleted));
+      call.reportRecord(containerRecord.deleted(deleted));
       collector.ask(call.scope);
       return {};
     },

@@ -6,9 +6,8 @@ import type {
   Container as ContainerMessage,
   ContainerSchema,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
-import type { Node as NodeMessage, NodeSchema } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { ReservedLabel } from '@longshore/proto/headers';
 import type { Container, ContainerSpec } from '../domain/container.ts';
-import type { Node, NodeReport } from '../domain/node.ts';
 import {
   anyFromProto,
   anyMapFromProto,
@@ -38,7 +37,9 @@ export function containerFromProto(
 export function containerToProto(container: Container): MessageInitShape<typeof ContainerSchema> {
   return {
     id: container.id,
-    labels: container.labels,
+    labels: container.deletingAt
+      ? { ...container.labels, [ReservedLabel.Deleting]: 'true' }
+      : container.labels,
     image: container.image,
     runtime: runtimeToProto(container.runtime),
     spec: container.spec,
@@ -49,35 +50,4 @@ export function containerToProto(container: Container): MessageInitShape<typeof 
     createdAt: timestampFromDate(container.createdAt),
     updatedAt: timestampFromDate(container.updatedAt),
   };
-}
-
-export function nodeFromProto(message: NodeMessage | undefined): NodeReport {
-  if (!message) throw invalidArgument('node must be set');
-  const {
-    id,
-    address,
-    labels,
-    hostname,
-    kernel,
-    architecture,
-    cgroupVersion,
-    softwareVersion,
-    snapshotters,
-  } = message;
-  return {
-    id,
-    address,
-    labels,
-    hostname,
-    kernel,
-    architecture,
-    cgroupVersion,
-    softwareVersion,
-    snapshotters,
-  };
-}
-
-export function nodeToProto(node: Node): MessageInitShape<typeof NodeSchema> {
-  const { createdAt, lastSeenAt, ...rest } = node;
-  return { ...rest, createdAt: timestampFromDate(createdAt), lastSeenAt: timestampFromDate(lastSeenAt) };
 }

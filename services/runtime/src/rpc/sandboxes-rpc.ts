@@ -6,6 +6,7 @@ import { dropsLabelReference } from '../domain/references.ts';
 import { updateSandbox, validateNewSandbox } from '../domain/sandbox.ts';
 import type { SandboxRepository } from '../storage/postgres/sandbox-repository.ts';
 import { sandboxFromProto, sandboxToProto } from './convert-sandbox.ts';
+import { sandboxRecord } from './records.ts';
 
 /**
  * `containerd.services.sandbox.v1.Store`. Its changes cause no events: those of sandboxes come from who runs them.
@@ -15,7 +16,9 @@ export function sandboxesRpc(sandboxes: SandboxRepository, collector: Collector)
   return {
     async create({ sandbox }, call) {
       const requested = validateNewSandbox(sandboxFromProto(sandbox));
-      return { sandbox: sandboxToProto(await sandboxes.create(call.scope, requested)) };
+      const created = await sandboxes.create(call.scope, requested);
+      call.reportRecord(sandboxRecord.stored(created));
+      return { sandbox: sandboxToProto(created) };
     },
 
     async update({ sandbox, fields }, call) {
@@ -26,12 +29,13 @@ export function sandboxesRpc(sandboxes: SandboxRepository, collector: Collector)
         drops = dropsLabelReference(stored.labels, changed.labels);
         return changed;
       });
+      call.reportRecord(sandboxRecord.stored(updated));
       if (drops) collector.ask(call.scope);
       return { sandbox: sandboxToProto(updated) };
     },
 
     async delete({ sandboxId }, call) {
-      await sandboxes.delete(call.scope, sandboxId);
+      call.reportRecord(sandboxRecord.deleted(await sandboxes.delete(call.scope, sandboxId)));
       collector.ask(call.scope);
       return {};
     },

@@ -3,15 +3,19 @@ import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
+  DELETION_REVISION,
   isUniqueViolation,
   lockScope,
-  nextRevision,
   type OutboxEvent,
   type Pool,
+  type Queryable,
   query,
+  type RecordTable,
   transaction,
 } from '@longshore/postgres';
+import { FLEET } from '@longshore/proto/headers';
 import type { Container, ContainerSpec } from '../../domain/container.ts';
+import { type Node, requireOpen } from '../../domain/node.ts';
 import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
 
 interface Row {
@@ -32,13 +36,23 @@ interface Row {
   sandbox: string;
   created_at: Date;
   updated_at: Date;
+  deleting_at: Date | null;
 }
 
 /** The event of a change, made from the container after it. */
 type EventOf = (container: Container) => OutboxEvent;
 
 const COLUMNS = `uid, namespace, node, id, revision, labels, image, runtime_name, runtime_options, spec_type_url,
-  spec, snapshotter, snapshot_key, extensions, sandbox, created_at, updated_at`;
+  spec, snapshotter, snapshot_key, extensions, sandbox, created_at, updated_at, deleting_at`;
+
+/** For the watch. Specs may be large. */
+export const containerTable: RecordTable<Row, Container> = {
+  columns: COLUMNS,
+  from: 'containers',
+  alias: 'containers',
+  pageRows: 50,
+  itemOf: fromRow,
+};
 
 /** Containers of all scopes, in the table `containers`. Every change writes its event in the same transaction. */
 export class ContainerRepository {
@@ -68,10 +82,11 @@ export class ContainerRepository {
     return rows.map(fromRow);
   }
 
-  /** Throws AlreadyExists. */
+  /** Throws AlreadyExists, and FailedPrecondition when the node takes no new containers. */
   create(scope: Scope, spec: ContainerSpec, eventOf: EventOf): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['containers', spec.id]);
+      await requireOpenNode(tx, scope.node);
       try {
         const { rows } = await tx.query<Row>(
           `INSERT INTO containers (namespace, node, id, revision, labels, image, runtime_name, runtime_options,
@@ -120,21 +135,68 @@ export class ContainerRepository {
     });
   }
 
-  /** Throws NotFound. The container returned carries the revision of its deletion. */
-  delete(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
+  /** Ids of the nodes that have a container of this id, in byte order. */
+  async nodesOf(namespace: string, id: string): Promise<string[]> {
+    const rows = await query<{ node: string }>(
+      this.#pool,
+      'SELECT node FROM containers WHERE namespace = $1 AND id = $2 ORDER BY node COLLATE "C"',
+      [namespace, id],
+    );
+    return rows.map(({ node }) => node);
+  }
+
+  /** The container stays, as it is, until its node agrees that it goes. Asking again changes nothing. Throws NotFound. */
+  markDeleting(scope: Scope, id: string): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['containers', id]);
-      const { rows } = await tx.query<Row>(`DELETE FROM containers WHERE ${BY_NAME} RETURNING ${COLUMNS}`, [
+      await tx.query(
+        `UPDATE containers SET revision = nextval('revision'), deleting_at = clock_timestamp(),
+           changed = pg_current_xact_id() WHERE ${BY_NAME} AND deleting_at IS NULL`,
+        [scope.namespace, scope.node, id],
+      );
+      const { rows } = await tx.query<Row>(`SELECT ${COLUMNS} FROM containers WHERE ${BY_NAME}`, [
         scope.namespace,
         scope.node,
         id,
       ]);
       if (!rows[0]) throw missing(scope, id);
-      const deleted = { ...fromRow(rows[0]), revision: await nextRevision(tx) };
+      return fromRow(rows[0]);
+    });
+  }
+
+  /** Throws NotFound. The container returned carries the revision of its deletion. */
+  delete(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
+    return this.#delete(scope, id, BY_NAME, eventOf);
+  }
+
+  /** As {@link delete}, for a container that is marked: any other is NotFound. */
+  deleteMarked(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
+    return this.#delete(scope, id, `${BY_NAME} AND deleting_at IS NOT NULL`, eventOf);
+  }
+
+  #delete(scope: Scope, id: string, condition: string, eventOf: EventOf): Promise<Container> {
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['containers', id]);
+      const { rows } = await tx.query<Row & { deletion: bigint }>(
+        `DELETE FROM containers WHERE ${condition} RETURNING ${COLUMNS}, ${DELETION_REVISION} AS deletion`,
+        [scope.namespace, scope.node, id],
+      );
+      if (!rows[0]) throw missing(scope, id);
+      const deleted = { ...fromRow(rows[0]), revision: rows[0].deletion };
       await appendEvent(tx, eventOf(deleted));
       return deleted;
     });
   }
+}
+
+/** Whoever removes a node's records waits for the lock of the scope, so this is not too early. */
+async function requireOpenNode(tx: Queryable, id: string): Promise<void> {
+  if (id === FLEET) return;
+  const { rows } = await tx.query<Pick<Node, 'state' | 'cordoned'>>(
+    'SELECT state, cordoned FROM nodes WHERE id = $1',
+    [id],
+  );
+  if (rows[0]) requireOpen({ id, ...rows[0] });
 }
 
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
@@ -181,5 +243,6 @@ function fromRow(row: Row): Container {
     sandbox: row.sandbox,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    deletingAt: row.deleting_at ?? undefined,
   };
 }

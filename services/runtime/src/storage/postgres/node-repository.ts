@@ -1,104 +1,137 @@
 import { notFound } from '@longshore/errors';
-import type { Labels } from '@longshore/oci';
-import { lockName, type Pool, query, transaction } from '@longshore/postgres';
-import type { Node, NodeReport } from '../../domain/node.ts';
+import {
+  appendEvent,
+  lockName,
+  type OutboxEvent,
+  type Pool,
+  type Queryable,
+  query,
+  type Term,
+  transaction,
+} from '@longshore/postgres';
+import { type Node, type NodeReport, nodeSubject } from '../../domain/node.ts';
+import type { NodeChange } from '../../domain/node-changes.ts';
+import {
+  blankNode,
+  FROM_NODES,
+  MUTABLE_COLUMNS,
+  NODE_COLUMNS,
+  type NodeRow,
+  nodeFromRow,
+  nodeValues,
+} from './node-row.ts';
 
-interface Row {
-  uid: string;
-  id: string;
-  revision: bigint;
-  address: string;
-  labels: Labels;
-  hostname: string;
-  kernel: string;
-  architecture: string;
-  cgroup_version: number;
-  software_version: string;
-  snapshotters: string[];
-  created_at: Date;
-  last_seen_at: Date;
-}
+/** The events of a change; a node that is made has none before. */
+type EventsOf = (before: Node | undefined, after: Node) => OutboxEvent[];
 
-const COLUMNS = `uid, id, revision, address, labels, hostname, kernel, architecture, cgroup_version,
-  software_version, snapshotters, created_at, last_seen_at`;
-
-/** The hosts that have registered, in the table `nodes`. */
+/** The hosts of the fleet, in the tables `nodes` and `node_heartbeats`. Every change writes its events with it. */
 export class NodeRepository {
   readonly #pool: Pool;
+  readonly #eventsOf: EventsOf;
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, eventsOf: EventsOf) {
     this.#pool = pool;
+    this.#eventsOf = eventsOf;
   }
 
-  register(report: NodeReport): Promise<Node> {
+  /** Throws NotFound. */
+  async get(id: string): Promise<Node> {
+    const rows = await query<NodeRow>(this.#pool, `SELECT ${NODE_COLUMNS} ${FROM_NODES} WHERE n.id = $1`, [
+      id,
+    ]);
+    if (!rows[0]) throw missing(id);
+    return nodeFromRow(rows[0]);
+  }
+
+  /** In byte order of the ids. */
+  async list(): Promise<Node[]> {
+    const rows = await query<NodeRow>(
+      this.#pool,
+      `SELECT ${NODE_COLUMNS} ${FROM_NODES} ORDER BY n.id COLLATE "C"`,
+    );
+    return rows.map(nodeFromRow);
+  }
+
+  /** Changes a node under its lock, with what else is to happen in its transaction. Throws NotFound. */
+  change(
+    id: string,
+    decide: (stored: Node) => NodeChange,
+    along: { before?: Term; after?: (tx: Queryable, node: Node) => Promise<void> } = {},
+  ): Promise<Node> {
     return transaction(this.#pool, async (tx) => {
-      await lockName(tx, 'nodes', report.id);
-      const { rows } = await tx.query<Row>(
-        `INSERT INTO nodes (id, revision, address, labels, hostname, kernel, architecture, cgroup_version,
-           software_version, snapshotters)
-         VALUES ($1, nextval('revision'), $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, address = excluded.address,
-           labels = excluded.labels, hostname = excluded.hostname, kernel = excluded.kernel,
-           architecture = excluded.architecture, cgroup_version = excluded.cgroup_version,
-           software_version = excluded.software_version, snapshotters = excluded.snapshotters,
-           last_seen_at = clock_timestamp()
-         RETURNING ${COLUMNS}`,
-        [
-          report.id,
-          report.address,
-          report.labels,
-          report.hostname,
-          report.kernel,
-          report.architecture,
-          report.cgroupVersion,
-          report.softwareVersion,
-          report.snapshotters,
-        ],
-      );
-      return fromRow(rows[0]!);
+      await along.before?.check(tx);
+      await lockName(tx, 'nodes', id);
+      const stored = await this.#find(tx, id);
+      if (!stored) throw missing(id);
+      const changed = await this.#write(tx, stored, decide(stored));
+      await along.after?.(tx, changed);
+      return changed;
     });
   }
 
-  /** Throws NotFound for a node that has never registered. */
-  async touch(id: string): Promise<void> {
-    const rows = await query(
-      this.#pool,
-      'UPDATE nodes SET last_seen_at = clock_timestamp() WHERE id = $1 RETURNING id',
-      [id],
+  /** An agent has reported: it counts as heard of. Throws NotFound for a node that is not to be made. */
+  register(
+    report: NodeReport,
+    decide: (stored: Node) => NodeChange,
+    { mayMake }: { mayMake: boolean },
+  ): Promise<Node> {
+    return transaction(this.#pool, async (tx) => {
+      await tx.query(
+        `INSERT INTO node_heartbeats AS h (node_id) VALUES ($1)
+         ON CONFLICT (node_id) DO UPDATE SET last_seen_at = clock_timestamp()`,
+        [report.id],
+      );
+      return this.changeOrMake(tx, report, decide, { mayMake });
+    });
+  }
+
+  /** As {@link change}, and makes the node when nobody has the id, in a transaction that does more. */
+  async changeOrMake(
+    tx: Queryable,
+    report: NodeReport,
+    decide: (stored: Node) => NodeChange,
+    { mayMake = true } = {},
+  ): Promise<Node> {
+    await lockName(tx, 'nodes', report.id);
+    const stored = await this.#find(tx, report.id);
+    if (stored) return this.#write(tx, stored, decide(stored));
+    if (!mayMake) throw missing(report.id);
+    const blank = blankNode(report);
+    const values = nodeValues({ ...blank, ...decide(blank as Node) });
+    const parameters = values.map((_, index) => `$${index + 2}`);
+    await tx.query(
+      `INSERT INTO nodes (id, revision, ${MUTABLE_COLUMNS.join(', ')})
+       VALUES ($1, nextval('revision'), ${parameters.join(', ')})`,
+      [report.id, ...values],
     );
-    if (rows.length === 0) throw missing(id);
+    const made = (await this.#find(tx, report.id))!;
+    await this.#report(tx, undefined, made);
+    return made;
   }
 
-  async get(id: string): Promise<Node> {
-    const rows = await query<Row>(this.#pool, `SELECT ${COLUMNS} FROM nodes WHERE id = $1`, [id]);
-    if (!rows[0]) throw missing(id);
-    return fromRow(rows[0]);
+  async #write(tx: Queryable, stored: Node, change: NodeChange): Promise<Node> {
+    if (Object.keys(change).length === 0) return stored;
+    const assignments = MUTABLE_COLUMNS.map((column, index) => `${column} = $${index + 2}`);
+    await tx.query(
+      `UPDATE nodes SET revision = nextval('revision'), ${assignments.join(', ')} WHERE id = $1`,
+      [stored.id, ...nodeValues({ ...stored, ...change })],
+    );
+    const changed = (await this.#find(tx, stored.id))!;
+    await this.#report(tx, stored, changed);
+    return changed;
   }
 
-  async list(): Promise<Node[]> {
-    const rows = await query<Row>(this.#pool, `SELECT ${COLUMNS} FROM nodes ORDER BY id COLLATE "C"`);
-    return rows.map(fromRow);
+  async #report(tx: Queryable, before: Node | undefined, after: Node): Promise<void> {
+    for (const event of this.#eventsOf(before, after)) await appendEvent(tx, event);
+  }
+
+  /** The caller holds the lock of the name. */
+  async #find(tx: Queryable, id: string): Promise<Node | undefined> {
+    const { rows } = await tx.query<NodeRow>(`SELECT ${NODE_COLUMNS} ${FROM_NODES} WHERE n.id = $1`, [id]);
+    return rows[0] && nodeFromRow(rows[0]);
   }
 }
 
 function missing(id: string): Error {
-  return notFound(`node ${JSON.stringify(id)}`);
-}
-
-function fromRow(row: Row): Node {
-  return {
-    uid: row.uid,
-    id: row.id,
-    revision: row.revision,
-    address: row.address,
-    labels: row.labels,
-    hostname: row.hostname,
-    kernel: row.kernel,
-    architecture: row.architecture,
-    cgroupVersion: row.cgroup_version,
-    softwareVersion: row.software_version,
-    snapshotters: row.snapshotters,
-    createdAt: row.created_at,
-    lastSeenAt: row.last_seen_at,
-  };
+  return notFound(nodeSubject(id));
 }

@@ -1,7 +1,15 @@
 import { alreadyExists, notFound } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
-import { isUniqueViolation, lockScope, type Pool, query, transaction } from '@longshore/postgres';
+import {
+  DELETION_REVISION,
+  isUniqueViolation,
+  lockScope,
+  type Pool,
+  query,
+  type RecordTable,
+  transaction,
+} from '@longshore/postgres';
 import type { Sandbox, SandboxSpec } from '../../domain/sandbox.ts';
 import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
 
@@ -24,6 +32,15 @@ interface Row {
 const COLUMNS = `uid, namespace, node, id, revision, labels, runtime_name, runtime_options, spec, extensions,
   sandboxer, created_at, updated_at`;
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** For the watch. Specs may be large. */
+export const sandboxTable: RecordTable<Row, Sandbox> = {
+  columns: COLUMNS,
+  from: 'sandboxes',
+  alias: 'sandboxes',
+  pageRows: 50,
+  itemOf: fromRow,
+};
 
 /** Sandboxes of all scopes, in the table `sandboxes`. */
 export class SandboxRepository {
@@ -93,12 +110,16 @@ export class SandboxRepository {
     });
   }
 
-  /** Throws NotFound. */
-  delete(scope: Scope, id: string): Promise<void> {
+  /** Throws NotFound. The sandbox returned carries the revision of its deletion. */
+  delete(scope: Scope, id: string): Promise<Sandbox> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['sandboxes', id]);
-      const { rowCount } = await tx.query(`DELETE FROM sandboxes WHERE ${BY_NAME}`, nameOf(scope, id));
-      if (rowCount === 0) throw missing(scope, id);
+      const { rows } = await tx.query<Row & { deletion: bigint }>(
+        `DELETE FROM sandboxes WHERE ${BY_NAME} RETURNING ${COLUMNS}, ${DELETION_REVISION} AS deletion`,
+        nameOf(scope, id),
+      );
+      if (!rows[0]) throw missing(scope, id);
+      return { ...fromRow(rows[0]), revision: rows[0].deletion };
     });
   }
 }
