@@ -1,3 +1,9 @@
-import { commonKeys, databaseKeys, peerKey } from '@longshore/kit';
+import { commonKeys, databaseKeys, peerKey, watchKeys } from '@longshore/kit';
 
-export const keys = { ...commonKeys('snapshot'), ...databaseKeys(), content: peerKey('content') };
+export const keys = {
+  ...commonKeys('snapshot'),
+  ...databaseKeys(),
+  ...watchKeys(),
+  content: peerKey('content'),
+  runtime: peerKey('runtime'),
+};

@@ -1,4 +1,4 @@
-import { Channel, Collector, createClient } from '@longshore/client';
+import { Channel, Collector, createClient, followRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -6,7 +6,7 @@ import {
   type ServiceContext,
   watchRpc,
 } from '@longshore/kit';
-import { migrate, openPool, ScopeChanges } from '@longshore/postgres';
+import { migrate, openPool, RecordWatch } from '@longshore/postgres';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
@@ -14,6 +14,7 @@ import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import type { keys } from './config.ts';
 import { Catalogue } from './domain/catalogue.ts';
 import { catalogueRpc } from './rpc/catalogue-rpc.ts';
+import { snapshotSources } from './rpc/records.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { SnapshotRepository } from './storage/postgres/snapshot-repository.ts';
 import { TombstoneRepository } from './storage/postgres/tombstone-repository.ts';
@@ -27,11 +28,17 @@ export async function start(
 ): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
   const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
-  const changes = new ScopeChanges(pool, SCHEMA);
-  const content = new Channel(config.content, config);
+  const records = new RecordWatch(pool, {
+    schema: SCHEMA,
+    sources: snapshotSources,
+    retentionMs: config.watchRetentionMs,
+    log,
+  });
+  const { revocations, ...followed } = followRevocations(config, SCHEMA, log);
+  const content = new Channel(config.content, config, { expect: 'service/content', revocations, log });
   const snapshots = new SnapshotRepository(pool);
 
-  const server = new GrpcServer(log, metrics);
+  const server = new GrpcServer(log, metrics, { revocations });
   server.add(
     CatalogueService,
     catalogueRpc({
@@ -43,7 +50,7 @@ export async function start(
     }),
   );
   server.add(Snapshots, snapshotsRpc(snapshots));
-  server.add(WatchService, watchRpc(changes, server.stopping));
+  server.add(WatchService, watchRpc(records, server.stopping));
 
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
@@ -51,7 +58,8 @@ export async function start(
     async close() {
       await server.close(config.shutdownTimeoutMs);
       content.close();
-      changes.close();
+      await followed.close();
+      records.close();
       await pool.end();
     },
   };

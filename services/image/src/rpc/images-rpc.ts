@@ -9,6 +9,7 @@ import { imageEvents } from '../events.ts';
 import type { ImageRepository } from '../storage/postgres/image-repository.ts';
 import { epochFromProto, imageFromProto, imageToProto } from './convert.ts';
 import { imageAdaptor } from './filter.ts';
+import { imageRecord } from './records.ts';
 
 /** Of images among the resources of a lease, as in containerd. */
 const LEASE_TYPE = 'images';
@@ -43,6 +44,7 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
       await keepExpiring(call, requested);
       const created = await images.create(call.scope, requested, at, imageEvents.created);
       call.reportEvent(imageEvents.created(created));
+      call.reportRecord(imageRecord.stored(created));
       return { image: imageToProto(created) };
     },
 
@@ -58,6 +60,7 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
       if (call.lease) await keepExpiring(call, change(await images.get(call.scope, requested.name)));
       const updated = await images.update(call.scope, requested.name, change, at, imageEvents.updated);
       call.reportEvent(imageEvents.updated(updated));
+      call.reportRecord(imageRecord.stored(updated));
       if (before && dropsReference(before, updated)) collector.ask(call.scope);
       return { image: imageToProto(updated) };
     },
@@ -65,6 +68,7 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
     async delete({ name, sync, target }, call) {
       const deleted = await images.delete(call.scope, name, target?.digest ?? '', imageEvents.deleted);
       call.reportEvent(imageEvents.deleted(deleted));
+      call.reportRecord(imageRecord.deleted(deleted));
       await leaseOf(call, leases, LEASE_TYPE)?.release(name);
       if (sync) await collector.run(call);
       else collector.ask(call.scope);

@@ -3,6 +3,7 @@ import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   type Commit,
+  type Committed,
   type MountableSnapshot,
   type NewSnapshot,
   type Snapshot,
@@ -27,7 +28,7 @@ export interface SnapshotRecords {
   /** Throws what `checkNewSnapshot` does. */
   prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot>;
   /** Throws what `checkCommit` does. The record keeps its uid and generation. */
-  commit(scope: Scope, request: Commit): Promise<MountableSnapshot>;
+  commit(scope: Scope, request: Commit): Promise<Committed>;
   /** Writes what `change` makes of the labels, under the record's lock. Throws NotFound. */
   updateLabels(
     scope: Scope,
@@ -71,7 +72,7 @@ export class Catalogue {
     }
   }
 
-  async commit(scope: Scope, requested: Commit, lease: Lease | undefined): Promise<MountableSnapshot> {
+  async commit(scope: Scope, requested: Commit, lease: Lease | undefined): Promise<Committed> {
     const request = validateCommit(requested);
     await lease?.keep(request.name);
     const committed = await this.#records.commit(scope, request);

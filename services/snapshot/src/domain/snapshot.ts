@@ -59,6 +59,13 @@ export interface Commit {
   usage: Usage;
 }
 
+/** A snapshot under its new name. */
+export interface Committed {
+  snapshot: MountableSnapshot;
+  /** With which its key, the former name, is free again. */
+  keyRevision: bigint;
+}
+
 /** What the rules below need to know of a name that is taken. */
 export interface Taken {
   uid: string;

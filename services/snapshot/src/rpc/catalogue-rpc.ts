@@ -12,6 +12,7 @@ import type { TombstoneRepository } from '../storage/postgres/tombstone-reposito
 import { blocksOf } from './blocks.ts';
 import { commitFromProto, newSnapshotFromProto, snapshotToProto } from './convert.ts';
 import { filterSnapshots } from './filter.ts';
+import { snapshotRecord } from './records.ts';
 
 /** As containerd cuts its lists. */
 const SNAPSHOTS_PER_MESSAGE = 100;
@@ -42,15 +43,19 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
       const prepared = await catalogue.prepare(scope, newSnapshotFromProto(request), lease);
       const event = snapshotEvents.prepared(prepared);
       if (event) call.reportEvent(event);
+      call.reportRecord(snapshotRecord.stored(prepared));
       return { snapshot: snapshotToProto(prepared) };
     },
 
     async commit(request, call) {
       const scope = scopeOf(call, request);
       const lease = leaseFor(call, request.snapshotter);
-      const committed = await catalogue.commit(scope, commitFromProto(request), lease);
-      call.reportEvent(snapshotEvents.committed(committed, request.key));
-      return { snapshot: snapshotToProto(committed) };
+      const { snapshot, keyRevision } = await catalogue.commit(scope, commitFromProto(request), lease);
+      const { snapshotter, key: name } = request;
+      call.reportEvent(snapshotEvents.committed(snapshot, name));
+      call.reportRecord(snapshotRecord.deleted({ scope, snapshotter, name, revision: keyRevision }));
+      call.reportRecord(snapshotRecord.stored(snapshot));
+      return { snapshot: snapshotToProto(snapshot) };
     },
 
     async remove(request, call) {
@@ -58,6 +63,7 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
       const { snapshotter, key } = request;
       const removed = await catalogue.remove(scope, snapshotter, key, leaseFor(call, snapshotter));
       call.reportEvent(snapshotEvents.removed(removed));
+      call.reportRecord(snapshotRecord.deleted(removed));
       collector.ask(scope);
       return { snapshot: snapshotToProto(removed) };
     },
@@ -71,6 +77,7 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
       const scope = scopeOf(call, request);
       const { snapshotter, key, labels, updateMask } = request;
       const updated = await catalogue.update(scope, snapshotter, key, labels, updateMask?.paths ?? []);
+      call.reportRecord(snapshotRecord.stored(updated));
       // A label may have been what kept something else.
       collector.ask(scope);
       return { snapshot: snapshotToProto(updated) };

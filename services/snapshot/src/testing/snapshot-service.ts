@@ -7,6 +7,7 @@ import { openPool, type Pool } from '@longshore/postgres';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { ContentServer } from './content-server.ts';
@@ -15,6 +16,7 @@ import { ContentServer } from './content-server.ts';
 export interface ServiceUnderTest {
   catalogue: ServiceClient<typeof CatalogueService>;
   snapshots: ServiceClient<typeof Snapshots>;
+  watch: ServiceClient<typeof WatchService>;
   content: ContentServer;
   /** Sees the service's schema from outside, as the collector and the relay do. */
   database: Pool;
@@ -47,6 +49,7 @@ export async function startSnapshotService(): Promise<ServiceUnderTest> {
   return {
     catalogue: createClient(CatalogueService, channel),
     snapshots: createClient(Snapshots, channel),
+    watch: createClient(WatchService, channel),
     content,
     database,
     close: () => owned.disposeAsync(),

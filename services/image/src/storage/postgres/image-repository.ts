@@ -3,13 +3,14 @@ import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
 import {
   appendEvent,
+  DELETION_REVISION,
   isUniqueViolation,
   lockScope,
-  nextRevision,
   type OutboxEvent,
   type Pool,
   type Queryable,
   query,
+  type RecordTable,
   transaction,
 } from '@longshore/postgres';
 import type { Image, ImageSpec } from '../../domain/image.ts';
@@ -35,6 +36,14 @@ type EventOf = (image: Image) => OutboxEvent;
 const COLUMNS = `uid, namespace, node, name, revision, labels, target_media_type, target_digest, target_size,
   target_annotations, created_at, updated_at`;
 const BY_NAME = 'namespace = $1 AND node = $2 AND name = $3';
+
+/** For the watch. */
+export const imageTable: RecordTable<Row, Image> = {
+  columns: COLUMNS,
+  from: 'images',
+  alias: 'images',
+  itemOf: fromRow,
+};
 
 /** Images of all scopes, in the table `images`. Every change writes its event in the same transaction. */
 export class ImageRepository {
@@ -121,8 +130,11 @@ export class ImageRepository {
       await lockScope(tx, scope, ['images', name]);
       const image = await hold(tx, scope, name);
       if (digest !== '' && image.target.digest !== digest) throw otherTarget(image, digest);
-      await tx.query('DELETE FROM images WHERE uid = $1', [image.uid]);
-      const deleted = { ...image, revision: await nextRevision(tx) };
+      const { rows } = await tx.query<{ revision: bigint }>(
+        `DELETE FROM images WHERE uid = $1 RETURNING ${DELETION_REVISION} AS revision`,
+        [image.uid],
+      );
+      const deleted = { ...image, revision: rows[0]!.revision };
       await appendEvent(tx, eventOf(deleted));
       return deleted;
     });

@@ -3,6 +3,7 @@ import { isFleet, type Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
+  DELETION_REVISION,
   isForeignKeyViolation,
   isUniqueViolation,
   lockScope,
@@ -14,6 +15,7 @@ import {
 import type { SnapshotRecords } from '../../domain/catalogue.ts';
 import {
   type Commit,
+  type Committed,
   checkCommit,
   checkNewSnapshot,
   hasChild,
@@ -104,7 +106,7 @@ export class SnapshotRepository implements SnapshotRecords {
     });
   }
 
-  commit(scope: Scope, request: Commit): Promise<MountableSnapshot> {
+  commit(scope: Scope, request: Commit): Promise<Committed> {
     const { snapshotter, name, key, labels, usage } = request;
     return transaction(this.#pool, async (tx) => {
       // Sorted: two commits that want the same two names must not each hold one of them.
@@ -113,20 +115,20 @@ export class SnapshotRepository implements SnapshotRecords {
       const found = await lookup(tx, scope, snapshotter, [key, name, request.parent]);
       const { active, newParent } = checkCommit(request, found);
       const { rows } = await tx
-        .query<MountableRow>(
+        .query<MountableRow & { key_revision: bigint }>(
           `UPDATE snapshots SET name = $2, kind = 'committed', labels = $3, size_bytes = $4, inodes = $5,
              parent = CASE WHEN $6::uuid IS NULL THEN parent ELSE $7 END, parent_uid = COALESCE($6, parent_uid),
              revision = nextval('revision'), created_at = clock_timestamp(), updated_at = clock_timestamp(),
              changed = pg_current_xact_id()
-           WHERE uid = $1 RETURNING ${MOUNTABLE_COLUMNS}`,
+           WHERE uid = $1 RETURNING ${MOUNTABLE_COLUMNS}, ${DELETION_REVISION} AS key_revision`,
           [active.uid, name, labels, usage.sizeBytes, usage.inodes, newParent?.uid ?? null, request.parent],
         )
         .catch((error) => {
           throw isForeignKeyViolation(error, PARENT_KEY) ? missingParent(request.parent) : error;
         });
-      const committed = fromMountableRow(rows[0]!);
-      await appendEvent(tx, snapshotEvents.committed(committed, key));
-      return committed;
+      const snapshot = fromMountableRow(rows[0]!);
+      await appendEvent(tx, snapshotEvents.committed(snapshot, key));
+      return { snapshot, keyRevision: rows[0]!.key_revision };
     });
   }
 
@@ -159,11 +161,13 @@ export class SnapshotRepository implements SnapshotRecords {
       await lockScope(tx, scope, ['snapshots', snapshotter, name]);
       const { rows } = await tx
         .query<Row & { deletion: bigint }>(
-          `WITH gone AS (DELETE FROM snapshots WHERE ${BY_NAME} RETURNING *), buried AS (
+          `WITH gone AS (
+             DELETE FROM snapshots WHERE ${BY_NAME} RETURNING *, ${DELETION_REVISION} AS deletion
+           ), buried AS (
              INSERT INTO tombstones (node, generation, namespace, snapshotter)
              SELECT node, generation, namespace, snapshotter FROM gone
            )
-           SELECT ${COLUMNS}, nextval('revision') AS deletion FROM gone`,
+           SELECT ${COLUMNS}, deletion FROM gone`,
           [scope.namespace, scope.node, snapshotter, name],
         )
         .catch((error) => {

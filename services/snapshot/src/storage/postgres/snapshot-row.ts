@@ -1,4 +1,5 @@
 import type { Labels } from '@longshore/oci';
+import type { RecordTable } from '@longshore/postgres';
 import type { Kind, MountableSnapshot, Snapshot } from '../../domain/snapshot.ts';
 
 export interface Row {
@@ -48,3 +49,11 @@ export function fromRow(row: Row): Snapshot {
 export function fromMountableRow(row: MountableRow): MountableSnapshot {
   return { ...fromRow(row), ancestors: row.ancestors };
 }
+
+/** For the watch. */
+export const snapshotTable: RecordTable<Row, Snapshot> = {
+  columns: COLUMNS,
+  from: 'snapshots',
+  alias: 'snapshots',
+  itemOf: fromRow,
+};
