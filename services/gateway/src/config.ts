@@ -1,4 +1,4 @@
-import { commonKeys, databaseKeys, key, peerKey, Text } from '@longshore/kit';
+import { commonKeys, databaseKeys, key, peerKey, Text, Whole } from '@longshore/kit';
 
 const { databaseUrl } = databaseKeys();
 
@@ -13,6 +13,13 @@ export const keys = {
     meaning:
       'Where HTTP/JSON is answered; port 0 takes a free one. Other hosts than this one reach it with TLS only, by ' +
       'LONGSHORE_TLS_CERT and LONGSHORE_TLS_KEY.',
+  }),
+  nodeTimeoutMs: key({
+    env: 'LONGSHORE_GATEWAY_NODE_TIMEOUT_MS',
+    schema: Whole.min(1),
+    default: 5000,
+    unit: 'ms',
+    meaning: 'How long a node may be silent before a list over all nodes goes on without it.',
   }),
   content: peerKey('content'),
   image: peerKey('image'),

@@ -1,5 +1,6 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
+import { Channel, createClient, watchRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -8,15 +9,30 @@ import {
   Upstream,
 } from '@longshore/kit';
 import { migrate } from '@longshore/postgres';
+import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
+import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Revocations } from '@longshore/transport';
 import type { keys } from './config.ts';
+import { Destination } from './door/destination.ts';
 import { gatewayDoor } from './door/gateway-door.ts';
+import type { Backend } from './door/owners.ts';
+import { ContainerDeletion } from './fleet/delete-container.ts';
+import { FanOut } from './fleet/fan-out.ts';
+import { FleetLists } from './fleet/lists.ts';
 import { AdminToken } from './http/admin-token.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
-import { closeHttp, httpTls, listenHttp } from './http/http-server.ts';
+import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
+import { containersRpc } from './rpc/containers-rpc.ts';
+import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
+import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
+import { tasksRpc } from './rpc/tasks-rpc.ts';
 import { VERSION } from './version.ts';
 
 const SCHEMA = 'gateway';
@@ -28,41 +44,59 @@ export async function start(
   await using undo = new AsyncDisposableStack();
   await migrate({ url: config.databaseUrl, schema: SCHEMA });
 
-  const channel = (address: string) => undo.adopt(new Channel(address, config), (opened) => opened.close());
-  const upstream = (address: string) => undo.adopt(new Upstream(address, config), (opened) => opened.close());
-  const runtime = channel(config.runtime);
-  const directory = new NodeDirectory(createClient(NodeService, runtime), config);
+  const revocations = new Revocations();
+  const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
+  const channel = (name: Backend) =>
+    undo.adopt(new Channel(config[name], config, to(name)), (opened) => opened.close());
+  const upstream = (name: Backend) =>
+    undo.adopt(new Upstream(config[name], config, to(name)), (opened) => opened.close());
+  const runtime = channel('runtime');
+  if (config.tlsCa) {
+    const file = join(config.root, 'gateway.revocations');
+    mkdirSync(config.root, { recursive: true, mode: 0o711 });
+    undo.use(watchRevocations(runtime, revocations, log, { file }));
+  }
+  const directory = new NodeDirectory(createClient(NodeService, runtime), config, { revocations, log });
   undo.defer(() => directory.close());
+  const containers = createClient(ContainerService, runtime);
+  const timeoutMs = config.nodeTimeoutMs;
+  const lists = new FleetLists(new FanOut({ nodes: directory, timeoutMs, log }));
+  const deletion = new ContainerDeletion({ nodes: directory, containers, timeoutMs, log });
 
   const own = new GrpcServer(log, metrics);
   undo.defer(() => own.close(config.shutdownTimeoutMs));
   own.add(Version, { version: async () => VERSION });
+  own.add(Containers, containersRpc(lists, deletion));
+  own.add(Tasks, tasksRpc(lists));
+  own.add(Snapshots, snapshotsRpc(lists));
+  own.add(Store, sandboxesRpc(lists));
   const ownAddress = await own.listen(`unix://${config.state}/gateway-own.sock`, config);
 
-  const door = gatewayDoor({
-    nodes: directory,
-    upstreams: {
-      gateway: upstream(ownAddress),
-      content: upstream(config.content),
-      image: upstream(config.image),
-      snapshot: upstream(config.snapshot),
-      runtime: upstream(config.runtime),
-      events: upstream(config.events),
-    },
-    log,
-  });
+  const upstreams = {
+    gateway: undo.adopt(new Upstream(ownAddress), (opened) => opened.close()),
+    content: upstream('content'),
+    image: upstream('image'),
+    snapshot: upstream('snapshot'),
+    runtime: upstream('runtime'),
+    events: upstream('events'),
+  };
+  const destination = new Destination({ nodes: directory, containers, upstreams });
+  const door = gatewayDoor({ destination, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
-    backends: new Backends(
-      { content: channel(config.content), image: channel(config.image), runtime },
+    backends: new Backends({
+      channels: { content: channel('content'), image: channel('image'), runtime },
       directory,
-    ),
+      lists,
+      deletion,
+    }),
     token: AdminToken.load(join(config.root, 'gateway.token')),
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,
   });
 
+  undo.defer(keepHttpFresh(app, config, log));
   const grpc = await door.listen(config.listen, config);
   undo.defer(() => door.close(config.shutdownTimeoutMs));
   const http = await listenHttp(app, config.httpListen);

@@ -13,7 +13,8 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@longshore/proto/grpc/health/v1/health';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
-import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import { NodeAdminService, NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 import { refusal } from '../testing/refusal.ts';
@@ -46,7 +47,6 @@ describe("a call in the fleet's scope", () => {
       await createClient(Images, channel).list({}, as(node));
       await createClient(Namespaces, channel).list({}, as(node));
       await createClient(Content, channel).info({}, as(node));
-      await createClient(Containers, channel).list({}, as(node));
       await createClient(Snapshots, channel).stat({}, as(node));
       await createClient(Events, channel).publish({}, as(node));
       expect(gateway.takeSeen().map(({ at, namespace, node }) => [at, namespace, node])).toEqual(
@@ -54,7 +54,6 @@ describe("a call in the fleet's scope", () => {
           ['image Images/List', 'ns', '_'],
           ['content Namespaces/List', 'ns', '_'],
           ['content Content/Info', 'ns', '_'],
-          ['runtime Containers/List', 'ns', '_'],
           ['snapshot Snapshots/Stat', 'ns', '_'],
           ['events Events/Publish', 'ns', '_'],
         ]),
@@ -64,8 +63,8 @@ describe("a call in the fleet's scope", () => {
 
   it('needs the header for what only nodes have', async () => {
     const required = 'InvalidArgument: header longshore-node is required: invalid argument';
+    expect(await refusal(createClient(Tasks, channel).get({}, as('_')))).toBe(required);
     for (const node of [undefined, '_']) {
-      expect(await refusal(createClient(Tasks, channel).get({}, as(node)))).toBe(required);
       expect(await refusal(createClient(Diff, channel).diff({}, as(node)))).toBe(required);
       expect(await refusal(createClient(Introspection, channel).server({}, as(node)))).toBe(required);
       expect(await refusal(createClient(Snapshots, channel).prepare({}, as(node)))).toBe(required);
@@ -125,9 +124,9 @@ describe("a call in a node's scope", () => {
     const { runtime } = gateway.backends;
     const images = createClient(Images, channel);
     const moved = new StandIn('moved');
-    runtime.nodes.set('n3', `unix://${gateway.directory}/gone.sock`);
+    runtime.registry.nodes.set('n3', `unix://${gateway.directory}/gone.sock`);
     expect(await refusal(images.list({}, as('n3')))).toMatch(/^Unavailable: node "n3": connect ENOENT/);
-    runtime.nodes.set('n3', await moved.listen(`unix://${gateway.directory}/moved.sock`));
+    runtime.registry.nodes.set('n3', await moved.listen(`unix://${gateway.directory}/moved.sock`));
     const deadline = Date.now() + 10_000;
     while ((await refusal(images.list({}, as('n3')))) !== 'no error')
       expect(Date.now()).toBeLessThan(deadline);
@@ -137,18 +136,79 @@ describe("a call in a node's scope", () => {
 });
 
 describe('a call that the edge does not have', () => {
-  it("is Unimplemented: an unknown service, and longshore's own", async () => {
+  it("is Unimplemented: an unknown service, and longshore's own for its parts", async () => {
     const own = createClient(CollectorService, channel);
     expect(await refusal(own.collect({}, as()))).toBe(
       'Unimplemented: unknown service longshore.content.v1.CollectorService: not implemented',
     );
     expect(await refusal(own.collect({}, as('n1')))).toMatch(/^Unimplemented/);
-    expect(await refusal(createClient(NodeService, channel).get({ id: 'n1' }))).toMatch(/^Unimplemented/);
+    expect(await refusal(createClient(NodeService, channel).heartbeat({ id: 'n1' }))).toMatch(
+      /^Unimplemented/,
+    );
+    expect(await refusal(createClient(ContainerService, channel).find({ id: 'a' }))).toMatch(
+      /^Unimplemented/,
+    );
   });
 
   it('is what the service answers: Unimplemented for a method that it does not serve', async () => {
     expect(await refusal(createClient(Leases, channel).list({}, as()))).toMatch(/^Unimplemented/);
     expect(await refusal(createClient(Images, channel).delete({}, as()))).toMatch(/^Unimplemented: rpc /);
+  });
+});
+
+describe("longshore's own API for people", () => {
+  it('is answered by its service, whatever node the caller names', async () => {
+    const { node } = await createClient(NodeService, channel).get({ id: 'n1' }, as('n1'));
+    expect(node).toMatchObject({ id: 'n1' });
+    const drained = await createClient(NodeAdminService, channel).drain({ id: 'n1' }, as());
+    expect(drained.node).toMatchObject({ state: NodeState.DRAINING });
+  });
+});
+
+describe('a call for a container that names no node', () => {
+  it('goes to the node that has it, with its bytes as they came', async () => {
+    gateway.backends.runtime.registry.found.set('web', ['n1']);
+    await createClient(Containers, channel).get({ id: 'web' }, as());
+    await createClient(Containers, channel).update({ container: { id: 'web', image: 'i' } }, as());
+    const spec = { typeUrl: 't', value: new Uint8Array(100_000) };
+    await createClient(Tasks, channel).exec({ containerId: 'web', execId: 'e', spec }, as());
+    expect(gateway.takeSeen().map(({ at, namespace, node }) => [at, namespace, node])).toEqual([
+      ['runtime ContainerService/Find', 'ns', '_'],
+      ['runtime ContainerService/Find', 'ns', '_'],
+      ['runtime ContainerService/Find', 'ns', '_'],
+      ['agent Containers/Get', 'ns', 'n1'],
+      ['agent Containers/Update', 'ns', 'n1'],
+      ['agent Tasks/Exec', 'ns', 'n1'],
+    ]);
+  });
+
+  it('is refused when none has it, or several', async () => {
+    gateway.backends.runtime.registry.found.set('twice', ['n2', 'n1']);
+    const tasks = createClient(Tasks, channel);
+    expect(await refusal(tasks.get({ containerId: 'none' }, as()))).toBe(
+      'NotFound: container "none": not found',
+    );
+    expect(await refusal(tasks.get({ containerId: 'twice' }, as()))).toBe(
+      'InvalidArgument: container "twice": it is on several nodes, n1, n2; header longshore-node says which: invalid argument',
+    );
+    expect(await refusal(tasks.get({ containerId: 'a/b' }, as()))).toMatch(/^InvalidArgument: identifier/);
+    expect(gateway.takeSeen().filter(({ at }) => at.startsWith('agent'))).toEqual([]);
+  });
+});
+
+describe('a label that is reserved', () => {
+  it.each(['longshore.io/node', 'longshore.io/deleting'])('cannot be given: %s', async (label) => {
+    const labels = { mine: 'x', [label]: 'n1' };
+    const problem = `InvalidArgument: label "${label}": it is reserved: invalid argument`;
+    const containers = createClient(Containers, channel);
+    expect(await refusal(containers.create({ container: { id: 'a', labels } }, as('n1')))).toBe(problem);
+    expect(await refusal(containers.update({ container: { id: 'a', labels } }, as()))).toBe(problem);
+    const snapshots = createClient(Snapshots, channel);
+    expect(await refusal(snapshots.prepare({ key: 'k', labels }, as('n1')))).toBe(problem);
+    const namespaces = createClient(Namespaces, channel);
+    expect(await refusal(namespaces.create({ namespace: { name: 'n', labels } }, as()))).toBe(problem);
+    expect(gateway.takeSeen()).toEqual([]);
+    await containers.create({ container: { id: 'a', labels: { mine: 'longshore.io/node' } } }, as('n1'));
   });
 });
 

@@ -83,13 +83,14 @@ describe('the routes', () => {
       namespaces: [{ labels: { of: 'agent' } }],
     });
     expect(await getJson('/v1/containers?node=n1')).toMatchObject({
-      containers: [{ id: 'of-agent', runtime: 'r' }],
+      containers: [{ id: 'of-agent', node: 'n1', status: 'running', runtime: 'r' }],
+      unreachable_nodes: [],
     });
     expect(gateway.takeSeen().map(({ at, namespace, node }) => [at, namespace, node])).toEqual(
       expect.arrayContaining([
         ['image Images/List', 'default', '_'],
         ['agent Images/List', 'k8s.io', 'n1'],
-        ['agent Containers/List', 'default', 'n1'],
+        ['agent Containers/ListStream', 'default', 'n1'],
       ]),
     );
   });
@@ -151,16 +152,34 @@ describe('GET /openapi.json', () => {
     const document = await getJson('/openapi.json');
     expect((await gateway.get('/openapi.json', null)).status).toBe(200);
     expect(document.openapi).toBe('3.1.0');
-    expect(Object.keys(document.paths).sort()).toEqual([
-      '/v1/containers',
-      '/v1/images',
-      '/v1/namespaces',
-      '/v1/nodes',
-      '/v1/version',
+    const operations = Object.entries<Record<string, Record<string, never>>>(document.paths).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(([method, described]) => ({ name: `${method} ${path}`, described })),
+    );
+    expect(operations.map(({ name }) => name).sort()).toEqual([
+      'delete /v1/containers/{id}',
+      'delete /v1/join-tokens/{id}',
+      'delete /v1/nodes/{id}',
+      'get /v1/containers',
+      'get /v1/images',
+      'get /v1/join-tokens',
+      'get /v1/namespaces',
+      'get /v1/nodes',
+      'get /v1/nodes/{id}',
+      'get /v1/version',
+      'post /v1/certificates/revoke',
+      'post /v1/images/pull',
+      'post /v1/join-tokens',
+      'post /v1/nodes/{id}/cordon',
+      'post /v1/nodes/{id}/drain',
+      'post /v1/nodes/{id}/uncordon',
+      'put /v1/nodes/{id}/labels',
     ]);
-    for (const { get } of Object.values<{ get: Record<string, never> }>(document.paths)) {
-      expect(get).toMatchObject({ summary: expect.any(String), operationId: expect.any(String) });
-      expect(Object.keys(get.responses!)).toEqual(['200', 'default']);
+    for (const { described } of operations) {
+      expect(described).toMatchObject({ summary: expect.any(String), operationId: expect.any(String) });
+      const statuses = Object.keys(described.responses!);
+      expect(statuses[0]).toMatch(/^20[04]$/);
+      expect(statuses.at(-1)).toBe('default');
     }
     expect(document.components.securitySchemes.token).toEqual({ type: 'http', scheme: 'bearer' });
   });

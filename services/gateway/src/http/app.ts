@@ -15,8 +15,11 @@ import type { AdminToken } from './admin-token.ts';
 import { requireToken } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
+import { imagePullRoute } from './routes/image-pull.ts';
 import { imageRoutes } from './routes/images.ts';
+import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { versionRoutes } from './routes/version.ts';
@@ -58,7 +61,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
       v1.setNotFoundHandler(refuseUnknown);
       nodeRoutes(v1, backends);
       namespaceRoutes(v1, backends);
+      joinTokenRoutes(v1, backends);
+      certificateRoutes(v1, backends);
       imageRoutes(v1, backends);
+      imagePullRoute(v1, backends);
       containerRoutes(v1, backends);
       versionRoutes(v1);
     },

@@ -4,46 +4,74 @@ import { Containers } from '@longshore/proto/containerd/services/containers/v1/c
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { FLEET } from '@longshore/proto/headers';
-import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
+import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
+import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { ContainerDeletion } from '../fleet/delete-container.ts';
+import type { FleetLists } from '../fleet/lists.ts';
 import type { NodeDirectory } from '../nodes/node-directory.ts';
 
 /** Clients for the scope of one node, or for the fleet's own. */
 export interface ScopedClients {
   namespaces: ServiceClient<typeof Namespaces>;
   images: ServiceClient<typeof Images>;
-  containers: ServiceClient<typeof Containers>;
 }
 
-export interface BackendAddresses {
+export interface BackendChannels {
   content: Channel;
   image: Channel;
   runtime: Channel;
 }
 
+export interface BackendsOptions {
+  channels: BackendChannels;
+  directory: Pick<NodeDirectory, 'find' | 'reach'>;
+  lists: FleetLists;
+  deletion: ContainerDeletion;
+}
+
 /** What the HTTP API asks: the control plane about the fleet, a node's agent about its scope. */
 export class Backends {
   readonly nodes: ServiceClient<typeof NodeService>;
+  readonly nodeAdmin: ServiceClient<typeof NodeAdminService>;
+  readonly certificates: ServiceClient<typeof CertificateService>;
+  readonly fleetImages: ServiceClient<typeof FleetService>;
+  /** Where containers are. */
+  readonly containers: ServiceClient<typeof ContainerService>;
+  /** The records of containers, of any node, whether it can be reached or not. */
+  readonly containerRecords: ServiceClient<typeof Containers>;
+  /** Lists over all nodes. */
+  readonly lists: FleetLists;
+  readonly deletion: ContainerDeletion;
   readonly #fleet: ScopedClients;
-  readonly #directory: Pick<NodeDirectory, 'reach'>;
+  readonly #directory: Pick<NodeDirectory, 'find' | 'reach'>;
 
-  constructor({ content, image, runtime }: BackendAddresses, directory: Pick<NodeDirectory, 'reach'>) {
-    this.nodes = createClient(NodeService, runtime);
+  constructor({ channels, directory, lists, deletion }: BackendsOptions) {
+    this.nodes = createClient(NodeService, channels.runtime);
+    this.nodeAdmin = createClient(NodeAdminService, channels.runtime);
+    this.certificates = createClient(CertificateService, channels.runtime);
+    this.fleetImages = createClient(FleetService, channels.image);
+    this.containers = createClient(ContainerService, channels.runtime);
+    this.containerRecords = createClient(Containers, channels.runtime);
+    this.lists = lists;
+    this.deletion = deletion;
     this.#fleet = {
-      namespaces: createClient(Namespaces, content),
-      images: createClient(Images, image),
-      containers: createClient(Containers, runtime),
+      namespaces: createClient(Namespaces, channels.content),
+      images: createClient(Images, channels.image),
     };
     this.#directory = directory;
   }
 
-  /** Throws NotFound for an unknown node. */
+  /** Throws NotFound for an unknown node, whether it can be reached or not. */
+  async requireNode(node: string): Promise<void> {
+    await this.#directory.find(parseIdentifier(node, 'node'));
+  }
+
+  /** Throws NotFound for an unknown node, Unavailable for one that is known to be away. */
   async in(node: string): Promise<ScopedClients> {
     if (node === FLEET) return this.#fleet;
-    const { channel } = await this.#directory.reach(parseIdentifier(node, 'node'));
-    return {
-      namespaces: createClient(Namespaces, channel),
-      images: createClient(Images, channel),
-      containers: createClient(Containers, channel),
-    };
+    const connection = await this.#directory.reach(parseIdentifier(node, 'node'));
+    return { namespaces: connection.client(Namespaces), images: connection.client(Images) };
   }
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { failedPrecondition } from '@longshore/errors';
-import { splitHostPort, type TlsFiles } from '@longshore/kit';
+import { splitHostPort, type TlsFiles, TlsIdentity, type Warnings } from '@longshore/transport';
 import type { FastifyInstance } from 'fastify';
 
 /** The certificate for HTTPS, which every host but this one needs: the token must not cross a network in the clear. */
@@ -15,6 +16,18 @@ export function httpTls(
   throw failedPrecondition(
     `HTTP address ${JSON.stringify(listen)}: other hosts need TLS; set LONGSHORE_TLS_CERT and LONGSHORE_TLS_KEY`,
   );
+}
+
+/** Has HTTPS show new certificates as soon as there are any; answers a function that ends it. */
+export function keepHttpFresh(app: FastifyInstance, tls: TlsFiles, log: Warnings): () => void {
+  if (!('setSecureContext' in app.server) || !tls.tlsCa) return () => undefined;
+  const server = app.server as HttpsServer;
+  const identity = TlsIdentity.open(tls, log);
+  const stop = identity.onChange(({ cert, key }) => server.setSecureContext({ cert, key }));
+  return () => {
+    stop();
+    identity.close();
+  };
 }
 
 /** Answers the URL under which the app is reached. */

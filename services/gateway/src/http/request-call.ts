@@ -2,8 +2,9 @@ import type { CallOptions } from '@longshore/client';
 import { parseIdentifier } from '@longshore/oci';
 import { FLEET, Header } from '@longshore/proto/headers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Asker } from '../fleet/fan-out.ts';
 
-/** Nothing that is asked over HTTP takes longer when all is well. */
+/** What is asked over HTTP takes no longer when all is well, a pull apart. */
 const TIMEOUT_MS = 10_000;
 
 export interface ScopeQuery {
@@ -11,18 +12,36 @@ export interface ScopeQuery {
   node?: string;
 }
 
+/** What the gRPC calls of one request have in common. */
+export interface RequestCall extends Asker, CallOptions {
+  signal: AbortSignal;
+  headers: Record<string, string>;
+}
+
 /**
  * Options for the gRPC calls of one request: in its scope, and over when its caller is gone. Throws InvalidArgument for
- * what can be no namespace.
+ * what can be no namespace or node.
  */
 export function callOf(
   request: FastifyRequest,
   reply: FastifyReply,
+  scope: ScopeQuery,
+): RequestCall & { deadline: Date } {
+  return { ...openCallOf(request, reply, scope), deadline: new Date(Date.now() + TIMEOUT_MS) };
+}
+
+/** As {@link callOf}, for what takes as long as it takes. */
+export function openCallOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
   { namespace, node = FLEET }: ScopeQuery,
-): CallOptions {
+): RequestCall {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const headers: Record<string, string> = { [Header.RequestId]: request.id, [Header.Node]: node };
+  const headers: Record<string, string> = {
+    [Header.RequestId]: request.id,
+    [Header.Node]: node === FLEET ? FLEET : parseIdentifier(node, 'node'),
+  };
   if (namespace !== undefined) headers[Header.Namespace] = parseIdentifier(namespace, 'namespace');
-  return { headers, signal: gone.signal, deadline: new Date(Date.now() + TIMEOUT_MS) };
+  return { headers, signal: gone.signal };
 }

@@ -1,9 +1,11 @@
 import { FLEET } from '@longshore/proto/headers';
+import { STATE_NAMES } from './node-json.ts';
 import { problemSchema } from './problem.ts';
 
-const text = { type: 'string' } as const;
-const time = { type: 'string', format: 'date-time' } as const;
-const texts = { type: 'object', additionalProperties: text } as const;
+export const text = { type: 'string' } as const;
+export const time = { type: 'string', format: 'date-time' } as const;
+export const texts = { type: 'object', additionalProperties: text } as const;
+const count = { type: 'integer' } as const;
 
 export const nodeQuery = {
   type: 'string',
@@ -13,18 +15,34 @@ export const nodeQuery = {
 
 export const namespaceQuery = { type: 'string', default: 'default' } as const;
 
+export const idParams = { type: 'object', required: ['id'], properties: { id: text } } as const;
+
+export const nodeParams = {
+  type: 'object',
+  required: ['id'],
+  properties: { id: { ...text, description: "The node's id." } },
+} as const;
+
 export const nodeSchema = object({
   id: text,
+  uid: text,
+  revision: count,
+  state: { enum: STATE_NAMES },
+  cordoned: { type: 'boolean', description: 'It takes no new containers and tasks.' },
+  notice: { ...text, description: 'For operators; empty when all is well.' },
   address: { ...text, description: 'Where the control plane reaches the agent of this node.' },
   labels: texts,
   hostname: text,
   kernel: text,
   architecture: text,
-  cgroup_version: { type: 'integer' },
+  cgroup_version: count,
   software_version: text,
+  runtimes: { type: 'array', items: text },
   snapshotters: { type: 'array', items: text },
+  capacity: object({ cpus: count, memory_bytes: count, disk_bytes: count }),
+  running_tasks: { ...count, description: 'As of the last heartbeat.' },
   created_at: time,
-  last_seen_at: time,
+  last_seen_at: { ...time, type: ['string', 'null'] },
 });
 
 export const namespaceSchema = object({ name: text, labels: texts });
@@ -44,6 +62,13 @@ export const imageSchema = object({
 
 export const containerSchema = object({
   id: text,
+  node: text,
+  status: {
+    enum: ['none', 'created', 'running', 'pausing', 'paused', 'stopped', 'unknown', 'deleting'],
+    description:
+      'Of its task; `none` without one, `unknown` when the node did not say. `deleting`: it was deleted while its ' +
+      'node was away, and goes when that agrees.',
+  },
   image: text,
   labels: texts,
   runtime: text,
@@ -54,12 +79,25 @@ export const containerSchema = object({
   updated_at: time,
 });
 
-/** What a route answers: a list under its name, or a problem. */
+export const unreachableSchema = {
+  type: 'array',
+  items: text,
+  description: 'Ids of nodes that did not answer.',
+} as const;
+
+const problems = { default: { content: { 'application/problem+json': { schema: problemSchema } } } };
+
+/** What a route answers: this, or a problem. */
 export function answers(description: string, schema: object) {
-  return {
-    200: { description, ...schema },
-    default: { content: { 'application/problem+json': { schema: problemSchema } } },
-  };
+  return { 200: { description, ...schema }, ...problems };
+}
+
+/** For a route that has nothing to say when all went well. */
+export const answersNothing = { 204: { description: 'Done.', type: 'null' }, ...problems };
+
+/** For a route that answers with server-sent events. */
+export function answersEvents(description: string) {
+  return { 200: { description, content: { 'text/event-stream': { schema: text } } }, ...problems };
 }
 
 export function listOf(name: string, items: object) {

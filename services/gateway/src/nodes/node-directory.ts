@@ -1,79 +1,123 @@
-import { Channel, type ServiceClient } from '@longshore/client';
-import { isKind } from '@longshore/errors';
-import { type TlsFiles, Upstream } from '@longshore/kit';
-import type { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { ServiceClient } from '@longshore/client';
+import { isKind, messageOf, notFound, unavailable } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import { type Node, type NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { Revocations, TlsFiles } from '@longshore/transport';
+import { NodeConnection } from './node-connection.ts';
 
-/** An agent that has moved is found again after this time. */
+/** An agent that has moved is found again after this time. One list serves all calls meanwhile. */
 const FRESH_MS = 2_000;
 const LOOK_UP_TIMEOUT_MS = 5_000;
 
-/** The way to a node's agent. */
-export interface AgentConnection {
-  address: string;
-  /** For calls that are passed on. */
-  upstream: Upstream;
-  /** For calls of this process's own. */
-  channel: Channel;
+export interface NodeDirectoryOptions {
+  /** Whose certificates are worthless. */
+  revocations: Revocations;
+  log: Logger;
 }
 
-interface Entry {
-  agent: AgentConnection;
-  checkedAt: number;
-}
-
-/** Finds the agents of nodes by the registry of the runtime service, and keeps the connections to them. */
+/**
+ * Finds the agents of nodes by the registry of the runtime service, and keeps the connections to them. What is known
+ * stays good while the registry is away.
+ */
 export class NodeDirectory {
-  readonly #nodes: ServiceClient<typeof NodeService>;
+  readonly #registry: ServiceClient<typeof NodeService>;
   readonly #tls: TlsFiles;
-  readonly #entries = new Map<string, Entry>();
-  readonly #lookUps = new Map<string, Promise<AgentConnection>>();
+  readonly #options: NodeDirectoryOptions;
+  readonly #connections = new Map<string, NodeConnection>();
+  #refresh: Promise<void> | undefined;
+  #isListed = false;
+  /** Of the last list that was tried, in the time of `performance.now`. */
+  #triedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(nodes: ServiceClient<typeof NodeService>, tls: TlsFiles) {
-    this.#nodes = nodes;
+  constructor(registry: ServiceClient<typeof NodeService>, tls: TlsFiles, options: NodeDirectoryOptions) {
+    this.#registry = registry;
     this.#tls = tls;
+    this.#options = options;
   }
 
-  /** Throws NotFound for a node that has never registered. */
-  async reach(id: string): Promise<AgentConnection> {
-    const entry = this.#entries.get(id);
-    if (entry && Date.now() - entry.checkedAt < FRESH_MS) return entry.agent;
-    const underWay = this.#lookUps.get(id);
-    if (underWay) return underWay;
-    const lookUp = this.#lookUp(id, entry).finally(() => this.#lookUps.delete(id));
-    this.#lookUps.set(id, lookUp);
-    return lookUp;
+  /** Every node that has reported and is not gone, in byte order of the ids. */
+  async all(): Promise<readonly NodeConnection[]> {
+    await this.#freshen();
+    const connections = [...this.#connections.values()];
+    return connections.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /**
+   * The way to one node. Throws NotFound for a node that nobody knows or that is gone, and Unavailable for one that is
+   * known to be away or has not reported yet.
+   */
+  async reach(id: string): Promise<NodeConnection> {
+    const connection = await this.find(id);
+    connection.requireReachable();
+    return connection;
+  }
+
+  /** As {@link reach}, but whether the node can be reached is not looked at. */
+  async find(id: string): Promise<NodeConnection> {
+    await this.#freshen();
+    return this.#connections.get(id) ?? (await this.#lookUp(id));
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#entries.values()].map(({ agent }) => disconnect(agent)));
-    this.#entries.clear();
+    const connections = [...this.#connections.values()];
+    this.#connections.clear();
+    await Promise.all(connections.map((connection) => connection.close()));
   }
 
-  async #lookUp(id: string, known: Entry | undefined): Promise<AgentConnection> {
-    const address = await this.#addressOf(id, known);
-    if (known && known.agent.address !== address) await disconnect(known.agent);
-    const agent =
-      known?.agent.address === address
-        ? known.agent
-        : { address, upstream: new Upstream(address, this.#tls), channel: new Channel(address, this.#tls) };
-    this.#entries.set(id, { agent, checkedAt: Date.now() });
-    return agent;
+  async #freshen(): Promise<void> {
+    if (performance.now() - this.#triedAt < FRESH_MS) return;
+    this.#refresh ??= this.#list().finally(() => {
+      this.#refresh = undefined;
+    });
+    await this.#refresh;
   }
 
-  async #addressOf(id: string, known: Entry | undefined): Promise<string> {
+  async #list(): Promise<void> {
     try {
-      const deadline = new Date(Date.now() + LOOK_UP_TIMEOUT_MS);
-      const { node } = await this.#nodes.get({ id }, { deadline });
-      return node?.address ?? '';
+      const { nodes } = await this.#registry.list({}, { deadline: soon() });
+      const ids = new Set(nodes.map(({ id }) => id));
+      for (const id of this.#connections.keys()) if (!ids.has(id)) this.#forget(id);
+      for (const node of nodes) this.#learn(node);
+      this.#isListed = true;
     } catch (error) {
-      // A node stays reachable while the registry is not.
-      if (known && isKind(error, 'Unavailable', 'DeadlineExceeded')) return known.agent.address;
-      throw error;
+      if (!this.#isListed || !isKind(error, 'Unavailable', 'DeadlineExceeded')) throw error;
+      this.#options.log.info(
+        { error: messageOf(error) },
+        'the registry of nodes is away; going by what is known',
+      );
     }
+    this.#triedAt = performance.now();
+  }
+
+  /** For a node that has come since the last list. */
+  async #lookUp(id: string): Promise<NodeConnection> {
+    const { node } = await this.#registry.get({ id }, { deadline: soon() });
+    if (node === undefined || node.state === NodeState.GONE) throw notFound(`node ${JSON.stringify(id)}`);
+    const connection = this.#learn(node);
+    if (connection === undefined) throw unavailable(`node ${JSON.stringify(id)}: it has not reported yet`);
+    return connection;
+  }
+
+  #learn(node: Node): NodeConnection | undefined {
+    const known = this.#connections.get(node.id);
+    if (known && known.address === node.address) {
+      known.update(node.state);
+      return known;
+    }
+    if (known) this.#forget(node.id);
+    if (node.address === '') return undefined;
+    const connection = new NodeConnection(node, this.#tls, this.#options);
+    this.#connections.set(node.id, connection);
+    return connection;
+  }
+
+  #forget(id: string): void {
+    const connection = this.#connections.get(id);
+    this.#connections.delete(id);
+    void connection?.close();
   }
 }
 
-async function disconnect({ upstream, channel }: AgentConnection): Promise<void> {
-  channel.close();
-  await upstream.close();
+function soon(): Date {
+  return new Date(Date.now() + LOOK_UP_TIMEOUT_MS);
 }

@@ -20,6 +20,7 @@ export class GatewayFixture {
   readonly token: string;
   readonly #service: RunningService;
   readonly #channels: Channel[] = [];
+  readonly #nodes: StandIn[] = [];
 
   private constructor(
     directory: string,
@@ -35,7 +36,8 @@ export class GatewayFixture {
     this.token = readFileSync(join(directory, 'root/gateway.token'), 'utf8').trim();
   }
 
-  static async start(): Promise<GatewayFixture> {
+  /** `more` are further variables of the gateway. */
+  static async start(more: NodeJS.ProcessEnv = {}): Promise<GatewayFixture> {
     const directory = mkdtempSync(join(tmpdir(), 'longshore-gateway-'));
     const database = await createTestDatabase();
     const names = [...BACKENDS, 'agent'] as const;
@@ -43,11 +45,12 @@ export class GatewayFixture {
       names.map((name) => [name, new StandIn(name)]),
     ) as GatewayFixture['backends'];
     for (const name of names) await backends[name].listen(`unix://${directory}/${name}.sock`);
-    backends.runtime.nodes.set('n1', `unix://${directory}/agent.sock`);
+    backends.runtime.registry.nodes.set('n1', `unix://${directory}/agent.sock`);
     const env = {
       LONGSHORE_STATE: directory,
       LONGSHORE_ROOT: join(directory, 'root'),
       DATABASE_URL: database.url,
+      ...more,
     };
     const service = await start(loadConfig(keys, env, undefined), {
       log: createLogger('gateway', 'silent'),
@@ -58,9 +61,22 @@ export class GatewayFixture {
     return new GatewayFixture(directory, database, backends, service);
   }
 
+  /** Another node, for `close` to end. The gateway hears of it within two seconds, at once when it has listed none yet. */
+  async addNode(id: string): Promise<StandIn> {
+    const agent = new StandIn(id);
+    this.#nodes.push(agent);
+    this.backends.runtime.registry.nodes.set(id, await agent.listen(`unix://${this.directory}/${id}.sock`));
+    return agent;
+  }
+
+  /** The gRPC door. */
+  get grpc(): string {
+    return this.#service.addresses.grpc ?? '';
+  }
+
   /** A connection to the gRPC door. */
   connect(): Channel {
-    const channel = new Channel(this.#service.addresses.grpc ?? '');
+    const channel = new Channel(this.grpc);
     this.#channels.push(channel);
     return channel;
   }
@@ -78,10 +94,22 @@ export class GatewayFixture {
     );
   }
 
+  /** With the token, and with `body` as JSON. */
+  send(method: string, path: string, body?: object): Promise<Response> {
+    return fetch(`${this.http}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  }
+
   async close(): Promise<void> {
     for (const channel of this.#channels) channel.close();
     await this.#service.close();
-    await Promise.all(Object.values(this.backends).map((backend) => backend.close()));
+    await Promise.all([...Object.values(this.backends), ...this.#nodes].map((each) => each.close()));
     await this.database.drop();
     rmSync(this.directory, { recursive: true });
   }

@@ -9,11 +9,14 @@ import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/n
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
-import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Status } from '@longshore/proto/containerd/v1/types/task';
+import { ReservedLabel } from '@longshore/proto/headers';
+import { NO_TLS, type TlsFiles } from '@longshore/transport';
+import { StandInRegistry } from './stand-in-registry.ts';
 
-const TIMES = { createdAt: { seconds: 1n }, updatedAt: { seconds: 1n } };
-const NO_TLS = { tlsCert: '', tlsKey: '', tlsCa: '' };
+export const TIMES = { createdAt: { seconds: 1n }, updatedAt: { seconds: 1n } };
 
 /** A call that came: `<server> <service>/<method>`, and its scope. */
 export interface Seen {
@@ -29,19 +32,51 @@ export interface Seen {
  */
 export class StandIn {
   readonly seen: Seen[] = [];
-  readonly nodes = new Map<string, string>();
+  /** What it knows of nodes, as the runtime service. */
+  readonly registry = new StandInRegistry((call) => this.answer(call));
+  /** Ids of the containers that it lists; each has a task that runs. */
+  readonly containers: string[];
+  /** Throws what everything but the registry is to be refused with, or waits. */
+  trouble: (call: Call) => Promise<void> = async () => undefined;
   readonly #name: string;
   readonly #server = new GrpcServer(createLogger('test', 'silent'), createMetrics('test'));
 
   constructor(name: string) {
     this.#name = name;
+    this.containers = [`of-${name}`];
+    this.#addFleet();
+    this.#addContainers();
+    this.#addNodeServices();
+    this.registry.addTo(this.#server);
+  }
+
+  async listen(address: string, tls: TlsFiles = NO_TLS): Promise<string> {
+    return this.#server.listen(address, tls);
+  }
+
+  close(): Promise<void> {
+    return this.#server.close(0);
+  }
+
+  /** Notes the call, and has the trouble that there is. */
+  async answer(call: Call): Promise<void> {
+    this.seen.push({
+      at: `${this.#name} ${call.method.split('.').at(-1)}`,
+      namespace: call.header('containerd-namespace'),
+      node: call.node,
+      requestId: call.requestId,
+    });
+    await this.trouble(call);
+  }
+
+  #addFleet(): void {
     const image = {
-      name: `of ${name}`,
+      name: `of ${this.#name}`,
       target: { mediaType: 'm', digest: 'sha256:1', size: 7n },
       ...TIMES,
     };
     this.#server.add(Images, {
-      list: (_, call) => this.#answer(call, { images: [image] }),
+      list: (_, call) => this.#with(call, { images: [image] }),
       create: (_, call) => {
         call.reportEvent({
           namespace: 'a',
@@ -49,63 +84,71 @@ export class StandIn {
           typeUrl: 't',
           payload: new Uint8Array(),
         });
-        return this.#answer(call, {});
+        return this.#with(call, {});
       },
     });
     this.#server.add(Namespaces, {
-      list: (_, call) => this.#answer(call, { namespaces: [{ name: 'default', labels: { of: name } }] }),
+      list: (_, call) => this.#with(call, { namespaces: [{ name: 'default', labels: { of: this.#name } }] }),
+      create: (_, call) => this.#with(call, {}),
     });
+    this.#server.add(Content, { info: (_, call) => this.#with(call, {}) });
+    this.#server.add(Events, { publish: (_, call) => this.#with(call, {}) });
+    this.#server.add(Version, { version: (_, call) => this.#with(call, { version: this.#name }) });
+    this.#server.add(Transfer, { transfer: (_, call) => this.#with(call, {}) });
+  }
+
+  #addContainers(): void {
+    const records = (call: Call, filters: string[]) =>
+      this.containers.map((id) => ({
+        id,
+        runtime: { name: 'r' },
+        image: filters.join(' '),
+        ...TIMES,
+        labels: this.registry.marked.has(`${call.node}/${id}`) ? { [ReservedLabel.Deleting]: 'true' } : {},
+      }));
+    const answer = this.answer.bind(this);
     this.#server.add(Containers, {
-      list: (_, call) =>
-        this.#answer(call, { containers: [{ id: `of-${name}`, runtime: { name: 'r' }, ...TIMES }] }),
-      create: (_, call) => this.#answer(call, {}),
+      list: (request, call) => this.#with(call, { containers: records(call, request.filters) }),
+      async *listStream({ filters }, call) {
+        await answer(call);
+        for (const container of records(call, filters)) yield { container };
+      },
+      get: ({ id }, call) => this.#with(call, { container: { id } }),
+      update: (_, call) => this.#with(call, {}),
+      create: (_, call) => this.#with(call, {}),
+      delete: async ({ id }, call) => {
+        if (!this.containers.includes(id)) throw notFound(`container ${JSON.stringify(id)}`);
+        return this.#with(call, {});
+      },
     });
+  }
+
+  #addNodeServices(): void {
+    const answer = this.answer.bind(this);
+    const name = this.#name;
     this.#server.add(Snapshots, {
-      stat: (_, call) => this.#answer(call, {}),
-      prepare: (_, call) => this.#answer(call, {}),
+      stat: (_, call) => this.#with(call, {}),
+      prepare: (_, call) => this.#with(call, {}),
+      async *list(_, call) {
+        await answer(call);
+        yield { info: [{ name: `of ${name}`, ...TIMES }] };
+      },
     });
-    this.#server.add(Store, { create: (_, call) => this.#answer(call, {}) });
-    this.#server.add(Tasks, { get: (_, call) => this.#answer(call, {}) });
-    this.#server.add(Introspection, { server: (_, call) => this.#answer(call, { uuid: name }) });
-    this.#server.add(Version, { version: (_, call) => this.#answer(call, { version: name }) });
-    this.#server.add(Events, { publish: (_, call) => this.#answer(call, {}) });
-    this.#server.add(Content, { info: (_, call) => this.#answer(call, {}) });
-    this.#server.add(NodeService, {
-      get: async ({ id }, call) => this.#answer(call, { node: { id, address: this.#addressOf(id) } }),
-      list: async (_, call) =>
-        this.#answer(call, {
-          nodes: [...this.nodes].map(([id, address]) => ({
-            id,
-            address,
-            cgroupVersion: 2,
-            createdAt: TIMES.createdAt,
-            lastSeenAt: TIMES.updatedAt,
-          })),
-        }),
+    this.#server.add(Store, {
+      create: (_, call) => this.#with(call, {}),
+      list: (_, call) => this.#with(call, { list: [{ sandboxId: `of-${name}` }] }),
     });
+    const tasks = () => this.containers.map((id) => ({ id, pid: 1, status: Status.RUNNING }));
+    this.#server.add(Tasks, {
+      get: (_, call) => this.#with(call, {}),
+      exec: (_, call) => this.#with(call, {}),
+      list: (_, call) => this.#with(call, { tasks: tasks() }),
+    });
+    this.#server.add(Introspection, { server: (_, call) => this.#with(call, { uuid: name }) });
   }
 
-  async listen(address: string): Promise<string> {
-    return this.#server.listen(address, NO_TLS);
-  }
-
-  close(): Promise<void> {
-    return this.#server.close(0);
-  }
-
-  async #answer<T>(call: Call, answer: T): Promise<T> {
-    this.seen.push({
-      at: `${this.#name} ${call.method.split('.').at(-1)}`,
-      namespace: call.header('containerd-namespace'),
-      node: call.node,
-      requestId: call.requestId,
-    });
+  async #with<T>(call: Call, answer: T): Promise<T> {
+    await this.answer(call);
     return answer;
-  }
-
-  #addressOf(id: string): string {
-    const address = this.nodes.get(id);
-    if (address === undefined) throw notFound(`node ${JSON.stringify(id)}`);
-    return address;
   }
 }

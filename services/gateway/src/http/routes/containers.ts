@@ -1,37 +1,81 @@
-import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
-import { FLEET } from '@longshore/proto/headers';
 import type { FastifyInstance } from 'fastify';
+import { nodeOfContainer } from '../../nodes/container-finder.ts';
 import type { Backends } from '../backends.ts';
-import { callOf, type ScopeQuery } from '../request-call.ts';
-import { answers, containerSchema, listOf, namespaceQuery, nodeQuery } from '../schemas.ts';
-import { timeToJson } from '../time.ts';
+import { listContainers } from '../container-list.ts';
+import { callOf, openCallOf, type ScopeQuery } from '../request-call.ts';
+import {
+  answers,
+  containerSchema,
+  idParams,
+  listOf,
+  namespaceQuery,
+  object,
+  text,
+  unreachableSchema,
+} from '../schemas.ts';
 
-const schema = {
-  summary: 'Lists the containers of a namespace of a node',
+const nodeQuery = { type: 'string', description: "A node's id; default: all nodes." } as const;
+
+const containers = listOf('containers', containerSchema);
+
+const listSchema = {
+  summary: 'Lists the containers of a namespace, of all nodes or of one',
   operationId: 'listContainers',
-  querystring: { type: 'object', properties: { namespace: namespaceQuery, node: nodeQuery } },
-  response: answers('The containers, in byte order of their ids.', listOf('containers', containerSchema)),
+  querystring: {
+    type: 'object',
+    properties: {
+      namespace: namespaceQuery,
+      node: nodeQuery,
+      filter: { type: 'array', items: text, description: "containerd's filters, of which one must match." },
+    },
+  },
+  response: answers(
+    'The containers, in byte order of their ids.',
+    object({ ...containers.properties, unreachable_nodes: unreachableSchema }),
+  ),
+};
+
+const deletion = object({ id: text, node: text, status: { enum: ['deleted', 'deleting'] } });
+const deletionAnswers = answers('It is gone.', deletion);
+
+const deleteSchema = {
+  summary: 'Deletes a container',
+  operationId: 'deleteContainer',
+  params: idParams,
+  querystring: {
+    type: 'object',
+    properties: {
+      namespace: namespaceQuery,
+      node: { type: 'string', description: 'Default: the one node that has it.' },
+    },
+  },
+  response: {
+    ...deletionAnswers,
+    202: { description: 'Its node is away: it goes when that agrees.', ...deletion },
+  },
 };
 
 export function containerRoutes(app: FastifyInstance, backends: Backends): void {
-  app.get<{ Querystring: ScopeQuery }>('/containers', { schema }, async (request, reply) => {
-    const { node = FLEET } = request.query;
-    const clients = await backends.in(node);
-    const { containers } = await clients.containers.list({}, callOf(request, reply, request.query));
-    return { containers: containers.map(containerToJson) };
-  });
-}
+  app.get<{ Querystring: ScopeQuery & { filter?: string[] } }>(
+    '/containers',
+    { schema: listSchema },
+    async (request, reply) => {
+      const { namespace = 'default', node, filter: filters = [] } = request.query;
+      return listContainers(backends, openCallOf(request, reply, { namespace }), { node, filters });
+    },
+  );
 
-function containerToJson(container: Container) {
-  return {
-    id: container.id,
-    image: container.image,
-    labels: container.labels,
-    runtime: container.runtime?.name ?? '',
-    snapshotter: container.snapshotter,
-    snapshot_key: container.snapshotKey,
-    sandbox: container.sandbox,
-    created_at: timeToJson(container.createdAt),
-    updated_at: timeToJson(container.updatedAt),
-  };
+  app.delete<{ Params: { id: string }; Querystring: ScopeQuery }>(
+    '/containers/:id',
+    { schema: deleteSchema },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { namespace = 'default' } = request.query;
+      const call = callOf(request, reply, { namespace });
+      const node = request.query.node ?? (await nodeOfContainer(backends.containers, id, call));
+      const scope = openCallOf(request, reply, { namespace, node });
+      const status = await backends.deletion.delete(node, id, scope);
+      return reply.code(status === 'deleting' ? 202 : 200).send({ id, node, status });
+    },
+  );
 }

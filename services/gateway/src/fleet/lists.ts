@@ -1,0 +1,70 @@
+import type { CallOptions } from '@longshore/client';
+import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import { type Info, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import type { Metric } from '@longshore/proto/containerd/types/metrics';
+import type { Sandbox } from '@longshore/proto/containerd/types/sandbox';
+import type { Process } from '@longshore/proto/containerd/v1/types/task';
+import type { NodeConnection } from '../nodes/node-connection.ts';
+import type { Asker, FanOut, FleetAnswer } from './fan-out.ts';
+import { splitFilters } from './node-filter.ts';
+
+/** What containerd's API lists, over all nodes. Items come as their nodes give them, in no order. */
+export class FleetLists {
+  readonly #fanOut: FanOut;
+
+  constructor(fanOut: FanOut) {
+    this.#fanOut = fanOut;
+  }
+
+  containers(asker: Asker, filters: readonly string[]): FleetAnswer<Container> {
+    return this.#filtered(asker, filters, async function* (node, filters, options) {
+      for await (const { container } of node.client(Containers).listStream({ filters }, options)) {
+        if (container) yield container;
+      }
+    });
+  }
+
+  sandboxes(asker: Asker, filters: readonly string[]): FleetAnswer<Sandbox> {
+    return this.#filtered(asker, filters, async function* (node, filters, options) {
+      yield* (await node.client(Store).list({ filters }, options)).list;
+    });
+  }
+
+  snapshots(asker: Asker, snapshotter: string, filters: readonly string[]): FleetAnswer<Info> {
+    return this.#filtered(asker, filters, async function* (node, filters, options) {
+      const request = { snapshotter, filters };
+      for await (const { info } of node.client(Snapshots).list(request, options)) yield* info;
+    });
+  }
+
+  /** Of all nodes, or of the one that is named. */
+  tasks(asker: Asker, filter: string, only?: string): FleetAnswer<Process> {
+    async function* list(node: NodeConnection, options: CallOptions) {
+      yield* (await node.client(Tasks).list({ filter }, options)).tasks;
+    }
+    return this.#fanOut.ask(asker, (node, options) =>
+      only === undefined || only === node.id ? list(node, options) : undefined,
+    );
+  }
+
+  /** Filters are of containerd's tasks, which have no labels. */
+  metrics(asker: Asker, filters: string[]): FleetAnswer<Metric> {
+    return this.#fanOut.ask(asker, async function* (node, options) {
+      yield* (await node.client(Tasks).metrics({ filters }, options)).metrics;
+    });
+  }
+
+  #filtered<T>(
+    asker: Asker,
+    filters: readonly string[],
+    list: (node: NodeConnection, filters: string[], options: CallOptions) => AsyncIterable<T>,
+  ): FleetAnswer<T> {
+    const filtersOf = splitFilters(filters);
+    return this.#fanOut.ask(asker, (node, options) => {
+      const own = filtersOf(node.id);
+      return own && list(node, [...own], options);
+    });
+  }
+}
