@@ -1,8 +1,45 @@
-import { commonKeys, key, peerKey, Text, Whole } from '@longshore/kit';
+import { type ConfigKey, commonKeys, key, peerKey, Text, Whole } from '@longshore/kit';
 import { z } from 'zod';
+import { IdentityFiles } from './node/identity-files.ts';
+
+const { tlsCert, tlsKey, tlsCa, ...common } = commonKeys('agent');
+
+/** `zone=a,gpu=`: a table in the file. */
+const NodeLabels = z
+  .string()
+  .regex(/^(\s*[^=,\s]+=[^,]*(,|$))*$/, 'want key=value,key=value')
+  .transform((text) =>
+    Object.fromEntries(
+      text.split(',').flatMap((pair) => {
+        const at = pair.indexOf('=');
+        return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
+      }),
+    ),
+  );
+
+/** A node that has joined shows the certificate that it got. */
+function identityKey(definition: ConfigKey<string>, file: 'tlsCert' | 'tlsKey' | 'tlsCa'): ConfigKey<string> {
+  const joined = (earlier: Record<string, unknown>) => {
+    const files = new IdentityFiles(String(earlier.root));
+    return files.certificate() ? files.tlsFiles[file] : '';
+  };
+  return { ...definition, default: joined, defaultText: 'what joining left in $LONGSHORE_ROOT/identity' };
+}
+
+/** A node that has joined was told where the control plane is. */
+function controlPlaneKey(service: string): ConfigKey<string> {
+  const definition = peerKey(service);
+  const told = (earlier: Record<string, unknown>) =>
+    new IdentityFiles(String(earlier.root)).addresses()[service] ?? `unix://${earlier.state}/${service}.sock`;
+  const defaultText = `what joining was told; else ${definition.defaultText}`;
+  return { ...definition, default: told, defaultText };
+}
 
 export const keys = {
-  ...commonKeys('agent'),
+  ...common,
+  tlsCert: identityKey(tlsCert, 'tlsCert'),
+  tlsKey: identityKey(tlsKey, 'tlsKey'),
+  tlsCa: identityKey(tlsCa, 'tlsCa'),
   socket: key({
     env: 'LONGSHORE_SOCKET',
     schema: Text,
@@ -19,6 +56,29 @@ export const keys = {
     defaultText: 'the host name, kept from the first start on',
     meaning: 'Names this node in the fleet. It must never change: all records of the node carry it.',
   }),
+  machineId: key({
+    env: 'LONGSHORE_MACHINE_ID',
+    schema: z.string(),
+    default: '',
+    defaultText: '/etc/machine-id; without one, a random name on the disk',
+    meaning: 'Tells this machine from others: another one cannot take the node id.',
+  }),
+  labels: key<Record<string, string>>({
+    env: 'LONGSHORE_NODE_LABELS',
+    schema: z.union([z.record(z.string(), z.string()), NodeLabels]),
+    default: {},
+    defaultText: 'none',
+    meaning:
+      'What this node says of itself to those who choose nodes: key=value,key=value. Labels of operators win.',
+  }),
+  advertise: key({
+    env: 'LONGSHORE_AGENT_ADVERTISE',
+    schema: z.string(),
+    default: '',
+    defaultText: 'what LONGSHORE_AGENT_LISTEN listens on',
+    unit: 'address',
+    meaning: 'Where the control plane reaches this agent.',
+  }),
   cgroupParent: key({
     env: 'LONGSHORE_CGROUP_PARENT',
     schema: z.string().startsWith('/'),
@@ -33,9 +93,31 @@ export const keys = {
     unit: 'ms',
     meaning: 'How often this node tells the control plane that it is alive.',
   }),
-  content: peerKey('content'),
-  image: peerKey('image'),
-  snapshot: peerKey('snapshot'),
-  runtime: peerKey('runtime'),
-  events: peerKey('events'),
+  spoolCheckMs: key({
+    env: 'LONGSHORE_SPOOL_CHECK_MS',
+    schema: Whole,
+    default: 30_000,
+    unit: 'ms',
+    meaning: 'How often this node asks whether the event stream has lost events that it sent.',
+  }),
+  blobCacheBytes: key({
+    env: 'LONGSHORE_BLOB_CACHE_BYTES',
+    schema: Whole,
+    default: 1024 ** 3,
+    unit: 'bytes',
+    meaning:
+      'Most that this node keeps of blobs that it has read from elsewhere, under $LONGSHORE_ROOT/blob-cache.',
+  }),
+  registryCa: key({
+    env: 'LONGSHORE_REGISTRY_CA',
+    schema: z.string(),
+    default: '',
+    unit: 'path',
+    meaning: 'Certificate authorities in PEM that registries may show, beside those that are known anyway.',
+  }),
+  content: controlPlaneKey('content'),
+  image: controlPlaneKey('image'),
+  snapshot: controlPlaneKey('snapshot'),
+  runtime: controlPlaneKey('runtime'),
+  events: controlPlaneKey('events'),
 };

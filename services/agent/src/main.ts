@@ -4,7 +4,11 @@ import { start } from './service.ts';
 
 await runService({
   name: 'agent',
-  purpose: "the node socket, and this node's containers and snapshots",
+  purpose: "the node socket, and this node's containers and snapshots; `join --help`: becoming a node",
   keys,
   start,
+  commands: {
+    // Loaded only when asked for: a running node has no use for it.
+    join: async (args, env) => (await import('./node/join-command.ts')).runJoinCommand(args, env),
+  },
 });

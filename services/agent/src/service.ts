@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
+import { Channel, createClient, watchRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
+  Revocations,
   type RunningService,
   type ServiceContext,
   Upstream,
@@ -12,47 +13,69 @@ import { Containers } from '@longshore/proto/containerd/services/containers/v1/c
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
+import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Introspection } from '@longshore/proto/containerd/services/introspection/v1/introspection';
+import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots as SnapshotsService } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
-import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { Header } from '@longshore/proto/headers';
+import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
-import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { ImageService } from '@longshore/proto/longshore/node/v1/images';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { RegistryTransport, readCaFile } from '@longshore/registry';
 import type { keys } from './config.ts';
+import { BlobCache } from './content/blob-cache.ts';
 import { BlobSource } from './content/blob-source.ts';
+import { BlobUrls } from './content/blob-urls.ts';
 import { LayerApplier } from './diff/apply.ts';
 import { agentMetrics } from './metrics.ts';
+import { machineIdOf } from './node/host.ts';
 import { loadIdentity } from './node/identity.ts';
-import { Registration } from './node/registration.ts';
-import { SOFTWARE_VERSION } from './node/version.ts';
+import { Membership } from './node/membership.ts';
+import { BlobPrefetch } from './records/blob-prefetch.ts';
+import { copyOwner } from './records/copy-owner.ts';
+import { NodeRecords, type TrailersRead } from './records/node-records.ts';
+import { SmallBlobs } from './records/small-blobs.ts';
 import { diffRpc } from './rpc/diff-rpc.ts';
 import { eventsRpc } from './rpc/events-rpc.ts';
+import { imageInstallRpc } from './rpc/image-install-rpc.ts';
 import { introspectionRpc } from './rpc/introspection-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
+import { streamingRpc } from './rpc/streaming-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
+import { transferRpc } from './rpc/transfer-rpc.ts';
 import { versionRpc } from './rpc/version-rpc.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
 import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { SnapshotRecords } from './snapshots/snapshot-records.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
-import { AnswerCache } from './socket/answer-cache.ts';
+import { blobReads } from './socket/blob-reads.ts';
 import { causedEvents } from './socket/caused-events.ts';
-import { ChangeWatch } from './socket/change-watch.ts';
 import { nodeHeaders, toControlPlane } from './socket/control-plane.ts';
 import { nodeDoor } from './socket/node-door.ts';
-import type { Keeper } from './socket/remembered.ts';
+import { recordReads } from './socket/record-reads.ts';
+import { snapshotReads } from './socket/snapshot-reads.ts';
 import { EventHub } from './spool/event-hub.ts';
 import { EventSpool } from './spool/event-spool.ts';
 import { NodeEvents } from './spool/node-events.ts';
 import { SpoolSender } from './spool/spool-sender.ts';
+import { toStream } from './spool/to-stream.ts';
 import { containerLookup } from './tasks/container-lookup.ts';
 import { TaskManager } from './tasks/task-manager.ts';
 import { traceHeaders } from './tasks/trace-headers.ts';
+import { hearsTrailers } from './transfer/hear-trailers.ts';
+import { NodeImages } from './transfer/node-images.ts';
+import { StreamTable } from './transfer/stream-table.ts';
+import { Unpacker } from './transfer/unpacker.ts';
 
 type Config = ConfigOf<typeof keys>;
+type Peer = 'content' | 'image' | 'snapshot' | 'runtime' | 'events';
 
 export async function start(config: Config, context: ServiceContext): Promise<RunningService> {
   const { log, metrics } = context;
@@ -60,23 +83,52 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const identity = loadIdentity(config.root, config.nodeId);
   const onBehalfOf = toControlPlane(identity.id);
 
-  const channel = (address: string) => undo.adopt(new Channel(address, config), (opened) => opened.close());
-  const content = channel(config.content);
-  const image = channel(config.image);
-  const runtime = channel(config.runtime);
-  const snapshot = channel(config.snapshot);
+  const revocations = new Revocations();
+  const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log });
+  const channel = (name: Peer) =>
+    undo.adopt(new Channel(config[name], config, to(name)), (opened) => opened.close());
+  const content = channel('content');
+  const image = channel('image');
+  const runtime = channel('runtime');
+  const snapshot = channel('snapshot');
+  if (config.tlsCa) {
+    undo.use(watchRevocations(runtime, revocations, log, { file: join(config.root, 'revocations') }));
+  }
   const catalogue = createClient(CatalogueService, snapshot);
-  const spoolService = createClient(SpoolService, channel(config.events));
+  const spoolService = createClient(SpoolService, channel('events'));
 
   const spool = undo.use(new EventSpool(join(config.root, 'spool.db')));
   const hub = new EventHub();
   const events = new NodeEvents(spool, hub);
+  const onEvents = causedEvents(hub, log);
+  const tellEvents = (trailers: TrailersRead) => onEvents(trailers.get(Header.EventBin) as Buffer[]);
   const headers = nodeHeaders(identity.id);
   const sender = new SpoolSender({
     spool,
-    append: async (batch, signal) => void (await spoolService.append({ events: batch }, { signal, headers })),
+    ...toStream(spoolService, headers),
+    checkEveryMs: config.spoolCheckMs,
     log,
   });
+
+  const watchOf = (from: Channel) => createClient(WatchService, from);
+  const records = undo.use(
+    new NodeRecords({
+      path: join(config.root, 'records.db'),
+      owner: copyOwner(identity.id, config.tlsCa),
+      watches: {
+        content: watchOf(content),
+        image: watchOf(image),
+        runtime: watchOf(runtime),
+        snapshot: watchOf(snapshot),
+      },
+      headers,
+      log,
+    }),
+  );
+  const contents = createClient(Content, content);
+  const smallBlobs = undo.use(new SmallBlobs(join(config.root, 'small-blobs.db')));
+  const prefetch = undo.use(new BlobPrefetch({ content: contents, headers, blobs: smallBlobs, log }));
+  records.copy.onChange(prefetch.onRecord);
 
   const tasks = await TaskManager.open({
     node: identity.id,
@@ -87,16 +139,35 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     publishBinary: process.execPath,
     env: context.env,
     debug: config.logLevel === 'debug' || config.logLevel === 'trace',
-    containers: containerLookup(createClient(Containers, runtime), identity.id),
+    containers: containerLookup(records.copy, createClient(Containers, runtime), identity.id),
     recorder: events,
     log,
     traceHeaders,
   });
   undo.use(tasks);
+  const membership = new Membership({
+    nodeId: identity.id,
+    labels: config.labels,
+    machineId: machineIdOf(config.machineId, identity.uuid),
+    snapshotters: ['overlayfs'],
+    root: config.root,
+    searchPath: context.env.PATH ?? '',
+    heartbeatMs: config.heartbeatMs,
+    tasks,
+    runtime,
+    log,
+  });
 
   const overlayfs = await OverlayfsSnapshotter.open(join(config.root, 'snapshots/overlayfs'));
   const unsettled = new UnsettledLayers();
-  const snapshots = new Snapshots({ catalogue, snapshotters: [overlayfs], unsettled, log });
+  const snapshotRecords = new SnapshotRecords(records.copy);
+  const snapshots = new Snapshots({
+    catalogue,
+    records: snapshotRecords,
+    snapshotters: [overlayfs],
+    unsettled,
+    log,
+  });
   const housekeeping = await Housekeeping.start({
     catalogue,
     nodeId: identity.id,
@@ -111,9 +182,12 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
 
   const local = new GrpcServer(log, metrics);
-  local.add(Tasks, tasksRpc(tasks));
-  local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, toControlPlane: onBehalfOf }));
-  const blobs = new BlobSource(createClient(BlobService, content), createClient(Content, content));
+  local.add(Tasks, membership.admit(tasksRpc(tasks)));
+  local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
+  const blobService = createClient(BlobService, content);
+  const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
+  const urls = undo.adopt(new BlobUrls(config, revocations), (opened) => opened.close());
+  const blobs = new BlobSource({ blobs: blobService, content: contents, cache, urls });
   local.add(Diff, diffRpc({ blobs, applier, toControlPlane: onBehalfOf }));
   local.add(Events, eventsRpc(events, hub, local.stopping));
   local.add(
@@ -121,32 +195,45 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     introspectionRpc({ uuid: identity.uuid, snapshotRoot: join(config.root, 'snapshots/overlayfs') }),
   );
   local.add(Version, versionRpc);
+  const nodeImages = new NodeImages({
+    content: contents,
+    blobService,
+    claims: createClient(ClaimService, content),
+    leases: createClient(Leases, content),
+    images: createClient(Images, image),
+    blobs,
+    unpacker: new Unpacker({ snapshots, applier, blobs }),
+    transport: undo.use(new RegistryTransport({ ca: readCaFile(config.registryCa) })),
+    // On the content service's own host its files are read in place.
+    cache: config.content.startsWith('unix:') ? undefined : cache,
+    log,
+  });
+  const streams = new StreamTable();
+  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
+  local.add(Transfer, transferRpc({ images: nodeImages, streams, toControlPlane: heard }));
+  local.add(Streaming, streamingRpc(streams, local.stopping));
+  local.add(ImageService, imageInstallRpc(nodeImages, heard));
   const localAddress = await local.listen(`unix://${config.state}/agent-local.sock`, config);
 
-  const answers = {
-    content: new AnswerCache(),
-    image: new AnswerCache(),
-    runtime: new AnswerCache(),
-    snapshot: new AnswerCache(),
-  };
-  for (const [service, keeperChannel] of Object.entries({ content, image, runtime, snapshot })) {
-    const cache = answers[service as Keeper];
-    undo.use(
-      new ChangeWatch({ service, client: createClient(WatchService, keeperChannel), headers, cache, log }),
-    );
-  }
-
-  const upstream = (address: string) => undo.adopt(new Upstream(address, config), (opened) => opened.close());
+  const reads = new Map([
+    ...recordReads(records.copy),
+    ...blobReads({ copy: records.copy, blobs: smallBlobs, prefetch, log }),
+    ...snapshotReads(snapshots, snapshotRecords),
+  ]);
+  const upstream = (address: string, expected = {}) =>
+    undo.adopt(new Upstream(address, config, expected), (opened) => opened.close());
   const door = nodeDoor({
     nodeId: identity.id,
+    revocations,
     upstreams: {
       agent: upstream(localAddress),
-      content: upstream(config.content),
-      image: upstream(config.image),
-      runtime: upstream(config.runtime),
+      content: upstream(config.content, to('content')),
+      image: upstream(config.image, to('image')),
+      runtime: upstream(config.runtime, to('runtime')),
     },
-    answers,
-    onEvents: causedEvents(hub, log),
+    reads,
+    records,
+    onEvents,
     log,
   });
   await door.listen(`unix://${config.socket}`, config);
@@ -154,23 +241,15 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
 
   sender.start();
   undo.use(sender);
-  const registration = new Registration({
-    nodeId: identity.id,
-    address,
-    softwareVersion: SOFTWARE_VERSION,
-    snapshotters: ['overlayfs'],
-    heartbeatMs: config.heartbeatMs,
-    nodes: createClient(NodeService, runtime),
-    log,
-  });
-  registration.start();
+  membership.start(config.advertise || address);
+  records.copy.onDeleting(({ namespace, id }) => void membership.deleting.confirm(namespace, id));
 
   const owned = undo.move();
   return {
     addresses: { socket: `unix://${config.socket}`, grpc: address },
     isHealthy: () => local.health.serving,
     async close() {
-      registration.close();
+      membership.close();
       await Promise.all([door.close(config.shutdownTimeoutMs), local.close(config.shutdownTimeoutMs)]);
       await owned.disposeAsync();
     },

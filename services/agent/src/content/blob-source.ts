@@ -1,42 +1,124 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { CallOptions, ServiceClient } from '@longshore/client';
+import { LongshoreError } from '@longshore/errors';
 import type { Digest } from '@longshore/oci';
 import type { Content } from '@longshore/proto/containerd/services/content/v1/content';
-import type { BlobService, LocateResponse } from '@longshore/proto/longshore/content/v1/blobs';
+import type { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { type Opened, readResumed } from '@longshore/registry';
+import { type BlobPlace, placeFromProto } from '@longshore/transfer';
+import type { LayerSource } from '../diff/apply.ts';
+import type { BlobCache } from './blob-cache.ts';
+import type { BlobUrls } from './blob-urls.ts';
 
-/** Finds where the bytes of blobs can be read with the least effort. */
+/** A blob that the caller's scope is known to hold. */
+export interface HeldBlob {
+  digest: Digest;
+  sizeBytes: number;
+  /** As the content service told it; `undefined` when it was not asked. */
+  place: BlobPlace | undefined;
+}
+
+/** A blob that can be read now. To be closed when it was. */
+export interface OpenedBlob {
+  /** The path of a file, or a new stream, which is to be read to its end or destroyed. */
+  source(): LayerSource;
+  close(): void;
+}
+
+export interface BlobSourceOptions {
+  blobs: ServiceClient<typeof BlobService>;
+  content: ServiceClient<typeof Content>;
+  cache: BlobCache;
+  urls: BlobUrls;
+}
+
+/** Configs and manifests; whoever sends more wants our memory. */
+const MAX_SMALL_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The bytes of blobs, from where they can be had with the least effort: a file of this host, this node's cache, the
+ * content service's URL, or its API. Bytes from the network are verified.
+ */
 export class BlobSource {
-  readonly #blobs: ServiceClient<typeof BlobService>;
-  readonly #content: ServiceClient<typeof Content>;
+  readonly #parts: BlobSourceOptions;
 
-  constructor(blobs: ServiceClient<typeof BlobService>, content: ServiceClient<typeof Content>) {
-    this.#blobs = blobs;
-    this.#content = content;
+  constructor(parts: BlobSourceOptions) {
+    this.#parts = parts;
   }
 
-  /**
-   * The path of the blob's file where this host has it, else a stream of its bytes, which is to be read to its end or
-   * destroyed. Throws NotFound for a blob that the scope of `options` does not hold.
-   */
-  async open(digest: Digest, options: CallOptions): Promise<string | Readable> {
-    const located = await this.#blobs.locate({ digest }, options);
-    return (await readablePath(located)) ?? Readable.from(this.#read(digest, options), { objectMode: false });
+  /** Throws NotFound for a blob that the scope of `options` does not hold. */
+  async locate(digest: Digest, options: CallOptions): Promise<HeldBlob> {
+    const { size, place } = await this.#parts.blobs.locate({ digest }, options);
+    return { digest, sizeBytes: Number(size), place: placeFromProto(place) };
   }
 
-  async *#read(digest: Digest, options: CallOptions): AsyncIterable<Buffer> {
-    for await (const { data } of this.#content.read({ digest }, options)) {
-      yield Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  /** Resolves when the blob is on this host; one that is too large for the cache is streamed when it is read. */
+  async open(blob: HeldBlob, options: CallOptions): Promise<OpenedBlob> {
+    const { cache } = this.#parts;
+    const known = blob.place ? undefined : cache.find(blob.digest);
+    if (known) return { source: () => known.path, close: () => known.close() };
+    const located = blob.place ? blob : await this.locate(blob.digest, options);
+    const file = located.place?.file ?? '';
+    if (await isReadable(file)) return { source: () => file, close: () => undefined };
+    const signal = options.signal ?? new AbortController().signal;
+    // Others may wait for the same fetch: it does not end with this caller.
+    const fetch = (until: AbortSignal) =>
+      this.#read(located, { ...options, signal: until, deadline: undefined });
+    const cached = await cache.get(blob.digest, located.sizeBytes, fetch, signal);
+    if (cached) return { source: () => cached.path, close: () => cached.close() };
+    return {
+      source: () => Readable.from(this.#read(located, options), { objectMode: false }),
+      close: () => undefined,
+    };
+  }
+
+  /** The whole of a manifest or config. Throws ResourceExhausted for one that is none by its size. */
+  async readSmall(blob: HeldBlob, options: CallOptions): Promise<Buffer> {
+    const known = blob.place ? undefined : this.#parts.cache.find(blob.digest);
+    using _ = { [Symbol.dispose]: () => known?.close() };
+    const located = blob.place || known ? blob : await this.locate(blob.digest, options);
+    if (located.sizeBytes > MAX_SMALL_BYTES) {
+      throw new LongshoreError(
+        'ResourceExhausted',
+        `blob ${blob.digest} is larger than ${MAX_SMALL_BYTES} bytes`,
+      );
     }
+    const file = known?.path ?? located.place?.file ?? '';
+    if (await isReadable(file)) return readFile(file);
+    return buffer(this.#read(located, options));
+  }
+
+  #read({ digest, sizeBytes, place }: HeldBlob, options: CallOptions): AsyncGenerator<Buffer> {
+    const { urls } = this.#parts;
+    let url = urls.isUsable ? (place?.url ?? '') : '';
+    const open = async (offsetBytes: number): Promise<Opened> => {
+      if (url !== '') {
+        try {
+          return await urls.open(url, offsetBytes, options.signal);
+        } catch {
+          // Expired, or not to be reached from here: the API always is.
+          options.signal?.throwIfAborted();
+          url = '';
+        }
+      }
+      return { startBytes: offsetBytes, bytes: this.#readApi(digest, offsetBytes, options) };
+    };
+    const expected = { digest, sizeBytes };
+    return readResumed({ subject: 'the content service', expected, open, signal: options.signal });
+  }
+
+  async *#readApi(digest: Digest, offsetBytes: number, options: CallOptions): AsyncIterable<Uint8Array> {
+    const request = { digest, offset: BigInt(offsetBytes) };
+    for await (const { data } of this.#parts.content.read(request, options)) yield data;
   }
 }
 
-async function readablePath({ place }: LocateResponse): Promise<string | undefined> {
-  if (place.case !== 'file') return undefined;
-  const { path } = place.value;
-  const isReadable = await access(path, constants.R_OK).then(
+async function isReadable(path: string): Promise<boolean> {
+  if (path === '') return false;
+  return access(path, constants.R_OK).then(
     () => true,
     () => false,
   );
-  return isReadable ? path : undefined;
 }

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { failedPrecondition } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
 
+/** In the node's root directory. */
+export const IDENTITY_FILE = 'node.json';
+
 export interface NodeIdentity {
   /** Names the node in the fleet; part of every record's scope. */
   id: string;
@@ -17,7 +20,7 @@ export interface NodeIdentity {
  * the configuration names another node than the disk: the disk's records belong to the name on it.
  */
 export function loadIdentity(root: string, configuredId: string): NodeIdentity {
-  const path = join(root, 'node.json');
+  const path = join(root, IDENTITY_FILE);
   const stored = readStored(path);
   if (stored === undefined) {
     const identity = { id: parseIdentifier(configuredId || idFromHostname()), uuid: randomUUID() };

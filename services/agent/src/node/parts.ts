@@ -13,9 +13,9 @@ const GRPC = 'io.containerd.grpc.v1';
 // biome-ignore format: one list
 const SERVED = [
   'containers', 'content', 'diff', 'events', 'healthcheck', 'images', 'introspection', 'leases', 'namespaces',
-  'sandboxes', 'snapshots', 'tasks', 'version',
+  'sandboxes', 'snapshots', 'streaming', 'tasks', 'transfer', 'version',
 ];
-const MISSING = ['mounts', 'sandbox-controllers', 'streaming', 'transfer'];
+const MISSING = ['mounts', 'sandbox-controllers'];
 
 export function parts(snapshotRoot: string): Part[] {
   return [

@@ -1,18 +1,20 @@
-import { hostname, release } from 'node:os';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceClient } from '@longshore/client';
 import { isKind, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
-import type { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
-import { cgroupVersion } from './host.ts';
+import type { NodeSchema, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { Desired } from './desired.ts';
 
 export interface RegistrationOptions {
   nodeId: string;
-  /** Where the control plane reaches this agent. */
-  address: string;
-  softwareVersion: string;
-  snapshotters: string[];
+  /** What this node says of itself, read anew for each registration. */
+  report(): MessageInitShape<typeof NodeSchema>;
+  /** How many tasks run here now. */
+  runningTasks(): number;
   heartbeatMs: number;
   nodes: ServiceClient<typeof NodeService>;
+  /** Told what the control plane wants. */
+  desired: Desired;
   log: Logger;
 }
 
@@ -58,9 +60,11 @@ export class Registration {
   }
 
   async #heartbeat(): Promise<void> {
-    const { nodes, nodeId } = this.#options;
+    const { nodes, nodeId, runningTasks, desired } = this.#options;
+    const request = { id: nodeId, runningTasks: runningTasks() };
     try {
-      await nodes.heartbeat({ id: nodeId }, { signal: this.#stopped.signal });
+      const answer = await nodes.heartbeat(request, { signal: this.#stopped.signal });
+      if (answer.desired) desired.take(answer.desired);
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
       await this.#register();
@@ -68,19 +72,12 @@ export class Registration {
   }
 
   async #register(): Promise<void> {
-    const { nodes, nodeId, address, softwareVersion, snapshotters, log } = this.#options;
-    const node = {
-      id: nodeId,
-      address,
-      hostname: hostname(),
-      kernel: release(),
-      architecture: process.arch,
-      cgroupVersion: cgroupVersion(),
-      softwareVersion,
-      snapshotters,
-    };
-    await nodes.register({ node }, { signal: this.#stopped.signal });
+    const { nodes, report, desired, log } = this.#options;
+    const answer = await nodes.register({ node: report() }, { signal: this.#stopped.signal });
     this.#registered = true;
-    log.info({ node: nodeId }, 'registered');
+    const notice = answer.node?.notice;
+    if (notice) log.warn({ notice, controlPlane: answer.controlPlaneVersion }, 'registered');
+    else log.info({ node: answer.node?.id }, 'registered');
+    if (answer.desired) desired.take(answer.desired);
   }
 }

@@ -9,9 +9,12 @@ import { Content } from '@longshore/proto/containerd/services/content/v1/content
 import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
 import { Header } from '@longshore/proto/headers';
 import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { NO_TLS } from '@longshore/transport';
 import { pack } from 'tar-stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { BlobCache } from '../content/blob-cache.ts';
 import { BlobSource } from '../content/blob-source.ts';
+import { BlobUrls } from '../content/blob-urls.ts';
 import { LayerApplier } from '../diff/apply.ts';
 import { newGeneration } from '../snapshots/layer-directories.ts';
 import { OverlayfsSnapshotter } from '../snapshots/overlayfs/overlayfs-snapshotter.ts';
@@ -33,7 +36,7 @@ async function layer(): Promise<{ tar: Buffer; blob: Buffer }> {
 }
 
 /** A content service that has one blob, in a file that is or is not on this host. */
-async function start(blob: Buffer, place: 'here' | 'elsewhere') {
+async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 1024 * 1024) {
   const path = join(await scratchDirectory(), 'blob');
   if (place === 'here') await writeFile(path, blob);
   const digest = digestOf(blob);
@@ -53,14 +56,16 @@ async function start(blob: Buffer, place: 'here' | 'elsewhere') {
   const blobs = await served(BlobService, {
     async locate(request, call) {
       hold(request.digest, 'locate', call);
-      return { size: BigInt(blob.length), place: { case: 'file', value: { path } } };
+      return { size: BigInt(blob.length), place: { file: path, url: '' } };
     },
   });
   const applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
   onTestFinished(() => applier.close());
+  const cache = await BlobCache.open(await scratchDirectory(), cacheBytes);
+  const source = new BlobSource({ blobs, content, cache, urls: new BlobUrls(NO_TLS) });
   const client = await served(
     Diff,
-    diffRpc({ blobs: new BlobSource(blobs, content), applier, toControlPlane: toControlPlane('node-1') }),
+    diffRpc({ blobs: source, applier, toControlPlane: toControlPlane('node-1') }),
   );
   return { client, digest, calls };
 }
@@ -94,6 +99,23 @@ describe('Diff.Apply', () => {
     });
     expect(await readFile(join(fs, 'etc/greeting'), 'utf8')).toBe('hello');
     expect(calls).toEqual(expectedCalls);
+  });
+
+  it('reads a blob from elsewhere once, and one that its cache has no room for each time', async () => {
+    const { blob } = await layer();
+    for (const [cacheBytes, reads] of [
+      [1024 * 1024, 1],
+      [10, 2],
+    ] as const) {
+      const { client, digest, calls } = await start(blob, 'elsewhere', cacheBytes);
+      const diff = { digest, mediaType: MediaType.OciLayerGzip };
+      for (const _ of ['first', 'second']) {
+        const { fs, mounts } = await overlay();
+        await client.apply({ diff, mounts }, options);
+        expect(await readFile(join(fs, 'etc/greeting'), 'utf8')).toBe('hello');
+      }
+      expect(calls.filter((call) => call.startsWith('read')).length).toBe(reads);
+    }
   });
 
   it('tells what is wrong with the blob', async () => {

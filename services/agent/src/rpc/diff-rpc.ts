@@ -3,8 +3,8 @@ import { invalidArgument, kindOf, LongshoreError, messageOf } from '@longshore/e
 import type { Handlers } from '@longshore/kit';
 import { type Digest, MediaType, parseDigest } from '@longshore/oci';
 import type { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
-import type { BlobSource } from '../content/blob-source.ts';
-import type { LayerApplier, LayerSource } from '../diff/apply.ts';
+import type { BlobSource, OpenedBlob } from '../content/blob-source.ts';
+import type { LayerApplier } from '../diff/apply.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';
 import { mountFromProto } from './convert-mount.ts';
 
@@ -19,9 +19,9 @@ export interface DiffRpcOptions {
  * Source: containerd core/diff/apply/apply.go.
  */
 export function diffRpc({ blobs, applier, toControlPlane }: DiffRpcOptions): Handlers<typeof Diff> {
-  async function open(digest: Digest, options: CallOptions): Promise<LayerSource> {
+  async function open(digest: Digest, options: CallOptions): Promise<OpenedBlob> {
     try {
-      return await blobs.open(digest, options);
+      return await blobs.open(await blobs.locate(digest, options), options);
     } catch (error) {
       const message = `failed to get reader from content store: ${messageOf(error)}`;
       throw new LongshoreError(kindOf(error), message, { cause: error });
@@ -31,17 +31,21 @@ export function diffRpc({ blobs, applier, toControlPlane }: DiffRpcOptions): Han
   return {
     async apply({ diff, mounts, syncFs }, call) {
       if (!diff) throw invalidArgument('diff must be set');
-      const source = await open(parseDigest(diff.digest), toControlPlane(call));
-      const applied = await applier.applyLayer({
-        source,
-        mediaType: diff.mediaType,
-        mounts: mounts.map(mountFromProto),
-        syncFs,
-        signal: call.signal,
-      });
-      return {
-        applied: { mediaType: MediaType.OciLayer, digest: applied.digest, size: BigInt(applied.sizeBytes) },
-      };
+      const opened = await open(parseDigest(diff.digest), toControlPlane(call));
+      try {
+        const applied = await applier.applyLayer({
+          source: opened.source(),
+          mediaType: diff.mediaType,
+          mounts: mounts.map(mountFromProto),
+          syncFs,
+          signal: call.signal,
+        });
+        return {
+          applied: { mediaType: MediaType.OciLayer, digest: applied.digest, size: BigInt(applied.sizeBytes) },
+        };
+      } finally {
+        opened.close();
+      }
     },
   };
 }

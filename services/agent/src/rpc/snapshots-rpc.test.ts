@@ -19,6 +19,7 @@ async function start() {
     snapshotsRpc({
       snapshots: layers.snapshots,
       catalogue: layers.catalogue.client,
+      records: { takeFrom: () => undefined },
       toControlPlane: toControlPlane(NODE_ID),
     }),
   );

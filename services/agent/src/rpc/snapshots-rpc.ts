@@ -1,17 +1,19 @@
-import { invalidArgument, LongshoreError, messageOf } from '@longshore/errors';
-import { parseFilters } from '@longshore/filters';
+import { invalidArgument } from '@longshore/errors';
 import type { Call, Handlers } from '@longshore/kit';
 import type { Snapshots as SnapshotsService } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
+import type { NodeRecords } from '../records/node-records.ts';
 import type { CatalogueCall, CatalogueClient } from '../snapshots/catalogue-call.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';
+import { parseListFilters } from '../socket/snapshot-reads.ts';
 import { mountToProto } from './convert-mount.ts';
 import { infoToProto } from './convert-snapshot.ts';
 
 export interface SnapshotsRpcOptions {
   snapshots: Snapshots;
   catalogue: CatalogueClient;
+  records: Pick<NodeRecords, 'takeFrom'>;
   toControlPlane: ToControlPlane;
 }
 
@@ -22,11 +24,13 @@ export interface SnapshotsRpcOptions {
 export function snapshotsRpc({
   snapshots,
   catalogue,
+  records,
   toControlPlane,
 }: SnapshotsRpcOptions): Handlers<typeof SnapshotsService> {
-  /** Events that the catalogue tells of are told on, to whoever made this call. */
+  /** Events that the catalogue tells of are told on, to whoever made this call; records are for this node's copy. */
   function catalogueCall(call: Call): CatalogueCall {
     const onTrailers: CatalogueCall['options']['onTrailers'] = (trailers) => {
+      records.takeFrom(trailers);
       for (const event of trailers.get(Header.EventBin)) call.trailers.add(Header.EventBin, event);
     };
     return { namespace: call.namespace, options: { onTrailers, ...toControlPlane(call) } };
@@ -64,8 +68,7 @@ export function snapshotsRpc({
 
     async stat({ snapshotter, key }, call) {
       snapshots.snapshotter(snapshotter);
-      const { snapshot } = await catalogue.get({ snapshotter, key }, catalogueCall(call).options);
-      return snapshot ? { info: infoToProto(snapshot) } : {};
+      return { info: infoToProto(await snapshots.find({ snapshotter, key }, catalogueCall(call))) };
     },
 
     async update({ snapshotter, info, updateMask }, call) {
@@ -78,7 +81,7 @@ export function snapshotsRpc({
 
     async *list({ snapshotter, filters }, call) {
       snapshots.snapshotter(snapshotter);
-      checkFilters(filters);
+      parseListFilters(filters);
       const blocks = catalogue.list({ snapshotter, filters }, catalogueCall(call).options);
       for await (const block of blocks) yield { info: block.snapshots.map(infoToProto) };
     },
@@ -89,13 +92,4 @@ export function snapshotsRpc({
       return { size: sizeBytes, inodes };
     },
   };
-}
-
-/** containerd answers a bad filter of this list, unlike those of others, with Unknown. */
-function checkFilters(filters: readonly string[]): void {
-  try {
-    parseFilters(filters);
-  } catch (error) {
-    throw new LongshoreError('Unknown', messageOf(error), { cause: error });
-  }
 }

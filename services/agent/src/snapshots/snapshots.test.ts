@@ -1,9 +1,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
 import { failedPrecondition, unavailable } from '@longshore/errors';
 import { mountAll, unmountRecursive } from '@longshore/linux';
+import { Header } from '@longshore/proto/headers';
 import { Kind } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { describe, expect, it } from 'vitest';
+import type { TrailersRead } from '../records/node-records.ts';
+import { syncedCopy } from '../records/testing/copies.ts';
 import type { PrepareRequest } from './snapshots.ts';
 import { call, layersUnderTest, NODE_ID } from './testing/layers-under-test.ts';
 
@@ -17,6 +22,17 @@ function commit(name: string, key: string) {
   return { snapshotter, name, key, parent: '', labels: {} };
 }
 
+/** With a complete copy, which the answers to `call` keep true. */
+async function withCopy() {
+  const copy = syncedCopy();
+  const layers = await layersUnderTest(copy);
+  const onTrailers = (trailers: TrailersRead) => {
+    const encoded = trailers.get(Header.RecordBin) as Buffer[];
+    copy.apply(encoded.map((bytes) => fromBinary(RecordSchema, bytes)));
+  };
+  return { ...layers, call: { ...call, options: { ...call.options, onTrailers } } };
+}
+
 describe('Snapshots.prepare', () => {
   it('answers the mounts that it answers again later', async () => {
     const { snapshots, overlayfs } = await layersUnderTest();
@@ -28,13 +44,12 @@ describe('Snapshots.prepare', () => {
     expect(await overlayfs.directories.list()).toHaveLength(2);
   });
 
-  it('asks the catalogue once when it has seen the parent before', async () => {
-    const { snapshots, catalogue } = await layersUnderTest();
+  it('asks the catalogue once when the copy knows the parent', async () => {
+    const { snapshots, catalogue, call } = await withCopy();
     await snapshots.prepare(active('base-key'), call);
     await snapshots.commit(commit('base', 'base-key'), call);
-    catalogue.calls.length = 0;
     await snapshots.prepare(active('one', 'base'), call);
-    expect(catalogue.calls).toEqual(['prepare']);
+    expect(catalogue.calls).toEqual(['prepare', 'commit', 'prepare']);
   });
 
   it('leaves nothing on disk when it is refused', async () => {
@@ -66,7 +81,7 @@ describe('Snapshots.prepare', () => {
   });
 
   it('notices that a parent was removed and made again by another', async () => {
-    const { snapshots, overlayfs, catalogue } = await layersUnderTest();
+    const { snapshots, overlayfs, catalogue, call } = await withCopy();
     await snapshots.prepare(active('base-key'), call);
     await snapshots.commit(commit('base', 'base-key'), call);
     catalogue.bury('base');
@@ -103,6 +118,31 @@ describe('Snapshots.mounts', () => {
     await expect(snapshots.mounts({ snapshotter, key: 'base' }, call)).rejects.toMatchObject({
       kind: 'FailedPrecondition',
     });
+  });
+});
+
+describe('Snapshots with a copy of their records', () => {
+  it('are found, mounted and measured without the catalogue', async () => {
+    const { snapshots, catalogue, call } = await withCopy();
+    await snapshots.prepare(active('base-key'), call);
+    await snapshots.commit(commit('base', 'base-key'), call);
+    await snapshots.prepare(active('middle-key', 'base'), call);
+    await snapshots.commit(commit('middle', 'middle-key'), call);
+    const mounts = await snapshots.prepare(active('key', 'middle'), call);
+    catalogue.calls.length = 0;
+    expect(await snapshots.mounts({ snapshotter, key: 'key' }, call)).toEqual(mounts);
+    expect(await snapshots.usage({ snapshotter, key: 'base' }, call)).toMatchObject({ inodes: 1n });
+    expect(await snapshots.usage({ snapshotter, key: 'key' }, call)).toMatchObject({ inodes: 1n });
+    const [middle, base] = ['middle', 'base'].map((name) => catalogue.snapshots.get(name)!.generation);
+    expect(await snapshots.find({ snapshotter, key: 'key' }, call)).toMatchObject({
+      parent: 'middle',
+      ancestorGenerations: [middle, base],
+    });
+    await expect(snapshots.find({ snapshotter, key: 'middle-key' }, call)).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: 'snapshot middle-key does not exist: not found',
+    });
+    expect(catalogue.calls).toEqual([]);
   });
 });
 

@@ -5,8 +5,8 @@ import type { Labels } from '@longshore/oci';
 import { Kind, type Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import type { CatalogueCall, CatalogueClient } from './catalogue-call.ts';
 import { newGeneration } from './layer-directories.ts';
-import { LayerHints } from './layer-hints.ts';
 import { readMountedLayers } from './mounted-layers.ts';
+import type { SnapshotRecords } from './snapshot-records.ts';
 import type { Layer, Snapshotter, Usage } from './snapshotter.ts';
 import { isRefusal, type UnsettledLayers } from './unsettled-layers.ts';
 
@@ -36,6 +36,8 @@ export interface SnapshotKey {
 
 export interface SnapshotsOptions {
   catalogue: CatalogueClient;
+  /** Spare asking the catalogue. */
+  records: SnapshotRecords;
   snapshotters: readonly Snapshotter[];
   /** Takes over the layers of which nobody knows whether they were recorded. */
   unsettled: UnsettledLayers;
@@ -51,12 +53,13 @@ const NOTHING: Usage = { sizeBytes: 0n, inodes: 0n };
 export class Snapshots {
   readonly #unsettled: UnsettledLayers;
   readonly #catalogue: CatalogueClient;
+  readonly #records: SnapshotRecords;
   readonly #snapshotters: ReadonlyMap<string, Snapshotter>;
-  readonly #hints = new LayerHints();
   readonly #log: Logger;
 
-  constructor({ catalogue, snapshotters, unsettled, log }: SnapshotsOptions) {
+  constructor({ catalogue, records, snapshotters, unsettled, log }: SnapshotsOptions) {
     this.#catalogue = catalogue;
+    this.#records = records;
     this.#unsettled = unsettled;
     this.#snapshotters = new Map(snapshotters.map((snapshotter) => [snapshotter.name, snapshotter]));
     this.#log = log;
@@ -73,55 +76,59 @@ export class Snapshots {
   /** Makes a snapshot and answers how to mount it. Throws what the catalogue does; then nothing is left. */
   async prepare(request: PrepareRequest, call: CatalogueCall): Promise<Mount[]> {
     this.snapshotter(request.snapshotter);
-    const hint = this.#hints.get(call.namespace, request.snapshotter, request.parent);
-    if (hint) {
+    const known = this.#knownAncestors(request, call);
+    if (known) {
       try {
-        return await this.#prepareOn([hint.generation, ...hint.ancestors], request, call);
+        return await this.#prepareOn(known, request, call);
       } catch (error) {
         if (!(error instanceof WrongAncestors)) throw error;
-        this.#hints.delete(call.namespace, request.snapshotter, request.parent);
       }
     }
     return this.#prepareOn(await this.#ancestorsOn(request, call), request, call);
   }
 
+  /** A snapshot's record with its ancestors. Throws NotFound. */
+  async find({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Snapshot> {
+    const known = this.#records.get(call.namespace, snapshotter, key);
+    return known ?? recordOf(await this.#catalogue.get({ snapshotter, key }, call.options));
+  }
+
   /** Throws NotFound, and FailedPrecondition for a committed snapshot. */
-  async mounts({ snapshotter, key }: SnapshotKey, { options }: CatalogueCall): Promise<Mount[]> {
-    const driver = this.snapshotter(snapshotter);
-    const snapshot = recordOf(await this.#catalogue.get({ snapshotter, key }, options));
-    const kind = layerKinds.get(snapshot.kind);
-    if (!kind) {
-      throw failedPrecondition(`failed to get active mount: requested snapshot ${key} not active or view`);
+  async mounts(key: SnapshotKey, call: CatalogueCall): Promise<Mount[]> {
+    this.snapshotter(key.snapshotter);
+    return this.mountsOf(await this.find(key, call));
+  }
+
+  /** How to mount a snapshot with this record. Throws FailedPrecondition for a committed one. */
+  mountsOf({ snapshotter, name, kind, generation, ancestorGenerations }: Snapshot): Mount[] {
+    const layerKind = layerKinds.get(kind);
+    if (!layerKind) {
+      throw failedPrecondition(`failed to get active mount: requested snapshot ${name} not active or view`);
     }
-    return driver.mounts({ generation: snapshot.generation, kind, ancestors: snapshot.ancestorGenerations });
+    const layer = { generation, kind: layerKind, ancestors: ancestorGenerations };
+    return this.snapshotter(snapshotter).mounts(layer);
   }
 
   /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
   async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
-    const { snapshotter, key, name } = request;
-    const driver = this.snapshotter(snapshotter);
-    const generation =
-      this.#hints.get(call.namespace, snapshotter, key)?.generation ??
-      recordOf(await this.#catalogue.get({ snapshotter, key }, call.options)).generation;
+    const driver = this.snapshotter(request.snapshotter);
+    const { generation } = await this.find(request, call);
     const { sizeBytes, inodes } = await this.#usageOf(driver, generation, call);
-    const answer = await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
-    this.#hints.delete(call.namespace, snapshotter, key);
-    this.#remember(call, name, recordOf(answer));
+    await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
   }
 
   /** Throws NotFound, and FailedPrecondition while there are children. The disk's space is free some time later. */
   async remove({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<void> {
     const driver = this.snapshotter(snapshotter);
     const { generation } = recordOf(await this.#catalogue.remove({ snapshotter, key }, call.options));
-    this.#hints.delete(call.namespace, snapshotter, key);
     // Deleting it would empty the file system of who still uses it; the reaper comes back for it.
     if (!readMountedLayers()(generation)) await this.#discard(driver, generation);
   }
 
   /** Of an active snapshot what it takes now, of a committed one what it took at its commit. */
-  async usage({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Usage> {
-    const driver = this.snapshotter(snapshotter);
-    const snapshot = recordOf(await this.#catalogue.get({ snapshotter, key }, call.options));
+  async usage(key: SnapshotKey, call: CatalogueCall): Promise<Usage> {
+    const driver = this.snapshotter(key.snapshotter);
+    const snapshot = await this.find(key, call);
     if (snapshot.kind === Kind.ACTIVE) return this.#usageOf(driver, snapshot.generation, call);
     if (snapshot.kind === Kind.COMMITTED) return { sizeBytes: snapshot.size, inodes: snapshot.inodes };
     return NOTHING;
@@ -141,7 +148,6 @@ export class Snapshots {
       await this.remove(request, call);
       throw new WrongAncestors(request.parent);
     }
-    this.#remember(call, request.key, snapshot);
     return driver.mounts(layer);
   }
 
@@ -170,12 +176,26 @@ export class Snapshots {
     }
   }
 
+  /** Those of a parent that this node knows; the catalogue's answer shows whether they are right. */
+  #knownAncestors(
+    { snapshotter, parent }: PrepareRequest,
+    { namespace }: CatalogueCall,
+  ): string[] | undefined {
+    if (parent === '') return [];
+    try {
+      const record = this.#records.get(namespace, snapshotter, parent);
+      return record && [record.generation, ...record.ancestorGenerations];
+    } catch (error) {
+      if (isKind(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
   /** What the catalogue says a new snapshot will stand on; nothing for a parent that the catalogue will refuse. */
   async #ancestorsOn({ snapshotter, parent }: PrepareRequest, call: CatalogueCall): Promise<string[]> {
     if (parent === '') return [];
     try {
       const record = recordOf(await this.#catalogue.get({ snapshotter, key: parent }, call.options));
-      if (record.kind === Kind.COMMITTED) this.#remember(call, parent, record);
       return [record.generation, ...record.ancestorGenerations];
     } catch (error) {
       if (isKind(error, 'NotFound')) return [];
@@ -185,14 +205,6 @@ export class Snapshots {
 
   async #usageOf(driver: Snapshotter, generation: string, { options }: CatalogueCall): Promise<Usage> {
     return driver.usage(generation, options.signal);
-  }
-
-  #remember(
-    { namespace }: CatalogueCall,
-    name: string,
-    { snapshotter, generation, ancestorGenerations }: Snapshot,
-  ) {
-    this.#hints.set(namespace, snapshotter, name, { generation, ancestors: ancestorGenerations });
   }
 
   /** Never throws: what fails here is found again by the reaper or at the next start. Deleting goes on afterwards. */

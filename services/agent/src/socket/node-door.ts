@@ -1,36 +1,47 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { messageOf, unimplemented } from '@longshore/errors';
+import { LongshoreError, messageOf, unimplemented } from '@longshore/errors';
 import {
   endWithError,
   type Logger,
   type OnCall,
   passOn,
   RawListener,
+  type Revocations,
   type Route,
   readRequest,
-  replayAnswer,
   type Upstream,
 } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
-import { type AnswerCache, MAX_ANSWER_BYTES } from './answer-cache.ts';
-import { type Keeper, memoryOf } from './remembered.ts';
+import type { NodeRecords } from '../records/node-records.ts';
+import { answerCall, messageIn } from './grpc-message.ts';
+import { Caller, type LocalRead, type LocalReads, namespaceOf } from './local-read.ts';
 import { type Owner, ownerOf } from './routes.ts';
 
-/** A question about one record names it, and little else. */
-const MAX_QUESTION_BYTES = 16 * 1024;
+/** A question about records names one, or a few filters. */
+const MAX_QUESTION_BYTES = 64 * 1024;
 
 export interface NodeDoorOptions {
   nodeId: string;
+  /** Whose calls over TCP are refused. */
+  revocations?: Revocations;
   upstreams: Record<Owner, Upstream>;
-  answers: Record<Keeper, AnswerCache>;
+  /** What is answered here, without asking the owner. */
+  reads: LocalReads;
+  records: DoorRecords;
   /** Binary envelopes of events that a call through this door caused. */
   onEvents(envelopes: Uint8Array[]): void;
   log: Logger;
 }
 
+/** The part of this node's records that calls through the door keep true. */
+export type DoorRecords = Pick<NodeRecords, 'take' | 'caughtUp' | 'expectContent'>;
+
+/** Its callers go on when they are told of the commit, before the call has ended. */
+const WRITE = '/containerd.services.content.v1.Content/Write';
+
 /**
  * The one way into a node's scope: containerd's API as raw HTTP/2, passed to whoever owns each service. Every call
- * gets the node's own scope, whatever its caller says. Questions that were asked before are answered here.
+ * gets the node's own scope, whatever its caller says. Most reads are answered here, from this node's own records.
  */
 export function nodeDoor(options: NodeDoorOptions): RawListener {
   const onCall: OnCall = (stream, headers) => {
@@ -40,66 +51,72 @@ export function nodeDoor(options: NodeDoorOptions): RawListener {
       endWithError(stream, unimplemented(`unknown service ${path.slice(1, path.lastIndexOf('/'))}`));
       return;
     }
-    const route = routeTo(owner, firstValue(headers[Header.Namespace]), options);
-    answer(stream, headers, route, options).catch((error) => {
+    const route = routeTo(owner, options);
+    const read = options.reads.get(path);
+    if (path === WRITE) expectContent(stream, headers, route, options.records);
+    const answer = read ? answerRead(stream, headers, route, read) : passOn(stream, headers, route);
+    answer.catch((error) => {
       options.log.debug({ path, error: messageOf(error) }, 'call ended early');
     });
   };
-  return new RawListener(onCall, options.log);
+  return new RawListener(onCall, options.log, { revocations: options.revocations });
 }
 
-function routeTo(
-  owner: Owner,
-  namespace: string,
-  { nodeId, upstreams, answers, onEvents }: NodeDoorOptions,
-): Route {
+function routeTo(owner: Owner, { nodeId, upstreams, records, onEvents }: NodeDoorOptions): Route {
   return {
     name: owner === 'agent' ? 'agent' : `service ${JSON.stringify(owner)}`,
     upstream: upstreams[owner],
     headers: { [Header.Node]: nodeId },
     takeTrailers: (trailers) => {
-      onEvents(takeEvents(trailers));
-      if (!takeCollected(trailers)) return;
-      for (const cache of Object.values(answers)) cache.forget(namespace);
+      records.take(takeBinary(trailers, Header.RecordBin));
+      onEvents(takeBinary(trailers, Header.EventBin));
+      return takeCollected(trailers) ? records.caughtUp() : undefined;
     },
   };
 }
 
-async function answer(
+function expectContent(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   route: Route,
-  { answers }: NodeDoorOptions,
+  records: DoorRecords,
+): void {
+  const ended = records.expectContent(namespaceOf(headers));
+  const { takeTrailers } = route;
+  let hasTrailers = false;
+  route.takeTrailers = (trailers) => {
+    hasTrailers = true;
+    return takeTrailers?.(trailers);
+  };
+  stream.once('close', () => ended(hasTrailers));
+}
+
+async function answerRead(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  route: Route,
+  read: LocalRead,
 ): Promise<void> {
-  const path = String(headers[':path']);
-  const namespace = firstValue(headers[Header.Namespace]);
-  const memory = memoryOf(path);
-  if (memory === undefined || memory.kind === 'harmless' || namespace === '')
-    return passOn(stream, headers, route);
-  const cache = answers[memory.keeper];
-  if (memory.kind === 'change') {
-    cache.forget(namespace);
-    const forget = (trailers: IncomingHttpHeaders) => {
-      cache.forget(namespace);
-      route.takeTrailers?.(trailers);
-    };
-    stream.once('close', () => cache.forget(namespace));
-    return passOn(stream, headers, { ...route, takeTrailers: forget });
-  }
+  const passed = { ...route, retrySafe: true };
   const request = await readRequest(stream, MAX_QUESTION_BYTES);
-  if (!request.isWhole) return passOn(stream, headers, { ...route, request });
-  const question = { path, namespace, body: request.bytes };
-  const known = cache.find(question);
-  if (known) return replayAnswer(stream, known);
-  const { keep } = cache.expect(question);
-  return passOn(stream, headers, { ...route, request, keepAnswer: { maxBytes: MAX_ANSWER_BYTES, keep } });
+  const message = request.isWhole ? messageIn(request.bytes) : undefined;
+  if (!message) return passOn(stream, headers, { ...passed, request });
+  try {
+    const outcome = read(message, new Caller(headers));
+    if ('length' in outcome) return answerCall(stream, outcome);
+    return passOn(stream, headers, { ...passed, ...outcome, request });
+  } catch (error) {
+    if (error instanceof LongshoreError) return endWithError(stream, error);
+    // A request that is no protobuf, or a copy that cannot be read: the owner knows what to say.
+    return passOn(stream, headers, { ...passed, request });
+  }
 }
 
 /** The values of a repeated binary header are joined by commas, which base64 does not use. */
-function takeEvents(trailers: IncomingHttpHeaders): Uint8Array[] {
-  const value = trailers[Header.EventBin];
+function takeBinary(trailers: IncomingHttpHeaders, name: string): Uint8Array[] {
+  const value = trailers[name];
   if (value === undefined) return [];
-  delete trailers[Header.EventBin];
+  delete trailers[name];
   const parts = [value].flat().flatMap((part) => part.split(','));
   return parts.map((part) => Buffer.from(part.trim(), 'base64'));
 }
@@ -108,9 +125,4 @@ function takeCollected(trailers: IncomingHttpHeaders): boolean {
   const hasCollected = trailers[Header.Collected] !== undefined;
   delete trailers[Header.Collected];
   return hasCollected;
-}
-
-/** Node joins what is repeated on the wire; Go clients put the newest first. */
-function firstValue(header: string | string[] | undefined): string {
-  return [header].flat()[0]?.split(', ', 1)[0] ?? '';
 }

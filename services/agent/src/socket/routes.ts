@@ -19,6 +19,7 @@ const OWNERS: Readonly<Record<string, Owner>> = {
   'containerd.services.mounts.v1.Mounts': 'agent',
   'containerd.services.sandbox.v1.Controller': 'agent',
   'grpc.health.v1.Health': 'agent',
+  'longshore.node.v1.ImageService': 'agent',
 };
 
 /** The owner of a method path such as `/containerd.services.images.v1.Images/Get`. */

@@ -121,6 +121,18 @@ export class TaskManager implements AsyncDisposable {
     return tasks.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
+  /** Whether there is, or is about to be, a task of the container; a stopped one counts until it is deleted. */
+  has(namespace: string, id: string): boolean {
+    const key = keyOf(namespace, id);
+    return this.#tasks.has(key) || this.#creating.has(key);
+  }
+
+  /** Tasks of all namespaces whose first process has not ended. */
+  running(): Task[] {
+    const { journal } = this.context;
+    return [...this.#tasks.values()].filter((task) => !journal.reread(task.record).exited);
+  }
+
   /** Removes a stopped task, its shim and its bundle. */
   async delete(call: TaskCall, id: string): Promise<ProcessExit> {
     return await deleteTask(this.context, await this.get(call, id), call);

@@ -30,6 +30,7 @@ export class CatalogueServer {
   /** Fails the next call of a method, before or after it has done its work. */
   readonly faults = new Map<Method, { when: 'before' | 'after'; error: Error }>();
   readonly client: CatalogueClient;
+  #revision = 0n;
 
   private constructor(client: CatalogueClient) {
     this.client = client;
@@ -64,6 +65,7 @@ export class CatalogueServer {
         snapshotter: 'overlayfs',
         createdAt: now,
         updatedAt: now,
+        revision: ++this.#revision,
       }),
     );
   }
@@ -78,22 +80,27 @@ export class CatalogueServer {
 
   #handlers(): Handlers<typeof CatalogueService> {
     return {
-      prepare: (request) =>
+      prepare: (request, call) =>
         this.#do('prepare', () => {
+          const target = request.labels['containerd.io/snapshot.ref'] ?? '';
+          if (this.snapshots.has(target)) throw alreadyExists(`target snapshot ${JSON.stringify(target)}`);
           if (this.snapshots.has(request.key)) throw alreadyExists(`snapshot ${JSON.stringify(request.key)}`);
           if (request.parent !== '' && !this.snapshots.has(request.parent)) {
             throw notFound(`parent snapshot ${request.parent} does not exist`);
           }
           this.add(request.key, request.generation, request.parent, request.kind);
           this.#get(request.key).labels = request.labels;
+          this.#tell(call, request.key);
           return { snapshot: this.#mountable(request.key) };
         }),
-      commit: (request) =>
+      commit: (request, call) =>
         this.#do('commit', () => {
           const { generation, parent } = this.#get(request.key);
           this.snapshots.delete(request.key);
           this.add(request.name, generation, parent);
           Object.assign(this.#get(request.name), { size: request.size, inodes: request.inodes });
+          this.#tell(call, request.name);
+          this.#tell(call, request.key);
           return { snapshot: this.#mountable(request.name) };
         }),
       remove: (request, call) =>
@@ -101,12 +108,15 @@ export class CatalogueServer {
           const hasChild = [...this.snapshots.values()].some((one) => one.parent === request.key);
           if (hasChild) throw failedPrecondition('cannot remove snapshot with child');
           this.#report(call, request.key);
-          return { snapshot: this.bury(request.key) };
+          const buried = this.bury(request.key);
+          this.#tell(call, request.key);
+          return { snapshot: buried };
         }),
       get: (request) => this.#do('get', () => ({ snapshot: this.#mountable(request.key) })),
-      update: (request) =>
+      update: (request, call) =>
         this.#do('update', () => {
-          this.#get(request.key).labels = request.labels;
+          Object.assign(this.#get(request.key), { labels: request.labels, revision: ++this.#revision });
+          this.#tell(call, request.key);
           return { snapshot: this.#mountable(request.key) };
         }),
       list: async function* (this: CatalogueServer) {
@@ -151,6 +161,20 @@ export class CatalogueServer {
       ancestors.push(this.#get(parent).generation);
     }
     return { ...snapshot, ancestorGenerations: ancestors };
+  }
+
+  /** Reports the record of a name as it is now. */
+  #tell(call: Call, name: string): void {
+    const snapshot = this.snapshots.get(name);
+    call.reportRecord({
+      kind: 'snapshot',
+      namespace: call.namespace,
+      key: `overlayfs/${name}`,
+      revision: snapshot?.revision ?? ++this.#revision,
+      deleted: !snapshot,
+      value: snapshot ? toBinary(SnapshotSchema, snapshot) : new Uint8Array(),
+      deleting: false,
+    });
   }
 
   #report(call: Call, key: string): void {

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { createLogger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
+import { emptyCopy } from '../../records/testing/copies.ts';
 import type { CatalogueCall } from '../catalogue-call.ts';
 import { OverlayfsSnapshotter } from '../overlayfs/overlayfs-snapshotter.ts';
+import { SnapshotRecords } from '../snapshot-records.ts';
 import { Snapshots } from '../snapshots.ts';
 import { UnsettledLayers } from '../unsettled-layers.ts';
 import { CatalogueServer } from './catalogue-server.ts';
@@ -17,12 +19,18 @@ export const call: CatalogueCall = {
   options: { headers: { [Header.Namespace]: 'default', [Header.Node]: NODE_ID } },
 };
 
-/** Overlays in a scratch directory with a catalogue of their own; both end with the test. */
-export async function layersUnderTest() {
+/** Overlays in a scratch directory with a catalogue of their own; both end with the test. `copy` spares asking it. */
+export async function layersUnderTest(copy = emptyCopy()) {
   const catalogue = await CatalogueServer.start();
   const overlayfs = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
   // An attempt counts as settled at once: nothing is under way any more when a test looks.
   const unsettled = new UnsettledLayers(0);
-  const snapshots = new Snapshots({ catalogue: catalogue.client, snapshotters: [overlayfs], unsettled, log });
-  return { catalogue, overlayfs, unsettled, snapshots };
+  const snapshots = new Snapshots({
+    catalogue: catalogue.client,
+    records: new SnapshotRecords(copy),
+    snapshotters: [overlayfs],
+    unsettled,
+    log,
+  });
+  return { catalogue, overlayfs, unsettled, copy, snapshots };
 }

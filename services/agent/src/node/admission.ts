@@ -1,0 +1,20 @@
+import type { Handlers } from '@longshore/kit';
+import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import type { DeletingContainers } from './deleting-containers.ts';
+import type { Desired } from './desired.ts';
+
+/** Tasks of a node that takes no new ones while it is cordoned, nor any of a container that is to go. */
+export function admitting(
+  tasks: Handlers<typeof Tasks>,
+  desired: Desired,
+  deleting: DeletingContainers,
+): Handlers<typeof Tasks> {
+  return {
+    ...tasks,
+    create: async (request, call) => {
+      desired.requireOpen();
+      deleting.requireKept(call.namespace, request.containerId);
+      return tasks.create!(request, call);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { createLogger } from '@longshore/kit';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
+import { admitting } from './admission.ts';
+import { DeletingContainers } from './deleting-containers.ts';
+import { Desired } from './desired.ts';
+import { Drainer } from './drainer.ts';
+
+const log = createLogger('test', 'silent');
+const TRAPS = ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.05; done'];
+/** The first process of a container ignores SIGTERM unless it says otherwise. */
+const IGNORES = ['sleep', '1000'];
+
+let node: TaskFixture;
+
+beforeEach(async () => {
+  node = await TaskFixture.open();
+});
+
+afterEach(() => node.close());
+
+describe('Drainer', () => {
+  it('ends all tasks: by SIGTERM, and by SIGKILL after the grace time', async () => {
+    const desired = new Desired('n1');
+    const drainer = new Drainer(node.manager, desired, log);
+    onTestFinished(() => drainer.close());
+    await node.run('polite', TRAPS);
+    await node.run('stubborn', IGNORES);
+    await node.create('created', IGNORES);
+    expect(node.manager.running()).toHaveLength(3);
+    desired.take({ cordoned: true, draining: false });
+    expect(node.manager.running()).toHaveLength(3);
+    // The shell must have set its trap before it is asked to end.
+    await expect.poll(() => node.topics('polite'), SOON).toContain('/tasks/start');
+    desired.take({
+      cordoned: true,
+      draining: true,
+      drainGrace: { $typeName: 'google.protobuf.Duration', seconds: 1n, nanos: 0 },
+    });
+    await expect.poll(() => node.manager.running(), SOON).toEqual([]);
+    expect(node.exits('stubborn')).toMatchObject([{ exitStatus: 137 }]);
+    expect([3, 143]).toContain(node.exits('polite')[0]?.exitStatus);
+    // They stay for their callers to delete.
+    expect(node.manager.list(NAMESPACE)).toHaveLength(3);
+  });
+});
+
+describe('a container that the fleet deletes', () => {
+  it('gets no new task, and is confirmed once the last one is gone, however often the control plane fails', async () => {
+    const confirmed: string[] = [];
+    let failures = 2;
+    const containers = {
+      confirmDeleting: async ({ id }: { id?: string }) => {
+        if (failures-- > 0) throw new Error('away');
+        confirmed.push(id ?? '');
+        return {};
+      },
+    };
+    const deleting = new DeletingContainers({
+      nodeId: 'n1',
+      tasks: node.manager,
+      containers: containers as never,
+      log,
+    });
+    onTestFinished(() => deleting.close());
+    const task = await node.run('web', IGNORES);
+    const confirming = deleting.confirm(NAMESPACE, 'web');
+    expect(deleting.confirm(NAMESPACE, 'web')).toBe(confirming);
+    const tasks = admitting({ create: async () => ({}) }, new Desired('n1'), deleting);
+    const create = tasks.create!(node.request('web'), CALL as never);
+    await expect(create).rejects.toThrow('container "web": is being deleted');
+    await task.call('kill', { signal: 9 });
+    await task.call('wait', {});
+    expect(confirmed).toEqual([]);
+    await node.manager.delete(CALL, 'web');
+    await confirming;
+    expect(confirmed).toEqual(['web']);
+  });
+});
+
+describe('a cordoned node', () => {
+  it('makes no tasks', async () => {
+    const desired = new Desired('n1');
+    const deleting = { requireKept: () => undefined } as unknown as DeletingContainers;
+    const tasks = admitting({ create: async () => ({ pid: 1 }) }, desired, deleting);
+    await expect(tasks.create!(node.request('web'), CALL as never)).resolves.toEqual({ pid: 1 });
+    desired.take({ cordoned: true, draining: false });
+    await expect(tasks.create!(node.request('web'), CALL as never)).rejects.toThrow('node "n1" is cordoned');
+  });
+});

@@ -1,0 +1,71 @@
+import { type Channel, createClient } from '@longshore/client';
+import type { Handlers, Logger } from '@longshore/kit';
+import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
+import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { TaskManager } from '../tasks/task-manager.ts';
+import { admitting } from './admission.ts';
+import { CertificateRenewal } from './certificate-renewal.ts';
+import { DeletingContainers } from './deleting-containers.ts';
+import { Desired } from './desired.ts';
+import { Drainer } from './drainer.ts';
+import { type HostOptions, hostReport } from './host.ts';
+import { IdentityFiles } from './identity-files.ts';
+import { Registration } from './registration.ts';
+
+export interface MembershipOptions extends Omit<HostOptions, 'address'> {
+  heartbeatMs: number;
+  tasks: TaskManager;
+  runtime: Channel;
+  log: Logger;
+}
+
+/** This node as a part of the fleet: it registers, does what is asked of it, and keeps its certificate good. */
+export class Membership {
+  readonly deleting: DeletingContainers;
+  readonly #options: MembershipOptions;
+  readonly #desired: Desired;
+  readonly #drainer: Drainer;
+  readonly #renewal: CertificateRenewal;
+  #registration: Registration | undefined;
+
+  constructor(options: MembershipOptions) {
+    const { nodeId, tasks, runtime, root, log } = options;
+    this.#options = options;
+    this.#desired = new Desired(nodeId);
+    this.#drainer = new Drainer(tasks, this.#desired, log);
+    const certificates = createClient(CertificateService, runtime);
+    this.#renewal = new CertificateRenewal(new IdentityFiles(root), certificates, log);
+    const containers = createClient(ContainerService, runtime);
+    this.deleting = new DeletingContainers({ nodeId, tasks, containers, log });
+  }
+
+  /** The node's tasks, for callers: none is made while the node is cordoned. */
+  admit(tasks: Handlers<typeof Tasks>): Handlers<typeof Tasks> {
+    return admitting(tasks, this.#desired, this.deleting);
+  }
+
+  /** `address` is where the control plane reaches this agent. */
+  start(address: string): void {
+    const { nodeId, heartbeatMs, tasks, runtime, log } = this.#options;
+    this.#registration = new Registration({
+      nodeId,
+      report: () => hostReport({ ...this.#options, address }),
+      runningTasks: () => tasks.running().length,
+      heartbeatMs,
+      nodes: createClient(NodeService, runtime),
+      desired: this.#desired,
+      log,
+    });
+    this.#registration.start();
+    this.#renewal.start();
+  }
+
+  close(): void {
+    this.#registration?.close();
+    this.#renewal.close();
+    this.#drainer.close();
+    this.deleting.close();
+  }
+}

@@ -1,0 +1,42 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+import { failedPrecondition } from '@longshore/errors';
+import type { KeepAnswer } from '@longshore/kit';
+import { parseIdentifier } from '@longshore/oci';
+import { Header } from '@longshore/proto/headers';
+
+/** Who asks: this node, in a namespace. */
+export class Caller {
+  readonly #headers: IncomingHttpHeaders;
+
+  constructor(headers: IncomingHttpHeaders) {
+    this.#headers = headers;
+  }
+
+  /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */
+  get namespace(): string {
+    const namespace = namespaceOf(this.#headers);
+    if (namespace === '') throw failedPrecondition('namespace is required');
+    return parseIdentifier(namespace, 'namespace');
+  }
+}
+
+/** What becomes of a call: the messages of its answer, or it is passed on to the service that has the record. */
+export type Outcome = readonly Uint8Array[] | PassOn;
+
+export interface PassOn {
+  /** Sees the answer that the call then gets. */
+  keepAnswer?: KeepAnswer;
+}
+
+export const PASS_ON: PassOn = {};
+
+/** Answers one method from what this node has. Throws the errors that the owning service would. */
+export type LocalRead = (request: Uint8Array, caller: Caller) => Outcome;
+
+/** By method path, e.g. `/containerd.services.images.v1.Images/Get`. */
+export type LocalReads = ReadonlyMap<string, LocalRead>;
+
+/** Empty without one. Node joins what is repeated on the wire; Go clients put the newest first. */
+export function namespaceOf(headers: IncomingHttpHeaders): string {
+  return [headers[Header.Namespace]].flat()[0]?.split(', ', 1)[0] ?? '';
+}

@@ -1,0 +1,265 @@
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Channel, createClient } from '@longshore/client';
+import { notFound } from '@longshore/errors';
+import { createLogger, createMetrics, GrpcServer, type Handlers, Upstream } from '@longshore/kit';
+import { digestOf } from '@longshore/oci';
+import { ContainerSchema, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Content, InfoSchema, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
+import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import { Header } from '@longshore/proto/headers';
+import { type Record as NodeRecord, RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { SmallBlobs } from '../records/small-blobs.ts';
+import { emptyCopy, syncedCopy } from '../records/testing/copies.ts';
+import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
+import { blobReads } from './blob-reads.ts';
+import { nodeDoor } from './node-door.ts';
+import { recordReads } from './record-reads.ts';
+
+const log = createLogger('agent', 'silent');
+const NO_TLS = { tlsCert: '', tlsKey: '', tlsCa: '' };
+const options = { headers: { [Header.Namespace]: 'default' } };
+
+function containerRecord(id: string, revision: bigint, labels: { [name: string]: string } = {}): NodeRecord {
+  const value = toBinary(ContainerSchema, create(ContainerSchema, { id, labels, image: `image-of-${id}` }));
+  return create(RecordSchema, { kind: 'container', namespace: 'default', key: id, revision, value });
+}
+
+function contentRecord(digest: string, size: number): NodeRecord {
+  const value = toBinary(InfoSchema, create(InfoSchema, { digest, size: BigInt(size) }));
+  return create(RecordSchema, { kind: 'content', namespace: 'default', key: digest, revision: 1n, value });
+}
+
+/** A door whose control plane is one server with these handlers; `calls` counts what reaches it. */
+async function openDoor(
+  copy = syncedCopy(),
+  control: { containers?: Handlers<typeof Containers>; content?: Handlers<typeof Content> } = {},
+) {
+  const directory = await scratchDirectory();
+  const server = new GrpcServer(log, createMetrics('test'));
+  if (control.containers) server.add(Containers, control.containers);
+  if (control.content) server.add(Content, control.content);
+  await server.listen(`unix://${join(directory, 'control.sock')}`, NO_TLS);
+  const upstream = new Upstream(`unix://${join(directory, 'control.sock')}`);
+  const blobs = new SmallBlobs(':memory:');
+  const wanted: string[] = [];
+  const caughtUp = Promise.withResolvers<void>();
+  const door = nodeDoor({
+    nodeId: 'node-1',
+    upstreams: { agent: upstream, content: upstream, image: upstream, runtime: upstream },
+    reads: new Map([
+      ...recordReads(copy),
+      ...blobReads({ copy, blobs, prefetch: { want: (_, digest) => wanted.push(digest) }, log }),
+    ]),
+    records: {
+      take: (encoded) => copy.apply(encoded.map((bytes) => decodeRecord(bytes))),
+      caughtUp: () => caughtUp.promise,
+      expectContent: (namespace) => copy.expectNew('content', namespace),
+    },
+    onEvents: () => undefined,
+    log,
+  });
+  const address = await door.listen(`unix://${join(directory, 'door.sock')}`, NO_TLS);
+  const channel = new Channel(address);
+  onTestFinished(async () => {
+    channel.close();
+    upstream.close();
+    await door.close(0);
+    await server.close(0);
+    blobs[Symbol.dispose]();
+  });
+  return { copy, blobs, wanted, caughtUp, channel, server };
+}
+
+const decodeRecord = (bytes: Uint8Array) => fromBinary(RecordSchema, bytes);
+
+describe('reads at the node door', () => {
+  it('are answered from the copy, in the words of the service', async () => {
+    const { copy, channel } = await openDoor();
+    copy.apply([containerRecord('b', 1n, { x: '1' }), containerRecord('a', 2n)]);
+    const containers = createClient(Containers, channel);
+    expect((await containers.get({ id: 'a' }, options)).container).toMatchObject({ image: 'image-of-a' });
+    const ids = async (...filters: string[]) =>
+      (await containers.list({ filters }, options)).containers.map(({ id }) => id);
+    expect(await ids()).toEqual(['a', 'b']);
+    expect(await ids('labels.x==1')).toEqual(['b']);
+    expect(await ids('image==image-of-a', 'id~=^b$')).toEqual(['a', 'b']);
+    expect(await ids('runtime.name')).toEqual([]);
+    const streamed: unknown[] = [];
+    for await (const { container } of containers.listStream({}, options)) streamed.push(container?.id);
+    expect(streamed).toEqual(['a', 'b']);
+
+    await expect(containers.get({ id: 'c' }, options)).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: 'container "c" in namespace "default": not found',
+    });
+    await expect(containers.get({ id: 'a/b' }, options)).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    await expect(containers.get({ id: 'a' })).rejects.toMatchObject({
+      kind: 'FailedPrecondition',
+      message: 'namespace is required: failed precondition',
+    });
+    await expect(containers.list({ filters: ['id==='] }, options)).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
+  });
+
+  it('go to the service until the copy is complete, and for a value that was not told', async () => {
+    const copy = emptyCopy();
+    const { channel } = await openDoor(copy, {
+      containers: { get: async ({ id }) => ({ container: { id, image: 'from the service' } }) },
+    });
+    const image = async () =>
+      (await createClient(Containers, channel).get({ id: 'a' }, options)).container?.image;
+    copy.apply([containerRecord('a', 1n)]);
+    expect(await image()).toBe('from the service');
+    const { round } = copy.beginRound('runtime');
+    copy.applyWatched('runtime', round, { records: [], position: '1', reset: false, synced: true });
+    expect(await image()).toBe('image-of-a');
+    copy.apply([{ ...containerRecord('a', 2n), value: new Uint8Array() }]);
+    expect(await image()).toBe('from the service');
+  });
+
+  it('name a namespace for every record, and never fail for one without', async () => {
+    const { copy, channel } = await openDoor();
+    copy.apply([{ ...containerRecord('a', 1n), namespace: 'other' }]);
+    const namespaces = createClient(Namespaces, channel);
+    expect((await namespaces.list({})).namespaces).toMatchObject([{ name: 'other', labels: {} }]);
+    expect((await namespaces.get({ name: 'nowhere' })).namespace).toMatchObject({ name: 'nowhere' });
+  });
+});
+
+describe('changes through the node door', () => {
+  it('are in the copy before their caller hears of them, who sees no records', async () => {
+    const { channel } = await openDoor(syncedCopy(), {
+      containers: {
+        create: async ({ container }, call) => {
+          const record = containerRecord(container!.id, 1n);
+          call.trailers.add(Header.RecordBin, Buffer.from(toBinary(RecordSchema, record)));
+          return { container };
+        },
+      },
+    });
+    const containers = createClient(Containers, channel);
+    for (let n = 0; n < 20; n++) {
+      const id = `c${n}`;
+      let seen: unknown[] = ['nothing yet'];
+      await containers.create(
+        { container: { id } },
+        { ...options, onTrailers: (trailers) => (seen = trailers.get(Header.RecordBin)) },
+      );
+      expect((await containers.get({ id }, options)).container?.id).toBe(id);
+      expect(seen).toEqual([]);
+    }
+  });
+
+  it('end for their caller once the copy has heard of the collection that they waited for', async () => {
+    const { channel, caughtUp } = await openDoor(syncedCopy(), {
+      containers: {
+        delete: async (_, call) => {
+          call.trailers.set(Header.Collected, '1');
+          return {};
+        },
+      },
+    });
+    let ended = false;
+    const deleted = createClient(Containers, channel)
+      .delete({ id: 'a' }, options)
+      .then(() => {
+        ended = true;
+      });
+    await createClient(Containers, channel).list({}, options);
+    expect(ended).toBe(false);
+    caughtUp.resolve();
+    await deleted;
+  });
+});
+
+describe('content that is written through the node door', () => {
+  it('is there for its writer when it is told of the commit, while the call goes on', async () => {
+    const record = contentRecord(`sha256:${'a'.repeat(64)}`, 5);
+    const digest = record.key;
+    const { channel } = await openDoor(syncedCopy(), {
+      content: {
+        info: async () => ({ info: { digest, size: 5n } }),
+        write: async function* (requests, call) {
+          for await (const { action } of requests) yield { action, digest };
+          call.trailers.add(Header.RecordBin, Buffer.from(toBinary(RecordSchema, record)));
+        },
+      },
+    });
+    const content = createClient(Content, channel);
+    const info = () => content.info({ digest }, options);
+    await expect(info()).rejects.toMatchObject({ kind: 'NotFound' });
+    const end = Promise.withResolvers<void>();
+    const requests = async function* () {
+      yield { action: WriteAction.COMMIT };
+      await end.promise;
+    };
+    for await (const { action } of content.write(requests(), options)) {
+      expect(action).toBe(WriteAction.COMMIT);
+      expect((await info()).info?.digest).toBe(digest);
+      end.resolve();
+    }
+    expect((await info()).info?.size).toBe(5n);
+  });
+});
+
+describe('reads of blobs at the node door', () => {
+  const data = Buffer.from('0123456789'.repeat(50));
+  const digest = digestOf(data);
+
+  async function reading(served = data) {
+    let calls = 0;
+    const door = await openDoor(syncedCopy(), {
+      content: {
+        read: async function* ({ offset, size }) {
+          calls += 1;
+          if (calls > 1) throw notFound('the service');
+          const end = size > 0n ? Number(offset + size) : served.length;
+          yield { offset: 0n, data: served.subarray(Number(offset), end) };
+        },
+      },
+    });
+    door.copy.apply([contentRecord(digest, data.length)]);
+    const content = createClient(Content, door.channel);
+    const read = async (offset = 0n, size = 0n) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of content.read({ digest, offset, size }, options)) chunks.push(chunk.data);
+      return Buffer.concat(chunks).toString();
+    };
+    return { ...door, content, read };
+  }
+
+  it('go to the service once, with ranges as the service has them', async () => {
+    const { read, content } = await reading();
+    expect(await read()).toBe(data.toString());
+    expect(await read(0n, 500n)).toBe(data.toString());
+    expect(await read(495n, 100n)).toBe('56789');
+    expect(await read(-5n, 3n)).toBe('012');
+    expect(await read(7n, -1n)).toBe(data.subarray(7).toString());
+    expect(await read(500n)).toBe('');
+    await expect(read(501n)).rejects.toMatchObject({
+      kind: 'OutOfRange',
+      message: 'read past object length 500 bytes: out of range',
+    });
+    const elsewhere = { headers: { [Header.Namespace]: 'other' } };
+    await expect(content.read({ digest }, elsewhere)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: `content digest ${digest}: not found`,
+    });
+  });
+
+  it('have a blob fetched of which only a part was read', async () => {
+    const { read, wanted, blobs } = await reading();
+    expect(await read(3n, 2n)).toBe('34');
+    expect(wanted).toEqual([digest]);
+    expect(blobs.has(digest)).toBe(false);
+  });
+
+  it('keep no bytes that are not those of the digest', async () => {
+    const { read, blobs } = await reading(Buffer.from('x'.repeat(500)));
+    expect(await read()).toHaveLength(500);
+    expect(blobs.has(digest)).toBe(false);
+  });
+});
