@@ -21,6 +21,8 @@ import { provideWorkspace } from './bootstrap/workspace.mjs';
 const repo = fileURLToPath(new URL('../..', import.meta.url));
 const cache = resolve(process.env.LONGSHORE_CACHE || '/var/cache/longshore');
 
+const HINTS = { start: 'Try "npm start -- --help".\n', fleet: 'Try "npm run fleet -- --help".\n' };
+
 /** The command, once it runs; and the signal that asked us to end. */
 let child;
 let ending;
@@ -54,9 +56,7 @@ function parseCommand() {
     return commandOf(repo, process.argv.slice(2));
   } catch (error) {
     const [verb] = process.argv.slice(2);
-    process.stderr.write(
-      `longshore: ${error.message}\n${verb === 'start' ? 'Try "npm start -- --help".\n' : USAGE}`,
-    );
+    process.stderr.write(`longshore: ${error.message}\n${HINTS[verb] ?? USAGE}`);
     return undefined;
   }
 }

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { FLEET_HELP, parseFleetOptions } from './fleet-options.mjs';
 import { parseStartOptions, START_HELP } from './start-options.mjs';
 
 export const USAGE = `Usage: node deploy/local/bootstrap.mjs VERB [ARG...]
 
   start    Start longshore on this machine ("start --help" lists the options).
+  fleet    Start several nodes and their control plane on this machine ("fleet --help" lists the options).
   test     Run the tests; arguments go to Vitest.
   bench    Run the benchmark; arguments go to it.
   exec     Run a command with everything set up: exec COMMAND [ARG...].
@@ -25,6 +27,9 @@ export function commandOf(repo, [verb, ...args]) {
     case 'start':
       if (parseStartOptions(args, process.env).help) return { text: START_HELP };
       return node('deploy/local/src/main.ts');
+    case 'fleet':
+      if (parseFleetOptions(args).help) return { text: FLEET_HELP };
+      return node('deploy/local/src/fleet-main.ts');
     case 'test':
       return { words: ['vitest', 'run', ...args], needsWorkspace: true };
     case 'bench':

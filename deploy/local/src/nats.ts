@@ -22,6 +22,15 @@ export interface NatsOptions {
   /** 0, the default, takes a free one; a server that is started again keeps the one that its clients know. */
   port?: number;
   logPath?: string;
+  /** Runs it in a network namespace; there, `port` must be given. */
+  inside?: ServerPlace;
+}
+
+/** A network namespace that a server runs in, and how we outside reach its port there. */
+export interface ServerPlace {
+  enter(words: string[]): string[];
+  /** On our own loopback. */
+  outsidePort: number;
 }
 
 export interface Nats extends AsyncDisposable {
@@ -42,7 +51,7 @@ export interface Nats extends AsyncDisposable {
  * first.
  */
 export async function startNats(dir: string, options: NatsOptions = {}): Promise<Nats> {
-  const { port = 0, logPath = join(dir, 'nats.log') } = options;
+  const { port = 0, logPath = join(dir, 'nats.log'), inside } = options;
   const { binaries, env } = await toolchain();
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const config = join(dir, 'nats.conf');
@@ -50,11 +59,13 @@ export async function startNats(dir: string, options: NatsOptions = {}): Promise
   const passwordFile = join(dir, 'password');
   const password = await providePassword(passwordFile);
   await writeFile(config, configuration(dir, password, port), { mode: 0o600 });
+  const words = [binaries['nats-server'], '-c', config];
+  const [command = '', ...args] = inside?.enter(words) ?? words;
   const server = new ManagedProcess(
     {
       name: 'nats',
-      command: binaries['nats-server'],
-      args: ['-c', config],
+      command,
+      args,
       env: { PATH: env.PATH },
       logPath,
     },
@@ -62,7 +73,10 @@ export async function startNats(dir: string, options: NatsOptions = {}): Promise
   );
   const close = () => server.close();
   try {
-    await server.whenReady((signal) => answers(dir, server.pid, signal), READY_TIMEOUT_MS);
+    await server.whenReady(
+      (signal) => answers(dir, server.pid, inside?.outsidePort, signal),
+      READY_TIMEOUT_MS,
+    );
   } catch (error) {
     await close();
     throw error;
@@ -107,10 +121,16 @@ async function providePassword(path: string): Promise<string> {
 }
 
 /** Resolves once it says on its port that it has JetStream. */
-async function answers(dir: string, pid: number, signal: AbortSignal): Promise<void> {
+async function answers(
+  dir: string,
+  pid: number,
+  outsidePort: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     const url = announcedUrl(dir, pid);
-    if (url !== undefined && (await greeting(Number(new URL(url).port))).includes('"jetstream":true')) return;
+    const port = url === undefined ? undefined : (outsidePort ?? Number(new URL(url).port));
+    if (port !== undefined && (await greeting(port)).includes('"jetstream":true')) return;
     await sleep(POLL_MS);
   }
 }

@@ -12,11 +12,17 @@ const ENDING: readonly EndingStep[] = [{ signal: 'SIGTERM', timeoutMs: 1000 }];
 export interface RegistryOptions {
   /** 0, the default, takes a free one. */
   port?: number;
+  /** The address that it listens on; default 127.0.0.1. */
+  address?: string;
   logPath?: string;
+  /** Lines of an htpasswd file (bcrypt): who may read and write; everyone without it. */
+  htpasswd?: string;
+  /** Makes the command that runs it in a network namespace. */
+  enter?: (words: string[]) => string[];
 }
 
 export interface Registry extends AsyncDisposable {
-  /** `127.0.0.1:port`: how its images are named. It speaks HTTP. */
+  /** `address:port`: how its images are named. It speaks HTTP. */
   readonly host: string;
   readonly port: number;
   readonly process: ManagedProcess;
@@ -26,21 +32,25 @@ export interface Registry extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Starts a private registry (distribution's) on a loopback port, with its blobs in `dir`. */
+/** Starts a private registry (distribution's), on a loopback port unless told otherwise, with its blobs in `dir`. */
 export async function startRegistry(dir: string, options: RegistryOptions = {}): Promise<Registry> {
-  const { port = 0, logPath = join(dir, 'registry.log') } = options;
+  const { port = 0, address = '127.0.0.1', logPath = join(dir, 'registry.log'), enter } = options;
   const { binaries, env } = await toolchain();
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const config = join(dir, 'config.json');
-  await writeFile(config, JSON.stringify(configuration(join(dir, 'data'), port)), { mode: 0o600 });
+  const auth = await authConfiguration(dir, options.htpasswd);
+  const document = { ...configuration(join(dir, 'data'), `${address}:${port}`), ...auth };
+  await writeFile(config, JSON.stringify(document), { mode: 0o600 });
   const requests = new RequestLog();
   const listening = Promise.withResolvers<number>();
   let messages = '';
+  const words = [binaries['docker-registry'], 'serve', config];
+  const [command = '', ...args] = enter?.(words) ?? words;
   const server = new ManagedProcess(
     {
       name: 'registry',
-      command: binaries['docker-registry'],
-      args: ['serve', config],
+      command,
+      args,
       env: { PATH: env.PATH, HOME: '/' },
       logPath,
       // Its access log is on stdout, its other messages on stderr.
@@ -62,7 +72,7 @@ export async function startRegistry(dir: string, options: RegistryOptions = {}):
   }
   const actual = await listening.promise;
   return {
-    host: `127.0.0.1:${actual}`,
+    host: `${address}:${actual}`,
     port: actual,
     process: server,
     requests: () => requests.all(),
@@ -73,7 +83,7 @@ export async function startRegistry(dir: string, options: RegistryOptions = {}):
 }
 
 /** JSON is YAML, which it reads. Uploads are not purged: that would log and wake for nothing. */
-function configuration(rootDir: string, port: number): object {
+function configuration(rootDir: string, listen: string): object {
   return {
     version: 0.1,
     log: { level: 'info', formatter: 'text', accesslog: { disabled: false } },
@@ -82,6 +92,13 @@ function configuration(rootDir: string, port: number): object {
       filesystem: { rootdirectory: rootDir },
       maintenance: { uploadpurging: { enabled: false } },
     },
-    http: { addr: `127.0.0.1:${port}`, secret: randomBytes(24).toString('hex') },
+    http: { addr: listen, secret: randomBytes(24).toString('hex') },
   };
+}
+
+async function authConfiguration(dir: string, htpasswd: string | undefined): Promise<object> {
+  if (htpasswd === undefined) return {};
+  const path = join(dir, 'htpasswd');
+  await writeFile(path, htpasswd, { mode: 0o600 });
+  return { auth: { htpasswd: { realm: 'longshore', path } } };
 }

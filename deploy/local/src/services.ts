@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { guard } from './guard.ts';
-import { ManagedProcess } from './managed-process.ts';
+import { SHUTDOWN_TIMEOUT_MS, serviceUnit } from './service-unit.ts';
 import { checkSocketPath } from './socket-path.ts';
-import { Supervisor, type Unit } from './supervisor.ts';
+import { Supervisor } from './supervisor.ts';
 import { toolchain } from './toolchain.ts';
 
 /** Stopped in reverse, so that a wave finishes what needs those before it. Started at once: each waits for others itself. */
@@ -18,14 +17,6 @@ const WAVES = [
 export type ServiceName = (typeof WAVES)[number][number];
 
 export const SERVICE_NAMES: readonly ServiceName[] = WAVES.flat();
-
-const SERVICES_DIR = fileURLToPath(new URL('../../../services', import.meta.url));
-/** A young generation of 16 MB is for programs that make much garbage at once; it costs each service some 30 MB. */
-const NODE_FLAGS = ['--max-semi-space-size=4'];
-const READY_TIMEOUT_MS = 60_000;
-/** Calls in flight may take this long when a service is stopped; the rest of its end has a second more. */
-const SHUTDOWN_TIMEOUT_MS = 1500;
-const ENDING = [{ signal: 'SIGTERM', timeoutMs: SHUTDOWN_TIMEOUT_MS + 1000 }] as const;
 
 /** Nodes hold no credentials of the stores: the agent gets neither. */
 const USES_DATABASE: ReadonlySet<ServiceName> = new Set([
@@ -94,7 +85,13 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   const env = { ...toolEnv, ...environmentOf(options, socket), ...options.env };
   try {
     const waves = WAVES.map((wave) => wave.filter((name) => only.includes(name)));
-    const unit = (name: ServiceName) => serviceUnit(name, state, { ...env, ...storesOf(name, options) });
+    const unit = (name: ServiceName) =>
+      serviceUnit({
+        name,
+        service: name,
+        env: { ...env, ...storesOf(name, options) },
+        logPath: join(state, 'logs', `${name}.log`),
+      });
     await Promise.all(waves.map((names) => supervisor.startWave(names.map(unit))));
   } catch (error) {
     await supervisor.close();
@@ -135,12 +132,14 @@ function environmentOf({ root, state }: ServicesOptions, socket: string): NodeJS
     LONGSHORE_SOCKET: socket,
     LONGSHORE_CGROUP_PARENT: cgroupParentOf(state),
     LONGSHORE_SHUTDOWN_TIMEOUT_MS: String(SHUTDOWN_TIMEOUT_MS),
-    // Threads come and go; with an arena each, what they have freed stays with the process.
-    MALLOC_ARENA_MAX: '2',
   };
 }
 
-function storesOf(name: ServiceName, { databaseUrl, nats }: ServicesOptions): NodeJS.ProcessEnv {
+/** What a service is told of the stores: only those that it uses. */
+export function storesOf(
+  name: ServiceName,
+  { databaseUrl, nats }: Pick<ServicesOptions, 'databaseUrl' | 'nats'>,
+): NodeJS.ProcessEnv {
   return {
     ...(USES_DATABASE.has(name) ? { DATABASE_URL: databaseUrl } : {}),
     ...(USES_NATS.has(name)
@@ -149,38 +148,11 @@ function storesOf(name: ServiceName, { databaseUrl, nats }: ServicesOptions): No
   };
 }
 
-function serviceUnit(name: ServiceName, state: string, env: NodeJS.ProcessEnv): Unit {
-  const main = join(SERVICES_DIR, name, 'src/main.ts');
-  const logPath = join(state, 'logs', `${name}.log`);
-  return {
-    name,
-    start: async (stop) => {
-      const process = new ManagedProcess(
-        {
-          name,
-          command: 'node',
-          args: [...NODE_FLAGS, main],
-          env,
-          logPath,
-          withChannel: true,
-          cwd: dirname(main),
-        },
-        ENDING,
-      );
-      const close = () => process.close();
-      const saysReady = new Promise((resolve) => process.child.once('message', resolve));
-      try {
-        await process.whenReady(() => saysReady, READY_TIMEOUT_MS, stop);
-      } catch (error) {
-        await close();
-        throw error;
-      }
-      return { process, close };
-    },
-  };
-}
-
-function announcement(state: string, name: ServiceName): { addresses: Record<string, string> } | undefined {
+/** What a service has written to its state directory; undefined while it is not ready. */
+export function announcement(
+  state: string,
+  name: ServiceName,
+): { addresses: Record<string, string> } | undefined {
   const path = join(state, `${name}.json`);
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
 }

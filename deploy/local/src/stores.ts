@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Nats, startNats } from './nats.ts';
+import { type Nats, type NatsOptions, startNats } from './nats.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
 import { Supervisor, type Unit } from './supervisor.ts';
 
@@ -11,12 +11,22 @@ export interface StoresOptions {
   /** See {@link startPostgres}. Default true. */
   durable?: boolean;
   report?: (line: string) => void;
+  nats?: Pick<NatsOptions, 'port' | 'inside'>;
 }
+
+export type StoreName = 'postgres' | 'nats';
 
 export interface Stores extends AsyncDisposable {
   /** As first started; a restart keeps what is said here but for the processes. */
   readonly postgres: Postgres;
   readonly nats: Nats;
+  /** Resolves when the server is gone; it is started again after half a second. Sessions are cut, data stays. */
+  kill(name: StoreName): Promise<void>;
+  /** Stops one in order, until `start`. */
+  stop(name: StoreName): Promise<void>;
+  start(name: StoreName): Promise<void>;
+  /** Resolves when it is ready, now or after its next start. */
+  whenReady(name: StoreName): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -45,7 +55,8 @@ export async function startStores(options: StoresOptions): Promise<Stores> {
       start: async () => {
         // Its clients know the port of the first start.
         const started = await startNats(join(root, 'nats'), {
-          port: nats?.port ?? 0,
+          ...options.nats,
+          ...(nats && { port: nats.port }),
           logPath: join(logDir, 'nats.log'),
         });
         nats ??= started;
@@ -60,5 +71,19 @@ export async function startStores(options: StoresOptions): Promise<Stores> {
     await close();
     throw error;
   }
-  return { postgres: postgres!, nats: nats!, close, [Symbol.asyncDispose]: close };
+  return {
+    postgres: postgres!,
+    nats: nats!,
+    kill: async (name) => {
+      const process = supervisor.process(name);
+      // Postgres' own way to end without order: its children end with it, which SIGKILL would not see to.
+      process?.child.kill(name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+      await process?.exited;
+    },
+    stop: (name) => supervisor.stop(name),
+    start: (name) => supervisor.start(name),
+    whenReady: (name) => supervisor.whenReady(name),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

@@ -14,6 +14,7 @@ const Binaries = z.object({
   'nats-server': z.string(),
   'docker-registry': z.string(),
   busybox: z.string(),
+  ip: z.string(),
 });
 
 /** Written by `bootstrap/toolchain.mjs`. */
