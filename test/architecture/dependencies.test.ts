@@ -5,7 +5,9 @@ import { resolveRelative, type Source, sourcesOf, unitsBelow } from './sources.t
 const LAYERS = [
   ['errors', 'proto'],
   ['filters', 'oci', 'linux', 'ttrpc'],
-  ['kit', 'postgres', 'messaging', 'client'],
+  ['transport'],
+  ['kit', 'postgres', 'messaging', 'client', 'registry'],
+  ['transfer'],
   ['local', 'content', 'image', 'snapshot', 'runtime', 'events', 'gateway', 'agent'],
 ];
 

@@ -6,16 +6,26 @@ import { startServer } from '../harness/global-setup.ts';
 import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { startStack } from '../harness/stack.ts';
+import { benchScale } from './scale.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
 
-const HELP = `Does the same work with the same client (Debian's ctr) against longshore and against a containerd, in turn,
-and prints both with the ratio. Any failed step makes it fail.
+const HELP = `Usage: npm run bench -- [PART...] [options]
 
-Usage: npm run bench -- [options]
-  --runs N        counted repetitions of each step (default 30), after 5 that are not counted
-  --settle S      seconds between the last step and the reading of memory (default 60)
+Parts, all when none is named. Any failed step makes it fail.
+  compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
+                  in turn, and prints both with the ratio.
+  scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
+
+Options:
+  --runs N        compare: counted repetitions of each step (default 30), after 5 that are not counted
+  --settle S      compare: seconds between the last step and the reading of memory (default 60)
+  --nodes N,...   scale: numbers of nodes, growing (default 0,250,500,1000); each has 20 containers
+  --seconds S     scale: for how long the cost at each number of nodes is measured (default 60)
+  --lists N       scale: how often each list is asked for (default 200)
   --help          this text
 `;
+
+const CONTAINERS_PER_NODE = 20;
 
 /** Rounds that are not counted: a fresh process is not what a fleet runs on, on either side. */
 const WARM_UP_ROUNDS = 5;
@@ -31,15 +41,36 @@ interface Step {
   work(ctr: Ctr, n: number): Promise<unknown>;
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     runs: { type: 'string', default: '30' },
     settle: { type: 'string', default: '60' },
+    nodes: { type: 'string', default: '0,250,500,1000' },
+    seconds: { type: 'string', default: '60' },
+    lists: { type: 'string', default: '200' },
     help: { type: 'boolean', default: false },
   },
 });
+const PARTS: Record<string, () => Promise<void>> = {
+  compare: () => bench(Number(values.runs), Number(values.settle)),
+  scale: () =>
+    benchScale({
+      steps: values.nodes.split(',').map(Number),
+      containersPerNode: CONTAINERS_PER_NODE,
+      seconds: Number(values.seconds),
+      lists: Number(values.lists),
+    }),
+};
+
 if (values.help) process.stdout.write(HELP);
-else await bench(Number(values.runs), Number(values.settle));
+else await runParts(positionals.length > 0 ? positionals : Object.keys(PARTS));
+
+async function runParts(names: readonly string[]): Promise<void> {
+  const unknown = names.find((name) => !Object.hasOwn(PARTS, name));
+  if (unknown !== undefined) throw new Error(`unknown part "${unknown}"`);
+  for (const name of names) await PARTS[name]!();
+}
 
 async function bench(runs: number, settleS: number): Promise<void> {
   const tearDown = await startServer({ durable: true });

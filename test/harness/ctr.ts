@@ -20,9 +20,12 @@ const TIMEOUT_MS = 60_000;
 /** Debian's ctr, unchanged, against one containerd socket. */
 export class Ctr {
   readonly #socket: string;
+  readonly #enter: (words: string[]) => string[];
 
-  constructor(socket: string) {
+  /** `enter` makes the command that runs it in a node's namespaces. */
+  constructor(socket: string, enter: (words: string[]) => string[] = (words) => words) {
     this.#socket = socket;
+    this.#enter = enter;
   }
 
   /** Runs it to its end; does not judge its exit code. */
@@ -62,9 +65,10 @@ export class Ctr {
 
   /** Starts it with pipes, for what goes on. */
   start(args: string[], { tty = false, namespace = 'default' }: CtrOptions = {}): ChildProcess {
-    const command = ['-a', this.#socket, '-n', namespace, ...args];
-    if (!tty) return spawn('ctr', command, { stdio: 'pipe' });
-    const quoted = ['ctr', ...command].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+    const words = this.#enter(['ctr', '-a', this.#socket, '-n', namespace, ...args]);
+    const [command = '', ...rest] = words;
+    if (!tty) return spawn(command, rest, { stdio: 'pipe' });
+    const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
     return spawn('script', ['-qec', quoted, '/dev/null'], { stdio: 'pipe' });
   }
 }
