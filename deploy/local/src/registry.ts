@@ -19,6 +19,8 @@ export interface RegistryOptions {
   htpasswd?: string;
   /** Makes the command that runs it in a network namespace. */
   enter?: (words: string[]) => string[];
+  /** Further variables, e.g. to know it by. */
+  env?: NodeJS.ProcessEnv;
 }
 
 export interface Registry extends AsyncDisposable {
@@ -51,7 +53,7 @@ export async function startRegistry(dir: string, options: RegistryOptions = {}):
       name: 'registry',
       command,
       args,
-      env: { PATH: env.PATH, HOME: '/' },
+      env: { PATH: env.PATH, HOME: '/', ...options.env },
       logPath,
       // Its access log is on stdout, its other messages on stderr.
       onOutput: (chunk, source) => {

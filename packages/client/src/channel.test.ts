@@ -14,6 +14,9 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createClient } from './create-client.ts';
 import { openChannel, serverTls, socketPath, startServer } from './testing/grpc-server.ts';
 
+/** For a machine that does other things too. */
+const SLOW = { timeout: 20_000 };
+
 type GetCall = { request: GetImageRequest };
 
 function handlers(onGet: () => void = () => undefined) {
@@ -57,7 +60,7 @@ describe('a channel to two replicas', () => {
     await vi.waitFor(async () => {
       await images.get({ name: 'a' });
       expect(Math.min(...counts)).toBeGreaterThan(0);
-    });
+    }, SLOW);
     const before = [...counts];
     for (let n = 0; n < 10; n++) await images.get({ name: 'a' });
     expect(counts).toEqual(before.map((count) => count + 5));
@@ -78,7 +81,7 @@ describe('a channel to two replicas', () => {
     const workers = [work(), work(), work()];
     const more = (count: number) => {
       const goal = answered + count;
-      return vi.waitFor(() => expect(answered).toBeGreaterThan(goal), { timeout: 20_000 });
+      return vi.waitFor(() => expect(answered).toBeGreaterThan(goal), SLOW);
     };
     for (const index of [0, 1]) {
       await more(100);
@@ -159,7 +162,7 @@ describe('a channel over TLS', () => {
     // The server goes away for a moment, as it does when it restarts.
     server.forceShutdown();
     await startServer(Images, get, address, serverTls(tls));
-    await vi.waitFor(() => images.get({ name: 'a' }));
+    await vi.waitFor(() => images.get({ name: 'a' }), SLOW);
     expect(shown).toHaveLength(2);
     expect(shown[1]).not.toBe(shown[0]);
   });
@@ -188,6 +191,6 @@ describe('a channel that reaches nobody', () => {
     expect(await timed(images.get({ name: 'a' }))).toBeLessThan(1_500);
     stop();
     await startServer(Images, handlers(), `127.0.0.1:${port}`, serverTls(authority.issue('service/image')));
-    await vi.waitFor(() => images.get({ name: 'a' }), { timeout: 10_000 });
+    await vi.waitFor(() => images.get({ name: 'a' }), SLOW);
   });
 });

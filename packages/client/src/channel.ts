@@ -18,7 +18,12 @@ const CONNECT_TIMEOUT_MS = 3_000;
 
 export interface ChannelOptions extends Expected {
   log?: Warnings | undefined;
+  /** Hears of each call when it begins. */
+  onCall?: OnCall | undefined;
 }
+
+/** `service` is the full name, e.g. `containerd.services.images.v1.Images`. */
+export type OnCall = (service: string, method: string) => void;
 
 /** Where one call goes. */
 export interface Target {
@@ -30,6 +35,8 @@ export interface Target {
  * between. It connects on first use and reconnects by itself; calls take turns among the replicas that serve.
  */
 export class Channel {
+  /** For {@link createClient}. */
+  readonly onCall: OnCall;
   readonly #addresses: string;
   readonly #secure: SecureChannel;
   readonly #choice: ReplicaChoice;
@@ -39,7 +46,8 @@ export class Channel {
   readonly #waiting = new Set<() => void>();
 
   /** Throws InvalidArgument for what is no address, FailedPrecondition for TCP without TLS files. */
-  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, ...expected }: ChannelOptions = {}) {
+  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, onCall, ...expected }: ChannelOptions = {}) {
+    this.onCall = onCall ?? (() => undefined);
     const parsed = parseAddresses(addresses);
     const [first] = parsed;
     this.#addresses = parsed.map(formatAddress).join(',');

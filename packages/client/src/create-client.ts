@@ -64,15 +64,23 @@ export function createClient<S extends DescService>(service: S, channel: Channel
 type Init = Record<string, unknown>;
 
 function bind(method: DescMethod, channel: Channel): unknown {
+  const tell = () => channel.onCall(method.parent.typeName, method.name);
   switch (method.methodKind) {
     case 'unary':
-      return (request: Init, options: CallOptions = {}) =>
-        untilConnected(() => unary(method, channel, request, options), options.signal);
+      return (request: Init, options: CallOptions = {}) => {
+        tell();
+        return untilConnected(() => unary(method, channel, request, options), options.signal);
+      };
     case 'server_streaming':
-      return (request: Init, options: CallOptions = {}) => serverStream(method, channel, request, options);
+      return (request: Init, options: CallOptions = {}) => {
+        tell();
+        return serverStream(method, channel, request, options);
+      };
     default:
-      return (requests: AsyncIterable<Init>, options: CallOptions = {}) =>
-        bidi(method, channel, requests, options);
+      return (requests: AsyncIterable<Init>, options: CallOptions = {}) => {
+        tell();
+        return bidi(method, channel, requests, options);
+      };
   }
 }
 

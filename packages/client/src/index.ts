@@ -1,4 +1,4 @@
-export { Channel, type ChannelOptions } from './channel.ts';
+export { Channel, type ChannelOptions, type OnCall } from './channel.ts';
 export { type CollectingCall, Collector } from './collector.ts';
 export { type CallOptions, createClient, type ServiceClient } from './create-client.ts';
 export {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, connectivityState as State } from '@grpc/grpc-js';
 import { type Address, formatAddress } from '@longshore/transport';
 import { clientOptions } from './client-options.ts';
@@ -6,6 +7,9 @@ import type { SecureChannel } from './secure-channel.ts';
 
 /** A server that has not answered by then is taken for away, and a new connection is begun. */
 const CONNECT_TIMEOUT_MS = 3_000;
+
+/** One that is connected and does not serve, or is too busy to say so, is asked again after this time. */
+const ASK_AGAIN_MS = 1_000;
 
 export interface LaneOptions {
   address: Address;
@@ -88,15 +92,20 @@ export class Lane {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (state !== State.READY) this.#set(false, state === State.TRANSIENT_FAILURE || this.#isHopeless);
-    else if (this.#options.asksHealth) this.#ask(client);
+    else if (this.#options.asksHealth) void this.#ask(client);
     else this.#set(true, false);
   }
 
-  #ask(client: Client): void {
-    void isServing(client).then((serving) => {
-      if (client === this.#client && client.getChannel().getConnectivityState(false) === State.READY)
-        this.#set(serving, !serving);
-    });
+  async #ask(client: Client): Promise<void> {
+    const isCurrent = () =>
+      client === this.#client && client.getChannel().getConnectivityState(false) === State.READY;
+    while (!this.#isClosed && isCurrent()) {
+      const serves = await isServing(client);
+      if (this.#isClosed || !isCurrent()) return;
+      this.#set(serves, !serves);
+      if (serves) return;
+      await delay(ASK_AGAIN_MS, undefined, { ref: false });
+    }
   }
 
   /** grpc-js leaves a connection to a silent host to the kernel, which tries for minutes. */

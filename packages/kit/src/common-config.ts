@@ -46,7 +46,7 @@ export function commonKeys(service: string) {
     tlsKey: tlsKey('KEY', 'Private key in PEM that belongs to the certificate.'),
     tlsCa: tlsKey(
       'CA',
-      'Certificate authorities in PEM; peers on TCP must show a certificate of one of them.',
+      'Certificate authorities in PEM; both ends of a TCP connection must show a certificate of one of them.',
     ),
     logLevel: key({
       env: 'LONGSHORE_LOG_LEVEL',

@@ -66,7 +66,7 @@ describe('helpText', () => {
     }
     expect(text).toContain('longshore image: names of images');
     expect(text).toContain('(shutdownTimeoutMs, ms; default 5000)');
-    expect(text).toContain('(content, address; default unix://$LONGSHORE_STATE/content.sock)');
+    expect(text).toContain('(content, addresses; default unix://$LONGSHORE_STATE/content.sock)');
   });
 
   it('says that a key without default is required', () => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { LongshoreError, messageOf, type RetryPolicy, retryDelayMs, unavailable } from '@longshore/errors';
-import { Agent, type Dispatcher, request } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { retryAfterMs } from './retry-after.ts';
 
 export interface RegistryTransportOptions {
@@ -30,20 +30,24 @@ const MAX_REDIRECTS = 5;
 /** What proves a caller: for the host that asked for it, never for one that it redirects to. */
 const SECRETS = ['authorization', 'cookie', 'proxy-authorization'];
 
+/** Takes some 30 MB, which a process that never asks a registry is spared. */
+const loadUndici = () => import('undici');
+
 /** HTTP to registries, shared by all clients of a process: connections, their limits, retries and redirects. */
 export class RegistryTransport implements AsyncDisposable {
-  readonly #agent: Agent;
+  readonly #options: Agent.Options;
+  #agent: Agent | undefined;
   readonly #retry: RetryPolicy;
 
   constructor(options: RegistryTransportOptions = {}) {
     const { ca, connectionsPerHost = 6, silenceMs = 30_000, retry = RETRY } = options;
     this.#retry = retry;
-    this.#agent = new Agent({
+    this.#options = {
       connections: connectionsPerHost,
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
       connect: { timeout: silenceMs, ...(ca && { ca: [...rootCertificates, ca] }) },
-    });
+    };
   }
 
   /**
@@ -69,8 +73,8 @@ export class RegistryTransport implements AsyncDisposable {
     }
   }
 
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -78,10 +82,12 @@ export class RegistryTransport implements AsyncDisposable {
   }
 
   async #follow(wanted: HttpRequest): Promise<HttpResponse> {
+    const undici = await loadUndici();
+    this.#agent ??= new undici.Agent(this.#options);
     let { url, headers } = wanted;
     for (let redirects = 0; ; redirects++) {
       const { method, body, signal } = wanted;
-      const response = await request(url, {
+      const response = await undici.request(url, {
         dispatcher: this.#agent,
         method,
         // Compressed on the way, a blob would have other bytes than its digest says.

@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isKind, LongshoreError, messageOf, type RetryPolicy, retryDelayMs, unavailable } from '@longshore/errors';
+import {
+  isKind,
+  LongshoreError,
+  messageOf,
+  type RetryPolicy,
+  retryDelayMs,
+  unavailable,
+} from '@longshore/errors';
 import { type Expected, Verifier } from './verified.ts';
 
 /** A stream of bytes that may have begun earlier than asked: a server may not know ranges. */

@@ -5,6 +5,7 @@ import { isKind } from '@longshore/errors';
 import type { Digest } from '@longshore/oci';
 import { AcquireResponse_Result, type ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import type { Claim } from './pull-store.ts';
+import { whileAway } from './while-away.ts';
 
 /** A third of what a claim lasts without a word leaves room for a lost one; within bounds, since clocks differ. */
 const RENEW_MS = { least: 500, most: 8_000 };
@@ -34,7 +35,9 @@ export class Claims {
   ): Promise<Claim | 'stored'> {
     const request = { registry: this.#registry, digest, holder: this.#holder, waitMs: WAIT_MS };
     for (;;) {
-      const { result, offset, expiresAt } = await this.#client.acquire(request, { ...this.#options, signal });
+      const { result, offset, expiresAt } = await whileAway(signal, () =>
+        this.#client.acquire(request, { ...this.#options, signal }),
+      );
       if (result === AcquireResponse_Result.HELD) return this.#hold(digest, renewEvery(expiresAt));
       if (result === AcquireResponse_Result.STORED) return 'stored';
       onWait(Number(offset));

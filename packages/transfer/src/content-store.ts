@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallOptions, ServiceClient } from '@longshore/client';
-import { isKind, messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
+import { isKind, messageOf, retryDelayMs } from '@longshore/errors';
 import { type Digest, parseDigest } from '@longshore/oci';
 import type { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobService, ClaimService, Place } from '@longshore/proto/longshore/content/v1/blobs';
 import { Claims } from './claims.ts';
 import type { BlobPlace, BlobToStore, Claim, LinkedBlob, OpenBlob, PullStore } from './pull-store.ts';
+import { WHILE_AWAY, whileAway } from './while-away.ts';
 import { SourceError, writeBlob } from './write-session.ts';
 
 export interface ContentStoreOptions {
@@ -18,8 +19,6 @@ export interface ContentStoreOptions {
   options: CallOptions;
 }
 
-/** For a service that restarts; what was stored so far is resumed. */
-const RETRY: RetryPolicy = { initialDelayMs: 200, maxDelayMs: 3_000, attempts: 6 };
 const ABORT_TIMEOUT_MS = 5_000;
 
 /** A scope of the content service, over gRPC. */
@@ -39,7 +38,7 @@ export class ContentStore implements PullStore {
       size: BigInt(size),
       labels,
     }));
-    const answer = await client.link({ blobs: request }, { ...options, signal });
+    const answer = await whileAway(signal, () => client.link({ blobs: request }, { ...options, signal }));
     return answer.blobs.map(({ digest, linked, size, place }) => ({
       digest: parseDigest(digest),
       isLinked: linked,
@@ -77,11 +76,11 @@ export class ContentStore implements PullStore {
         // Bytes that somebody else has left may not be those of this blob: once more, with none of them.
         const mayRetry =
           verdict === 'locked' ||
-          (verdict === 'later' && attempt < RETRY.attempts) ||
+          (verdict === 'later' && attempt < WHILE_AWAY.attempts) ||
           (verdict === 'unlike' && !fromStart);
         if (!mayRetry) throw error instanceof SourceError ? error.cause : error;
         fromStart ||= verdict === 'unlike';
-        await delay(retryDelayMs(RETRY, attempt), undefined, { signal });
+        await delay(retryDelayMs(WHILE_AWAY, attempt), undefined, { signal });
         // Another writer is no failure of ours: it ends some time.
         if (verdict !== 'locked') attempt += 1;
       }

@@ -90,6 +90,10 @@ describe('pullImage', () => {
     });
     expect(store.content.get(ours.layers[0]!.digest)).toEqual(source);
     expect(new Set(Object.values(statuses))).toEqual(new Set(['done']));
+    // Told of in the order of a tree.
+    expect(Object.keys(statuses).slice(0, 3)).toEqual(
+      [target, ours.descriptor, ours.config].map(({ digest }) => digest),
+    );
     expect(registry.count(other.layers[0]!.digest)).toBe(0);
   });
 

@@ -80,6 +80,7 @@ interface Coming extends Wanted {
 /** Links what can be linked in one call, and begins to fetch the rest. */
 async function linkAll(request: PullRequest, tree: ImageTree): Promise<Map<Digest, Coming>> {
   const wanted = wantedOf(tree, sourceLabels(request.reference));
+  announce(request, [...wanted.values()]);
   const linked = await request.store.link([...wanted.values()], request.signal);
   const turns = new Turns(PARALLEL);
   const coming = new Map<Digest, Coming>();
@@ -124,6 +125,13 @@ function wantedOf({ target, documents, images }: ImageTree, source: Labels): Map
     for (const layer of manifest.layers) add(layer, { labels: source, parent, bytes: undefined });
   }
   return wanted;
+}
+
+/** Parents first: displays draw a tree. */
+function announce(request: PullRequest, wanted: readonly Wanted[]): void {
+  const documents = wanted.filter(({ bytes }) => bytes !== undefined).reverse();
+  const leaves = wanted.filter(({ bytes }) => bytes === undefined);
+  for (const one of [...documents, ...leaves]) report(request, one, 'waiting', 0);
 }
 
 function report({ onBlob }: PullRequest, one: Wanted, status: BlobStatus, offsetBytes: number): void {

@@ -58,6 +58,7 @@ import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
 import { blobReads } from './socket/blob-reads.ts';
 import { causedEvents } from './socket/caused-events.ts';
 import { nodeHeaders, toControlPlane } from './socket/control-plane.ts';
+import { countedOpener } from './socket/counted-opener.ts';
 import { nodeDoor } from './socket/node-door.ts';
 import { recordReads } from './socket/record-reads.ts';
 import { snapshotReads } from './socket/snapshot-reads.ts';
@@ -84,9 +85,12 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const onBehalfOf = toControlPlane(identity.id);
 
   const revocations = new Revocations();
+  const { called, quarantined } = agentMetrics(metrics);
   const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log });
   const channel = (name: Peer) =>
-    undo.adopt(new Channel(config[name], config, to(name)), (opened) => opened.close());
+    undo.adopt(new Channel(config[name], config, { ...to(name), onCall: called }), (opened) =>
+      opened.close(),
+    );
   const content = channel('content');
   const image = channel('image');
   const runtime = channel('runtime');
@@ -173,7 +177,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     nodeId: identity.id,
     snapshotters: [overlayfs],
     unsettled,
-    quarantined: agentMetrics(metrics).quarantined,
+    quarantined,
     log,
   });
   undo.adopt(housekeeping, (started) => started.close());
@@ -186,7 +190,9 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
   const blobService = createClient(BlobService, content);
   const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
-  const urls = undo.adopt(new BlobUrls(config, revocations), (opened) => opened.close());
+  const urls = undo.adopt(new BlobUrls(config, revocations, () => called('blob-url', 'GET')), (opened) =>
+    opened.close(),
+  );
   const blobs = new BlobSource({ blobs: blobService, content: contents, cache, urls });
   local.add(Diff, diffRpc({ blobs, applier, toControlPlane: onBehalfOf }));
   local.add(Events, eventsRpc(events, hub, local.stopping));
@@ -222,14 +228,16 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   ]);
   const upstream = (address: string, expected = {}) =>
     undo.adopt(new Upstream(address, config, expected), (opened) => opened.close());
+  const counted = (name: 'content' | 'image' | 'runtime') =>
+    countedOpener(upstream(config[name], to(name)), called);
   const door = nodeDoor({
     nodeId: identity.id,
     revocations,
     upstreams: {
       agent: upstream(localAddress),
-      content: upstream(config.content, to('content')),
-      image: upstream(config.image, to('image')),
-      runtime: upstream(config.runtime, to('runtime')),
+      content: counted('content'),
+      image: counted('image'),
+      runtime: counted('runtime'),
     },
     reads,
     records,

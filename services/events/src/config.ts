@@ -1,4 +1,4 @@
-import { commonKeys, databaseKeys, key, Whole } from '@longshore/kit';
+import { commonKeys, databaseKeys, key, peerKey, Whole } from '@longshore/kit';
 import { z } from 'zod';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -17,6 +17,7 @@ const ServerUrls = z.preprocess(
 export const keys = {
   ...commonKeys('events'),
   ...databaseKeys(),
+  runtime: peerKey('runtime'),
   natsServers: key({
     env: 'NATS_URL',
     schema: ServerUrls,

@@ -1,3 +1,4 @@
+import { followRevocations } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
 import { ensureEventStream, NatsLink } from '@longshore/messaging';
@@ -43,7 +44,8 @@ export async function start(config: Config, { log, metrics }: ServiceContext): P
     log,
   });
 
-  const server = new GrpcServer(log, metrics);
+  const { revocations, ...followed } = followRevocations(config, SCHEMA, log);
+  const server = new GrpcServer(log, metrics, { revocations });
   const events = new EventRepository(pool);
   server.add(Events, eventsRpc({ events, link, metrics: eventMetrics, stopping: server.stopping }));
   server.add(SpoolService, spoolRpc(new SpoolIntake(link, eventMetrics, config.streamDedupWindowMs)));
@@ -53,6 +55,7 @@ export async function start(config: Config, { log, metrics }: ServiceContext): P
     isHealthy: () => server.health.serving,
     async close() {
       await server.close(config.shutdownTimeoutMs);
+      await followed.close();
       await relay.close();
       await link.close();
       await pool.end();

@@ -134,7 +134,9 @@ function environmentOf(
     LONGSHORE_GATEWAY_HTTP_LISTEN: `127.0.0.1:${gatewayHttpPort(replica)}`,
     LONGSHORE_CONTENT_DIRECTORY: layout.blobDir,
     LONGSHORE_CONTENT_BLOBS_LISTEN: `${host}:${PORTS.blobs}`,
-    LONGSHORE_CONTENT_BLOBS_URL: `https://${host}:${PORTS.blobs}`,
+    LONGSHORE_CONTENT_BLOBS_URL: layout.replicas
+      .map((each) => `https://${replicaHost(each)}:${PORTS.blobs}`)
+      .join(','),
     LONGSHORE_CA_DIR: layout.authorityDir,
     LONGSHORE_RUNTIME_JOIN_LISTEN: `${host}:${PORTS.join}`,
     LONGSHORE_RUNTIME_NODE_ADDRESSES: CALLED_BY_NODES.map(

@@ -105,6 +105,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       port: PORTS.registry,
       address: REGISTRY_HOST,
       logPath: join(layout.logDir, 'registry.log'),
+      env: { [MARKER]: layout.state },
       enter: (words) => control.enter(words),
     }).then((started) => undo.use(started)),
     authority.issue('service', CONTROL_SERVICES),

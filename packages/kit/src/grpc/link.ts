@@ -1,15 +1,19 @@
 import type { ClientHttp2Session } from 'node:http2';
 import { type DialOptions, dial } from './dial.ts';
+import { SilentServer } from './pulse.ts';
 
 /** A failure that took no longer may be tried again by the next call: a refused connection costs nothing. */
 const QUICK_MS = 250;
+
+/** The kernel says these quickly only as long as it remembers that it was slow to find out. */
+const UNREACHABLE: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ETIMEDOUT']);
 
 /** Pause between attempts to reach a server that does not even refuse. */
 const PROBE_EVERY_MS = 500;
 
 /**
- * The connection to one replica: made on first use, and again after it broke. Once a server was too slow to fail,
- * calls fail at once while attempts go on behind them.
+ * The connection to one replica: made on first use, and again after it broke. Once a server was too slow to fail, or
+ * fell silent, calls fail at once while attempts go on behind them.
  */
 export class Link {
   readonly #options: DialOptions;
@@ -57,12 +61,16 @@ export class Link {
       this.#use(session);
       return session;
     } catch (error) {
-      if (performance.now() - startedAt >= QUICK_MS && !this.#closing.signal.aborted) {
-        this.#stuck = error;
-        this.#probe = setTimeout(() => void this.#dial().catch(() => undefined), PROBE_EVERY_MS).unref();
-      }
+      if (performance.now() - startedAt >= QUICK_MS || isUnreachable(error)) this.#probeFor(error);
       throw error;
     }
+  }
+
+  #probeFor(reason: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#stuck = reason;
+    clearTimeout(this.#probe);
+    this.#probe = setTimeout(() => void this.#dial().catch(() => undefined), PROBE_EVERY_MS).unref();
   }
 
   #use(session: ClientHttp2Session): void {
@@ -73,6 +81,17 @@ export class Link {
       this.#session = undefined;
       this.#onLost();
     };
-    session.on('close', forget).on('goaway', forget).on('error', forget);
+    session
+      .on('close', forget)
+      .on('goaway', forget)
+      .on('error', (error) => {
+        // The next call would find it silent too, after a long wait.
+        if (this.#session === session && error instanceof SilentServer) this.#probeFor(error);
+        forget();
+      });
   }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return UNREACHABLE.has(String((error as NodeJS.ErrnoException).code));
 }

@@ -12,6 +12,14 @@ export const LOCAL_PULSE: Pulse = { everyMs: 10_000, timeoutMs: 5_000 };
 /** A machine that is lost without a word is noticed within some three seconds. */
 export const REMOTE_PULSE: Pulse = { everyMs: 1_000, timeoutMs: 2_500 };
 
+/** Why a session ended: its server does not answer any more. */
+export class SilentServer extends Error {
+  constructor() {
+    super('the server does not answer');
+    this.name = 'SilentServer';
+  }
+}
+
 /** Ends a session whose server does not answer pings. */
 export function watchPulse(session: ClientHttp2Session, { everyMs, timeoutMs }: Pulse): void {
   let isWaiting = false;
@@ -20,7 +28,7 @@ export function watchPulse(session: ClientHttp2Session, { everyMs, timeoutMs }: 
     isWaiting = true;
     let isAnswered = false;
     const giveUp = () => {
-      if (!isAnswered) session.destroy(new Error('the server does not answer'));
+      if (!isAnswered) session.destroy(new SilentServer());
     };
     // The answer may be there unread when this process itself was held up: a turn of the loop reads it.
     const silence = setTimeout(() => setImmediate(() => setImmediate(giveUp)), timeoutMs).unref();

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
 import { create } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { isKind } from '@longshore/errors';
 import { Version, type VersionResponse } from '@longshore/proto/containerd/services/version/v1/version';
 import { Revocations, type TlsFiles, TlsIdentity } from '@longshore/transport';
 import { serialOfFile, TestAuthority } from '@longshore/transport/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { NO_TLS, silent, type TestClient } from '../testing/grpc.ts';
 import { testServer, tlsClient } from '../testing/tls.ts';
 import type { ListenOptions } from './listener-tls.ts';
@@ -144,7 +145,6 @@ describe('new certificates', () => {
     const server = authority.issue('service/version');
     const address = await listen(server);
     const router = authority.issue('service/gateway');
-    // A new authority altogether: nothing old is good for the new side.
     const upstream = new Upstream(address, router);
     const door = await openDoor(upstream, authority.issue('service/door'));
     await call(clientOf(door, authority.issue('service/image')));
@@ -160,11 +160,26 @@ describe('new certificates', () => {
     await call(clientOf(await openDoor(fresh, authority.issue('service/door')), router));
   });
 
+  it('are shown by clients when they connect again', async () => {
+    const authority = new TestAuthority();
+    const revocations = new Revocations();
+    const address = await listen(authority.issue('service/version'), revocations);
+    const router = authority.issue('service/gateway');
+    const upstream = new Upstream(address, router);
+    const caller = clientOf(await openDoor(upstream, authority.issue('service/door')), router);
+    await call(caller);
+    const old = serialOfFile(router);
+    authority.issue('service/gateway');
+    TlsIdentity.reload(router);
+    // Ends the connection that was made with the old one.
+    revocations.replace([old]);
+    await vi.waitFor(() => call(caller), { timeout: 20_000 });
+  });
+
   it('are left alone while the key does not belong to the certificate', async () => {
     const authority = new TestAuthority();
     const server = authority.issue('service/version');
     const address = await listen(server);
-    const { copyFileSync } = await import('node:fs');
     copyFileSync(authority.issue('service/other').tlsKey, server.tlsKey);
     TlsIdentity.reload(server);
     await call(clientOf(address, authority.issue('service/image')));

@@ -1,11 +1,13 @@
 import { internal, LongshoreError } from '@longshore/errors';
 import type { Opened } from '@longshore/registry';
 import { checkServer, type Revocations, SERVER_NAME, type TlsFiles, TlsIdentity } from '@longshore/transport';
-import { Agent, request } from 'undici';
+import type { Agent } from 'undici';
 
 /** A server that says nothing for so long has lost the connection, in milliseconds. */
 const SILENCE_MS = 20_000;
 const CONNECTIONS = 4;
+/** Takes some 30 MB, which a node that reads blobs as files is spared. */
+const loadUndici = () => import('undici');
 /** Who may answer for a blob's URL. */
 const SERVER = 'service/content';
 
@@ -13,11 +15,13 @@ const SERVER = 'service/content';
 export class BlobUrls {
   readonly #identity: TlsIdentity | undefined;
   readonly #revocations: Revocations | undefined;
+  readonly #onRead: () => void;
   #agent: Agent | undefined;
 
   /** `tls` with empty paths: this node is not part of a fleet, and reads no URLs. */
-  constructor(tls: TlsFiles, revocations?: Revocations) {
+  constructor(tls: TlsFiles, revocations?: Revocations, onRead = () => {}) {
     this.#revocations = revocations;
+    this.#onRead = onRead;
     if (!tls.tlsCa) return;
     this.#identity = TlsIdentity.open(tls);
     this.#identity.onChange(() => this.#forget());
@@ -30,8 +34,10 @@ export class BlobUrls {
   /** Throws Unavailable for an answer that is not the blob, e.g. because the URL has expired. */
   async open(url: string, offsetBytes: number, signal: AbortSignal | undefined): Promise<Opened> {
     if (!url.startsWith('https:')) throw internal('URL of a blob is not HTTPS');
-    const { statusCode, body } = await request(url, {
-      dispatcher: this.#connected(),
+    this.#onRead();
+    const undici = await loadUndici();
+    const { statusCode, body } = await undici.request(url, {
+      dispatcher: this.#connected(undici),
       headers: offsetBytes > 0 ? { range: `bytes=${offsetBytes}-` } : {},
       ...(signal && { signal }),
     });
@@ -46,11 +52,11 @@ export class BlobUrls {
     await this.#agent?.destroy();
   }
 
-  #connected(): Agent {
+  #connected(undici: typeof import('undici')): Agent {
     if (!this.#identity) throw internal('URL of a blob needs TLS files');
     const { ca, cert, key } = this.#identity.pems;
     const checkServerIdentity = checkServer({ expect: SERVER, revocations: this.#revocations });
-    this.#agent ??= new Agent({
+    this.#agent ??= new undici.Agent({
       connections: CONNECTIONS,
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,

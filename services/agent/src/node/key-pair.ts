@@ -1,7 +1,4 @@
-// The library finds its dependencies by decorators, which need this first.
-import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
@@ -15,7 +12,7 @@ export async function newPrivateKey(): Promise<string> {
 
 /** Asks for a certificate of the key: PKCS #10 in PEM. Whose certificate it is decides who issues it. */
 export async function certificateRequestOf(privateKeyPem: string): Promise<string> {
-  x509.cryptoProvider.set(webcrypto);
+  const x509 = await loadX509();
   const key = createPrivateKey(privateKeyPem);
   const keys = {
     privateKey: key.toCryptoKey(ALGORITHM, false, ['sign']),
@@ -27,4 +24,12 @@ export async function certificateRequestOf(privateKeyPem: string): Promise<strin
     signingAlgorithm: ALGORITHM,
   });
   return request.toString('pem');
+}
+
+/** Once in days: loaded when needed, it does not cost every agent its memory. It finds its parts by decorators' metadata. */
+async function loadX509() {
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  x509.cryptoProvider.set(webcrypto);
+  return x509;
 }

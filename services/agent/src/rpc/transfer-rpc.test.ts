@@ -262,6 +262,25 @@ describe('Transfer of an image from a registry', () => {
     expect(events.at(-1)).toBe(`Completed pull from OCI Registry (${image.reference})`);
   });
 
+  it('does not wait for credentials after its caller has gone', async () => {
+    const image = await registryImage(1);
+    image.registry.auth = { kind: 'basic', username: 'alice', password: 'secret' };
+    const { plane, streaming, transfer } = await start();
+    const asked = Promise.withResolvers<void>();
+    await openStream(streaming, 'auth-2', () => asked.resolve());
+    const giveUp = new AbortController();
+    const request = {
+      source: any(OCIRegistrySchema, { reference: image.reference, resolver: { authStream: 'auth-2' } }),
+      destination: any(ImageStoreSchema, { name: 'mine' }),
+    };
+    const pulling = transfer.transfer(request, { ...options, signal: giveUp.signal });
+    pulling.catch(() => undefined);
+    await asked.promise;
+    expect(plane.leases.size).toBe(1);
+    giveUp.abort();
+    await vi.waitFor(() => expect(plane.leases.size).toBe(0));
+  });
+
   it('says what it does not do', async () => {
     const { transfer } = await start();
     const store = any(ImageStoreSchema, { name: 'a' });

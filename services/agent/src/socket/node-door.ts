@@ -4,12 +4,12 @@ import {
   endWithError,
   type Logger,
   type OnCall,
+  type Opener,
   passOn,
   RawListener,
   type Revocations,
   type Route,
   readRequest,
-  type Upstream,
 } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
@@ -24,7 +24,7 @@ export interface NodeDoorOptions {
   nodeId: string;
   /** Whose calls over TCP are refused. */
   revocations?: Revocations;
-  upstreams: Record<Owner, Upstream>;
+  upstreams: Record<Owner, Opener>;
   /** What is answered here, without asking the owner. */
   reads: LocalReads;
   records: DoorRecords;

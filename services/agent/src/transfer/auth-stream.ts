@@ -10,10 +10,10 @@ import type { NodeStream } from './stream-table.ts';
 
 /** Asks a client for its credentials over a stream. Source: containerd core/transfer/registry/registry.go. */
 export function credentialsFrom(stream: NodeStream): CredentialSource {
-  return async ({ host, reference, wwwAuthenticate }) => {
+  return async ({ host, reference, wwwAuthenticate }, signal) => {
     const request = create(AuthRequestSchema, { host, reference, wwwauthenticate: [...wwwAuthenticate] });
     await stream.send({ typeUrl: AuthRequestSchema.typeName, value: toBinary(AuthRequestSchema, request) });
-    const answer = await stream.receive();
+    const answer = await unlessAborted(stream.receive(), signal);
     if (!answer) {
       throw new LongshoreError('Unauthenticated', `credentials for ${host}: the client's stream has ended`);
     }
@@ -29,4 +29,19 @@ export function credentialsFrom(stream: NodeStream): CredentialSource {
         throw new LongshoreError('Unimplemented', `credentials of type ${authType}: not implemented`);
     }
   };
+}
+
+/** A client that does not answer must not outlast the call that it made. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  promise.catch(() => undefined);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }

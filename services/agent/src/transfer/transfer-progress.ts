@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Descriptor } from '@longshore/oci';
 import { ProgressSchema } from '@longshore/proto/containerd/types/transfer/progress';
@@ -7,6 +8,7 @@ import type { LayerStatus } from './unpacker.ts';
 
 /** As often as containerd looks. */
 const EVERY_MS = 300;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 const EVENTS = {
   waiting: 'waiting',
@@ -64,11 +66,11 @@ export class TransferProgress {
     this.#send({ event: 'saved', name, desc });
   }
 
-  /** Sends what is left, and ends the stream. */
+  /** Sends what is left, and ends the stream; a client that takes nothing any more is not waited for. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#flushNow();
-    await this.#sending;
+    await Promise.race([this.#sending, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     this.#stream?.close();
   }
 
