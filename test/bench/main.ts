@@ -6,6 +6,7 @@ import { startServer } from '../harness/global-setup.ts';
 import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { startStack } from '../harness/stack.ts';
+import { benchDelay } from './delay.ts';
 import { benchScale } from './scale.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
 
@@ -14,10 +15,12 @@ const HELP = `Usage: npm run bench -- [PART...] [options]
 Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
+  delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
 
 Options:
-  --runs N        compare: counted repetitions of each step (default 30), after 5 that are not counted
+  --runs N        compare, delay: counted repetitions of each step (default 30), after 5 that are not counted
+  --delay MS      delay: of the link, each way (default 5)
   --settle S      compare: seconds between the last step and the reading of memory (default 60)
   --nodes N,...   scale: numbers of nodes, growing (default 0,250,500,1000); each has 20 containers
   --seconds S     scale: for how long the cost at each number of nodes is measured (default 60)
@@ -45,6 +48,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '30' },
+    delay: { type: 'string', default: '5' },
     settle: { type: 'string', default: '60' },
     nodes: { type: 'string', default: '0,250,500,1000' },
     seconds: { type: 'string', default: '60' },
@@ -54,6 +58,12 @@ const { values, positionals } = parseArgs({
 });
 const PARTS: Record<string, () => Promise<void>> = {
   compare: () => bench(Number(values.runs), Number(values.settle)),
+  delay: () =>
+    benchDelay({
+      runs: Number(values.runs),
+      warmUpRounds: WARM_UP_ROUNDS,
+      delayMs: Number(values.delay),
+    }),
   scale: () =>
     benchScale({
       steps: values.nodes.split(',').map(Number),

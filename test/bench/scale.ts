@@ -30,9 +30,9 @@ export async function benchScale(options: ScaleOptions): Promise<void> {
   for (const nodes of options.steps) {
     await grow(plane, agents, nodes, options.containersPerNode);
     costs.push(await costAt(plane, agents, nodes, options.seconds));
+    if (costs.length === options.steps.length) printCosts(costs);
     if (nodes > 0) await timeLists(plane, options.lists);
   }
-  printCosts(costs);
   await timeRealAgent(plane, options.lists);
 }
 

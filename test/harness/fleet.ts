@@ -20,7 +20,7 @@ import { TestNode } from './test-node.ts';
 
 const CLOCK_OFFSET = new URL('./clock-offset.mjs', import.meta.url).href;
 
-export interface FleetOptions extends Pick<LocalOptions, 'delayMs' | 'env' | 'nodeDiskBytes'> {
+export interface FleetOptions extends Pick<LocalOptions, 'delayMs' | 'durable' | 'env' | 'nodeDiskBytes'> {
   /** Default 2. */
   nodes?: number;
   /** Default 2. */
@@ -82,7 +82,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     state,
     nodes: options.nodes ?? 2,
     replicas: options.replicas ?? 2,
-    durable: false,
+    durable: options.durable ?? false,
     report: (line) => reports.push(line),
     ...(options.delayMs !== undefined && { delayMs: options.delayMs }),
     ...(options.env && { env: options.env }),

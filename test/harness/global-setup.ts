@@ -10,11 +10,7 @@ export default function setUp(): Promise<() => Promise<void>> {
 
 /** `durable` as `npm start` has it: with a wait for the disk at each commit. */
 export async function startServer(options: { durable: boolean }): Promise<() => Promise<void>> {
-  const { env } = await toolchain();
-  Object.assign(process.env, {
-    PATH: env.PATH,
-    ...(env.LD_LIBRARY_PATH && { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH }),
-  });
+  await usePrograms();
   const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
   guard().removeWithUs(directory);
   const postgres = await startPostgres(directory, options);
@@ -23,4 +19,13 @@ export async function startServer(options: { durable: boolean }): Promise<() => 
     await postgres.close();
     await rm(directory, { recursive: true, force: true });
   };
+}
+
+/** Puts the project's own copies of the foreign programs first on PATH. */
+export async function usePrograms(): Promise<void> {
+  const { env } = await toolchain();
+  Object.assign(process.env, {
+    PATH: env.PATH,
+    ...(env.LD_LIBRARY_PATH && { LD_LIBRARY_PATH: env.LD_LIBRARY_PATH }),
+  });
 }

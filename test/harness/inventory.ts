@@ -4,6 +4,12 @@ import pg from 'pg';
 import { cgroupsOf, mountsBelow, readProc } from './leftovers.ts';
 import type { Stack } from './stack.ts';
 
+/** A stack, or a node of a fleet: the tables are then those of the whole fleet. */
+export interface Inspected extends Pick<Stack, 'databaseUrl' | 'root' | 'state' | 'socket' | 'cgroupParent'> {
+  /** Default: this process's own. */
+  mountInfo?: string;
+}
+
 /** Everything of a stack that a failed call must not add to. */
 export interface Inventory {
   containers: number;
@@ -29,7 +35,7 @@ const TABLES = {
 };
 
 /** What there is now, from the tables and the machine itself, not through the API under test. */
-export async function takeInventory(stack: Stack): Promise<Inventory> {
+export async function takeInventory(stack: Inspected): Promise<Inventory> {
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
   try {
@@ -42,7 +48,7 @@ export async function takeInventory(stack: Stack): Promise<Inventory> {
       ...(counts as Record<keyof typeof TABLES, number>),
       bundles: tasksBelow(stack.state),
       workDirectories: tasksBelow(stack.root),
-      mounts: mountsBelow([stack.root, stack.state]),
+      mounts: mountsBelow([stack.root, stack.state], stack.mountInfo),
       cgroups: childCgroups(stack.cgroupParent),
       shims: countShims(stack),
     };
@@ -74,7 +80,7 @@ function childCgroups(parent: string): string[] {
     .sort();
 }
 
-function countShims({ socket }: Stack): number {
+function countShims({ socket }: Inspected): number {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isShimOf(socket, pid)).length;
 }
 

@@ -26,9 +26,9 @@ export function leftovers({ root, state, cgroupParent }: Owned): string[] {
   return [...processesOf(state), ...mountsBelow([root, state]), ...cgroupsOf(cgroupParent)];
 }
 
-/** Mount points below the directories. */
-export function mountsBelow(directories: string[]): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+/** Mount points below the directories, of those in a file as /proc has it for each mount namespace. */
+export function mountsBelow(directories: string[], mountInfo = '/proc/self/mountinfo'): string[] {
+  return readFileSync(mountInfo, 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((path) => directories.some((directory) => path.startsWith(directory)))

@@ -58,6 +58,11 @@ export class TestNode {
     return `/proc/${this.#node.inside.pid}/root${path}`;
   }
 
+  /** `mountinfo` of its mount namespace. */
+  get mountInfo(): string {
+    return `/proc/${this.#node.inside.pid}/mountinfo`;
+  }
+
   /** Kills agent, shims and containers with SIGKILL, as a machine that loses power; the agent starts again. */
   async crash(): Promise<void> {
     await Promise.all([this.agent.kill(), endContainers([this.state])]);

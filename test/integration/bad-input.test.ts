@@ -153,7 +153,6 @@ describe('a raw call', () => {
   });
 
   it.each([
-    '/containerd.services.transfer.v1.Transfer/Transfer',
     '/containerd.services.tasks.v1.Tasks/Checkpoint',
     '/containerd.services.diff.v1.Diff/Diff',
     '/containerd.services.sandbox.v1.Controller/Create',

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage, pushImage } from '@longshore/local';
-import { hostPlatform } from '@longshore/oci';
+import { encodedOf, hostPlatform } from '@longshore/oci';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
@@ -127,6 +129,21 @@ describe('transfer.v1 of the node socket', () => {
     expect(images).toEqual([]);
     // Nobody has to wait for what was given up.
     await transfer(reference, reference, 'given-up');
+  });
+});
+
+describe('a registry that has broken a blob', () => {
+  it('fails the transfer, and leaves nothing of it', async () => {
+    const { reference, made } = await freshImage('broken');
+    const [digest, bytes] = [...made.blobs].find(([, blob]) => blob.length > LAYER_BYTES)!;
+    const hex = encodedOf(digest);
+    const file = `docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`;
+    await writeFile(join(stack.root, 'registry/data', file), randomBytes(bytes.length));
+    await expect(transfer(reference, reference, 'broken')).rejects.toMatchObject({
+      kind: 'DataLoss',
+      message: expect.stringContaining(digest),
+    });
+    expect(await waitUntil(async () => (await underWay('broken')).length === 0)).toBe(true);
   });
 });
 

@@ -27,7 +27,7 @@ const USES_DATABASE: ReadonlySet<ServiceName> = new Set([
   'events',
   'gateway',
 ]);
-const USES_NATS: ReadonlySet<ServiceName> = new Set(['events', 'gateway']);
+const USES_NATS: ReadonlySet<ServiceName> = new Set(['events']);
 
 export interface ServicesOptions {
   /** Durable state, LONGSHORE_ROOT. */
@@ -37,7 +37,7 @@ export interface ServicesOptions {
   /** The node socket; default `<state>/longshore.sock`. */
   socket?: string;
   databaseUrl: string;
-  nats: { url: string; user: string; password: string };
+  nats: { url: string; user: string; passwordFile: string };
   /** Further variables, for all services. */
   env?: NodeJS.ProcessEnv;
   /** Default: all. */
@@ -143,7 +143,7 @@ export function storesOf(
   return {
     ...(USES_DATABASE.has(name) ? { DATABASE_URL: databaseUrl } : {}),
     ...(USES_NATS.has(name)
-      ? { NATS_URL: nats.url, NATS_USER: nats.user, NATS_PASSWORD: nats.password }
+      ? { NATS_URL: nats.url, NATS_USER: nats.user, NATS_PASSWORD_FILE: nats.passwordFile }
       : {}),
   };
 }

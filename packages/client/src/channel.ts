@@ -1,4 +1,4 @@
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client, credentials, connectivityState as State } from '@grpc/grpc-js';
 import { unavailable } from '@longshore/errors';
 import {
   type Expected,
@@ -37,17 +37,21 @@ export interface Target {
 export class Channel {
   /** For {@link createClient}. */
   readonly onCall: OnCall;
+  /** Whom it reaches, for messages, e.g. `service "content"`; empty when it is not said. */
+  readonly server: string;
   readonly #addresses: string;
   readonly #secure: SecureChannel;
   readonly #choice: ReplicaChoice;
   readonly #lanes: Lane[];
   /** One on this machine: nothing to choose, and the kernel says at once when it is away. */
   readonly #only: Target | undefined;
+  #connecting: Promise<void> | undefined;
   readonly #waiting = new Set<() => void>();
 
   /** Throws InvalidArgument for what is no address, FailedPrecondition for TCP without TLS files. */
   constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, onCall, ...expected }: ChannelOptions = {}) {
     this.onCall = onCall ?? (() => undefined);
+    this.server = (expected.expect ?? '').replace(/^([^/]+)\/(.*)$/, '$1 "$2"');
     const parsed = parseAddresses(addresses);
     const [first] = parsed;
     this.#addresses = parsed.map(formatAddress).join(',');
@@ -84,11 +88,29 @@ export class Channel {
     return left.find((lane) => lane.isUsable) ?? this.#await(left);
   }
 
+  /** Resolves once a call finds a server connected, or fails at once. Throws Unavailable when no replica can be reached. */
+  async connect(): Promise<void> {
+    if (this.#only) await (this.#connecting ??= this.#connect(this.#only.client));
+    else await this.target();
+  }
+
   close(): void {
     this.#only?.client.close();
     for (const lane of this.#lanes) lane.close();
     this.#secure.close();
     for (const wake of this.#waiting) wake();
+  }
+
+  async #connect(client: Client): Promise<void> {
+    const channel = client.getChannel();
+    let state = channel.getConnectivityState(true);
+    while (state === State.IDLE || state === State.CONNECTING) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => resolve());
+      await promise;
+      state = channel.getConnectivityState(true);
+    }
+    this.#connecting = undefined;
   }
 
   async #await(lanes: Lane[]): Promise<Target> {

@@ -21,7 +21,7 @@ import {
 } from '@longshore/proto/containerd/services/images/v1/images';
 import { describe, expect, it } from 'vitest';
 import { createClient } from './create-client.ts';
-import { openChannel, serve, socketPath } from './testing/grpc-server.ts';
+import { openChannel, serve, socketPath, startServer } from './testing/grpc-server.ts';
 
 type GetCall = ServerUnaryCall<GetImageRequest, unknown>;
 type ReadCall = ServerWritableStream<unknown, unknown>;
@@ -92,6 +92,22 @@ describe('a unary call', () => {
     const cancelled = once(call, 'cancelled');
     controller.abort();
     await Promise.all([refused, cancelled]);
+  });
+
+  it('is Unavailable and names the server when that dies while it works', async () => {
+    const entered = Promise.withResolvers<void>();
+    const { server, address } = await startServer(
+      Images,
+      { Delete: () => entered.resolve() },
+      `unix:${socketPath()}`,
+    );
+    const images = createClient(Images, openChannel(address, undefined, { expect: 'service/image' }));
+    const answer = images.delete({ name: 'a' }).catch((thrown) => thrown);
+    await entered.promise;
+    server.forceShutdown();
+    const error = await answer;
+    expect(kindOf(error)).toBe('Unavailable');
+    expect(error.message).toMatch(/^service "image": /);
   });
 
   it('ends at its deadline', async () => {

@@ -22,6 +22,7 @@ import { fromGrpcStatus, isKind, messageOf, type RetryPolicy, retryDelayMs } fro
 import { isRetrySafe } from '@longshore/transport';
 import { context, propagation } from '@opentelemetry/api';
 import type { Channel, Target } from './channel.ts';
+import { nameServer, wasCut } from './name-server.ts';
 
 /** Together no more than a second. */
 const RECONNECT: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 400, attempts: 4 };
@@ -67,9 +68,13 @@ function bind(method: DescMethod, channel: Channel): unknown {
   const tell = () => channel.onCall(method.parent.typeName, method.name);
   switch (method.methodKind) {
     case 'unary':
-      return (request: Init, options: CallOptions = {}) => {
+      return async (request: Init, options: CallOptions = {}) => {
         tell();
-        return untilConnected(() => unary(method, channel, request, options), options.signal);
+        try {
+          return await untilConnected(() => unary(method, channel, request, options), options.signal);
+        } catch (error) {
+          throw nameServer(error, channel.server, options.signal);
+        }
       };
     case 'server_streaming':
       return (request: Init, options: CallOptions = {}) => {
@@ -118,15 +123,15 @@ async function unary(
       return await unaryTo(target, method, request, options);
     } catch (error) {
       tried.add(target);
-      const mayGoOn = wasNeverSent(error) || (wasCut(error) && isRetrySafe(pathOf(method)));
+      const mayGoOn = wasNeverSent(error) || (wasLost(error) && isRetrySafe(pathOf(method)));
       if (!mayGoOn || tried.size === channel.size || options.signal?.aborted) throw error;
     }
   }
 }
 
 /** A server that cuts its connections cancels the calls in them. */
-function wasCut(error: unknown): boolean {
-  return isKind(error, 'Unavailable', 'Canceled');
+function wasLost(error: unknown): boolean {
+  return isKind(error, 'Unavailable', 'Canceled') || wasCut(error);
 }
 
 function unaryTo(
@@ -156,9 +161,17 @@ function unaryTo(
   });
 }
 
+async function reach(channel: Channel): Promise<Target> {
+  try {
+    return await channel.target();
+  } catch (error) {
+    throw nameServer(error, channel.server);
+  }
+}
+
 async function* serverStream(method: DescMethod, channel: Channel, request: Init, options: CallOptions) {
   const { path, encode, decode } = codec(method);
-  const { client } = await channel.target();
+  const { client } = await reach(channel);
   const call = client.makeServerStreamRequest(
     path,
     encode,
@@ -167,7 +180,7 @@ async function* serverStream(method: DescMethod, channel: Channel, request: Init
     metadataOf(options),
     grpcOptions(options),
   );
-  yield* answers(call, options);
+  yield* answers(call, options, channel.server);
 }
 
 async function* bidi(
@@ -177,7 +190,7 @@ async function* bidi(
   options: CallOptions,
 ) {
   const { path, encode, decode } = codec(method);
-  const { client } = await channel.target();
+  const { client } = await reach(channel);
   const call = client.makeBidiStreamRequest(path, encode, decode, metadataOf(options), grpcOptions(options));
   // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.
   let failure: { error: unknown } | undefined;
@@ -186,7 +199,7 @@ async function* bidi(
     call.cancel();
   });
   try {
-    yield* answers(call, options);
+    yield* answers(call, options, channel.server);
   } catch (error) {
     throw failure ? failure.error : error;
   }
@@ -219,13 +232,13 @@ interface Answering extends AsyncIterable<unknown> {
   on(event: 'status', listener: (status: StatusObject) => void): unknown;
 }
 
-async function* answers(call: Answering, options: CallOptions) {
+async function* answers(call: Answering, options: CallOptions, server: string) {
   const unlink = cancelOn(options.signal, call);
   if (options.onTrailers) call.on('status', (status) => options.onTrailers?.(status.metadata));
   try {
     yield* call;
   } catch (error) {
-    throw toError(error as ServiceError);
+    throw nameServer(toError(error as ServiceError), server, options.signal);
   } finally {
     unlink();
     call.cancel();

@@ -65,4 +65,16 @@ describe('watchRevocations', () => {
     await vi.waitFor(() => expect(readFileSync(file, 'utf8')).toBe('cc\n'), SLOW);
     expect(readdirSync(dirname(file))).toEqual(['revoked']);
   });
+
+  it('goes on when the list cannot be kept', async () => {
+    const path = socketPath();
+    const authority = await startAuthority(path);
+    const revocations = watch(path, join(scratchDirectory(), 'missing', 'revoked'));
+    await vi.waitFor(() => expect(authority.watchers).toHaveLength(1), SLOW);
+    for (const serial of ['cc', 'dd']) {
+      authority.tell([serial]);
+      await vi.waitFor(() => expect(revocations.serials).toEqual([serial]), { timeout: 3_000 });
+    }
+    expect(authority.watchers).toHaveLength(1);
+  });
 });

@@ -27,7 +27,7 @@ export function watchRevocations(
   if (file !== undefined) revocations.replace(readList(file));
   const watching = watch(runtime, stopping.signal, log, (serials) => {
     revocations.replace(serials);
-    if (file !== undefined) writeList(file, revocations.serials);
+    if (file !== undefined) keepList(file, revocations.serials, log);
   });
   const close = async () => {
     stopping.abort();
@@ -64,6 +64,15 @@ function readList(file: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+}
+
+/** A disk that is full is no reason to stop listening: the list in force is the one in memory. */
+function keepList(file: string, serials: string[], log: Warnings): void {
+  try {
+    writeList(file, serials);
+  } catch (error) {
+    log.warn({ file, error: messageOf(error) }, 'the list of revocations cannot be kept');
   }
 }
 

@@ -2,3 +2,4 @@ export * from './adaptor.ts';
 export * from './ast.ts';
 export * from './filter.ts';
 export { parseSelectors } from './parser.ts';
+export * from './to-sql.ts';

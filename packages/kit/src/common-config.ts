@@ -95,8 +95,8 @@ export function databaseKeys() {
       env: 'DATABASE_URL',
       schema: Text,
       unit: 'URL',
-      meaning:
-        'Postgres, e.g. postgres://user@/longshore?host=/run/postgresql. May hold a password: prefer the environment.',
+      secret: true,
+      meaning: 'Postgres, e.g. postgres://user@/longshore?host=/run/postgresql. May hold a password.',
     }),
     databasePoolSize: key({
       env: 'LONGSHORE_DATABASE_POOL_SIZE',

@@ -23,6 +23,18 @@ describe('loadConfig', () => {
     expect(config.databasePoolSize).toBe(8);
   });
 
+  it('takes what is secret from a file that the environment names, and never repeats it', () => {
+    const path = file('postgres://u:secret@/db\n');
+    expect(loadConfig(keys, { DATABASE_URL_FILE: path }, undefined).databaseUrl).toBe(
+      'postgres://u:secret@/db',
+    );
+    expect(() => loadConfig(keys, { DATABASE_URL_FILE: '/no/such' }, undefined)).toThrow(
+      /DATABASE_URL_FILE "\/no\/such": ENOENT/,
+    );
+    const strict = { url: key({ env: 'URL', schema: keys.root.schema, secret: true, meaning: 'A place.' }) };
+    expect(() => loadConfig(strict, { URL_FILE: file('\n') }, undefined)).toThrow(/url \(URL\): (?!")/);
+  });
+
   it('computes defaults from the keys before', () => {
     const config = loadConfig(keys, { ...REQUIRED, LONGSHORE_STATE: '/tmp/s' }, undefined);
     expect(config.listen).toBe('unix:///tmp/s/image.sock');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
 import { parse as parseToml } from 'smol-toml';
-import type { ZodType } from 'zod';
+import type { ZodError, ZodType } from 'zod';
 
 /** One configuration key of a service. */
 export interface ConfigKey<T> {
@@ -15,6 +15,8 @@ export interface ConfigKey<T> {
   defaultText?: string;
   /** e.g. `ms`, `bytes`, `path`, `address`. */
   unit?: string;
+  /** It may hold a password: `<env>_FILE` can name a file with the value, which no listing of environments shows. */
+  secret?: boolean;
   meaning: string;
 }
 
@@ -62,10 +64,11 @@ export function loadConfig<K extends ConfigKeys>(
     .map((name) => `${name}: unknown key`);
   const values: Record<string, unknown> = {};
   for (const [name, definition] of Object.entries(keys)) {
-    const raw = env[definition.env] ?? file[name] ?? defaultOf(definition, values);
+    const raw =
+      env[definition.env] ?? secretOf(definition, env) ?? file[name] ?? defaultOf(definition, values);
     const parsed = definition.schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    else problems.push(`${name} (${definition.env}): ${describe(raw, parsed.error.issues[0]?.message)}`);
+    else problems.push(`${name} (${definition.env}): ${describe(definition, raw, parsed.error)}`);
   }
   if (problems.length > 0) throw invalidArgument(`configuration:\n  ${problems.join('\n  ')}\n`);
   return Object.freeze(values) as ConfigOf<K>;
@@ -86,6 +89,7 @@ export function helpText(service: string, purpose: string, keys: ConfigKeys): st
       '',
       `  ${definition.env}  (${name}${unit}; ${defaultTextOf(definition)})`,
       `      ${definition.meaning}`,
+      ...(definition.secret ? [`      Or in a file that ${definition.env}_FILE names.`] : []),
     );
   }
   return `${lines.join('\n')}\n`;
@@ -111,7 +115,19 @@ function defaultTextOf(definition: ConfigKey<unknown>): string {
   return `default ${JSON.stringify(definition.default)}`;
 }
 
-function describe(raw: unknown, problem: string | undefined): string {
+/** Throws InvalidArgument for a file that cannot be read. */
+function secretOf({ secret, env: name }: ConfigKey<unknown>, env: NodeJS.ProcessEnv): string | undefined {
+  const path = secret ? env[`${name}_FILE`] : undefined;
+  if (path === undefined || path === '') return undefined;
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw invalidArgument(`${name}_FILE ${JSON.stringify(path)}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function describe({ secret }: ConfigKey<unknown>, raw: unknown, { issues }: ZodError): string {
   if (raw === undefined) return 'is required';
-  return `${JSON.stringify(raw)}: ${problem ?? 'is not valid'}`;
+  const problem = issues[0]?.message ?? 'is not valid';
+  return secret ? problem : `${JSON.stringify(raw)}: ${problem}`;
 }

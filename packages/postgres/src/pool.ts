@@ -10,6 +10,13 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** For a server that is silent: one that lives has cancelled the statement by then. */
 const QUERY_TIMEOUT_MS = 15_000;
 
+/**
+ * How soon a side that has vanished without a word is noticed where nothing is asked: here by connections that listen, at the
+ * server, in half a minute, so that a leader's locks end with its host. The kernel's own measure is two hours.
+ */
+const KEEPALIVE_MS = 10_000;
+const SERVER_KEEPALIVE = '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4';
+
 /** The type number of int8, which `pg` gives as text: here it is a bigint. */
 const INT8_OID = 20;
 
@@ -32,13 +39,14 @@ export function openPool(options: PoolOptions): Pool {
     connectionString: options.url,
     max: options.size,
     application_name: `longshore-${options.schema}`,
-    options: `-c search_path=${options.schema}`,
+    options: `-c search_path=${options.schema} ${SERVER_KEEPALIVE}`,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_MS,
     types: { getTypeParser },
   });
   // A connection that breaks while idle is replaced on next use; without a listener it would end the process.

@@ -158,6 +158,15 @@ describe('a pool', () => {
     await own.end();
   });
 
+  it('has both ends look for one that has vanished without a word', async () => {
+    const settings = await query<{ source: string }>(
+      pool,
+      `SELECT source FROM pg_settings WHERE name LIKE 'tcp_keepalives_%'`,
+    );
+    expect(settings).toEqual(Array(3).fill({ source: 'client' }));
+    expect(pool.options).toMatchObject({ keepAlive: true, keepAliveInitialDelayMillis: 10_000 });
+  });
+
   it('survives that an idle connection is cut', async () => {
     await Promise.all([1, 2].map(() => query(pool, 'SELECT pg_sleep(0.01)')));
     await onServer(

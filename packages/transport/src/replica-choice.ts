@@ -10,7 +10,7 @@ interface State {
 }
 
 export interface ReplicaChoiceOptions {
-  /** In milliseconds. */
+  /** In milliseconds; a clock that is never set. */
   now?: () => number;
   /** Index that the first round begins with: processes that start at once should not all ask the same replica. */
   first?: number;
@@ -27,7 +27,7 @@ export class ReplicaChoice {
   constructor(names: readonly string[], options: ReplicaChoiceOptions = {}) {
     this.#names = names;
     this.#states = names.map(() => ({ failures: 0, restsUntil: 0 }));
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#next = options.first ?? Math.floor(Math.random() * names.length);
   }
 

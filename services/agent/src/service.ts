@@ -174,6 +174,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   });
   const housekeeping = await Housekeeping.start({
     catalogue,
+    records: records.copy,
     nodeId: identity.id,
     snapshotters: [overlayfs],
     unsettled,

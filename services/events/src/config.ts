@@ -35,6 +35,7 @@ export const keys = {
     env: 'NATS_PASSWORD',
     schema: z.string(),
     default: '',
+    secret: true,
     meaning: 'Password of that user.',
   }),
   natsCredsFile: key({

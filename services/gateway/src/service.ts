@@ -29,6 +29,7 @@ import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
+import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
@@ -60,7 +61,8 @@ export async function start(
   undo.defer(() => directory.close());
   const containers = createClient(ContainerService, runtime);
   const timeoutMs = config.nodeTimeoutMs;
-  const lists = new FleetLists(new FanOut({ nodes: directory, timeoutMs, log }));
+  const fanOut = new FanOut({ nodes: directory, timeoutMs, log });
+  const lists = new FleetLists(fanOut, nodesOfMatches(containers, log));
   const deletion = new ContainerDeletion({ nodes: directory, containers, timeoutMs, log });
 
   const own = new GrpcServer(log, metrics);

@@ -67,7 +67,7 @@ export async function startFleet(parts: FleetParts) {
   );
   server.add(
     CertificateService,
-    certificatesRpc({ issuer, certificates, nodes, revocations, stopping: server.stopping }),
+    certificatesRpc({ pool, issuer, certificates, nodes, revocations, stopping: server.stopping }),
   );
   server.add(ContainerService, containerFleetRpc(parts.containers, parts.collector));
 

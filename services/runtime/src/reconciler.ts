@@ -35,11 +35,20 @@ export class Reconciler {
 
   /** Goes on until the term is over. A failed round is tried again. */
   async run(term: Term, signal: AbortSignal): Promise<void> {
-    const { unreachableAfterMs, log } = this.#options;
+    const { forgetting } = this.#options;
     this.#listeningSince = performance.now();
+    // A removal takes as long as those do who are asked for it: nobody else waits for that.
+    await Promise.all([
+      this.#repeat(signal, () => this.#round(term)),
+      this.#repeat(signal, () => forgetting.run(term)),
+    ]);
+  }
+
+  async #repeat(signal: AbortSignal, round: () => Promise<void>): Promise<void> {
+    const { unreachableAfterMs, log } = this.#options;
     while (!signal.aborted) {
       try {
-        await this.#round(term);
+        await round();
       } catch (error) {
         if (signal.aborted) return;
         log.warn({ error: messageOf(error) }, 'nodes cannot be looked after');
@@ -52,10 +61,8 @@ export class Reconciler {
   }
 
   async #round(term: Term): Promise<void> {
-    const { forgetting } = this.#options;
     await this.#markReturned(term);
     await this.#markSilent(term);
-    await forgetting.run(term);
     await this.#prune();
   }
 

@@ -15,6 +15,9 @@ export class RevocationList {
   readonly #revocations: Revocations;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  #looking: Promise<void> = Promise.resolve();
+  /** Looks that wait for the one under way. */
+  #next: Promise<void> | undefined;
 
   private constructor(certificates: CertificateRepository, revocations: Revocations, log: Logger) {
     this.#certificates = certificates;
@@ -36,8 +39,20 @@ export class RevocationList {
     clearInterval(this.#timer);
   }
 
-  /** Takes up what was revoked. While the database is away, what is known stays in force. */
-  async look(): Promise<void> {
+  /**
+   * Takes up what was revoked until now. While the database is away, what is known stays in force. One look after
+   * another: an older answer must not take the place of a newer one.
+   */
+  look(): Promise<void> {
+    this.#next ??= this.#looking.then(() => {
+      this.#next = undefined;
+      this.#looking = this.#look();
+      return this.#looking;
+    });
+    return this.#next;
+  }
+
+  async #look(): Promise<void> {
     try {
       this.#revocations.replace(await this.#certificates.revoked());
     } catch (error) {

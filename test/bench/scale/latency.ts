@@ -1,4 +1,5 @@
-const WARM_UP_CALLS = 10;
+/** Before those that count. */
+export const WARM_UP_CALLS = 10;
 
 /** Milliseconds of many calls. */
 export interface Latency {

@@ -7,7 +7,7 @@ import { ListServer } from './list-server.ts';
 
 /** As the agent has them. */
 const HEARTBEAT_MS = 10_000;
-const HOUSEKEEPING_MS = 5_000;
+const HOUSEKEEPING_MS = 60_000;
 
 const KEEPERS = ['content', 'image', 'snapshot', 'runtime'] as const;
 

@@ -6,7 +6,7 @@ import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containe
 import { APPS, imageOf, labelOf } from './container-record.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { createContainers } from './create-containers.ts';
-import { formatLatency, latencyOf } from './latency.ts';
+import { formatLatency, latencyOf, WARM_UP_CALLS } from './latency.ts';
 import { usageOf } from './usage.ts';
 
 const APP = 7;
@@ -35,14 +35,25 @@ export async function timeLists(plane: ControlPlane, calls: number): Promise<voi
     const pids = plane.pids();
     const before = usageOf(pids.gateway!).cpuSeconds;
     const latency = await latencyOf(calls, call);
-    const cpuMs = ((usageOf(pids.gateway!).cpuSeconds - before) * 1000) / calls;
+    const cpuMs = ((usageOf(pids.gateway!).cpuSeconds - before) * 1000) / (calls + WARM_UP_CALLS);
     const load = loadavg()[0]!.toFixed(1);
     console.log(
       `  ${what}: ${formatLatency(latency)}; gateway ${cpuMs.toFixed(1)} ms CPU each; load ${load}`,
     );
   };
-  const { containers: found } = await edge.list({ filters: BY_LABEL }, fleet);
-  console.log(`  a filter finds ${found.length} at the edge`);
+  for (const which of ['first', 'second']) {
+    let unreachable = '';
+    const onTrailers = (trailers: { get(name: string): unknown[] }) => {
+      unreachable = String(trailers.get(Header.UnreachableNodes)[0] ?? '');
+    };
+    const started = performance.now();
+    const { containers: found } = await edge.list({ filters: BY_LABEL }, { ...fleet, onTrailers });
+    const silent = unreachable === '' ? 0 : unreachable.split(',').length;
+    const ms = (performance.now() - started).toFixed(0);
+    console.log(
+      `  the ${which} list at the edge: ${found.length} found in ${ms} ms, ${silent} nodes did not answer`,
+    );
+  }
   await time('edge, all nodes, by label', () => edge.list({ filters: BY_LABEL }, fleet));
   await time('edge, all nodes, by image', () => edge.list({ filters: BY_IMAGE }, fleet));
   await time('edge, one node, by label', () => edge.list({ filters: BY_LABEL }, node));

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { Supervisor } from '../supervisor.ts';
 import type { Toolchain } from '../toolchain.ts';
-import { type FleetLayout, gatewayHttpPort, PORTS, REGISTRY_HOST, replicaHost } from './layout.ts';
+import {
+  CONTROL_SERVICES,
+  type FleetLayout,
+  gatewayHttpPort,
+  PORTS,
+  REGISTRY_HOST,
+  replicaHost,
+} from './layout.ts';
 import type { Namespaces } from './namespaces.ts';
 import { type Route, relay } from './relay.ts';
 import { RelayProcess } from './relay-process.ts';
@@ -9,14 +16,17 @@ import { RelayProcess } from './relay-process.ts';
 /** What people and tests reach from the machine itself; `<name>-<replica>` where there are several. */
 function targets(layout: FleetLayout): Record<string, string> {
   const perReplica = layout.replicas.flatMap((replica) => [
-    [`gateway-${replica}`, `${replicaHost(replica)}:${PORTS.gateway}`],
+    ...CONTROL_SERVICES.map((service) => [
+      `${service}-${replica}`,
+      `${replicaHost(replica)}:${PORTS[service]}`,
+    ]),
     [`http-${replica}`, `127.0.0.1:${gatewayHttpPort(replica)}`],
-    [`runtime-${replica}`, `${replicaHost(replica)}:${PORTS.runtime}`],
     [`blobs-${replica}`, `${replicaHost(replica)}:${PORTS.blobs}`],
     [`join-${replica}`, `${replicaHost(replica)}:${PORTS.join}`],
   ]);
   return Object.fromEntries([
     ...perReplica,
+    ...layout.nodes.map(({ id, host }) => [`agent-${id}`, `${host}:${PORTS.agent}`]),
     ['nats', `127.0.0.1:${PORTS.nats}`],
     ['registry', `${REGISTRY_HOST}:${PORTS.registry}`],
   ]);

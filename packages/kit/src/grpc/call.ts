@@ -55,11 +55,19 @@ export class Call {
   readonly #headers: Metadata;
   readonly #parentLog: Logger;
   readonly #findPeer: () => Peer;
+  /** Of the caller's certificate; undefined when it showed none. */
+  readonly certificateSerial: string | undefined;
   #peer: Peer | undefined;
   #log: Logger | undefined;
 
   /** `findPeer` throws Unauthenticated or Unavailable when nobody can be named. */
-  constructor(raw: RawCall, requestId: string, log: Logger, findPeer: () => Peer = () => LOCAL) {
+  constructor(
+    raw: RawCall,
+    requestId: string,
+    log: Logger,
+    findPeer: () => Peer = () => LOCAL,
+    certificateSerial?: string,
+  ) {
     const controller = new AbortController();
     raw.on('cancelled', () => controller.abort(CANCELED));
     this.method = raw.getPath();
@@ -69,6 +77,7 @@ export class Call {
     this.#parentLog = log;
     this.#headers = raw.metadata;
     this.#findPeer = findPeer;
+    this.certificateSerial = certificateSerial;
   }
 
   /** Who calls. The server has asked already when a handler does. */

@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import {
   type Address,
@@ -31,16 +31,21 @@ export interface DialOptions {
   expected: Expected;
   /** Refuses a server that says that it does not serve. */
   asksHealth: boolean;
+  /** Hears of a session whose server has stopped to answer, before its streams do. */
+  onSilent(session: ClientHttp2Session, reason: Error): void;
 }
 
 /** An HTTP/2 session whose server has spoken; throws the socket's error when it cannot be reached. */
 export async function dial(options: DialOptions, signal: AbortSignal): Promise<ClientHttp2Session> {
-  const session = open(options);
-  const giveUp = () => session.destroy(new Error('the connection is not wanted any more'));
-  signal.addEventListener('abort', giveUp, { once: true });
-  await spoken(session).finally(() => signal.removeEventListener('abort', giveUp));
+  const connection = open(options);
+  const { session } = connection;
+  const abort = () => giveUp(connection, 'the connection is not wanted any more');
+  signal.addEventListener('abort', abort, { once: true });
+  await spoken(connection).finally(() => signal.removeEventListener('abort', abort));
   session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-  watchPulse(session, options.address.kind === 'unix' ? LOCAL_PULSE : REMOTE_PULSE);
+  watchPulse(session, options.address.kind === 'unix' ? LOCAL_PULSE : REMOTE_PULSE, (reason) =>
+    options.onSilent(session, reason),
+  );
   if (!options.asksHealth) return session;
   try {
     await checkHealth(session);
@@ -51,11 +56,13 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<C
   }
 }
 
-function open({ address, identity, expected }: DialOptions): ClientHttp2Session {
-  if (address.kind === 'unix') {
-    const createConnection = () => connectSocket(address.path);
-    return connect('http://localhost', { ...SESSION_OPTIONS, createConnection });
-  }
+interface Connection {
+  session: ClientHttp2Session;
+  socket: Socket;
+}
+
+function open({ address, identity, expected }: DialOptions): Connection {
+  if (address.kind === 'unix') return over(connectSocket(address.path), 'http://localhost');
   const { host, port } = address;
   const tls = {
     host,
@@ -65,12 +72,23 @@ function open({ address, identity, expected }: DialOptions): ClientHttp2Session 
     ALPNProtocols: ['h2'],
     checkServerIdentity: checkServer(expected),
   };
-  return connect(`https://${SERVER_NAME}`, { ...SESSION_OPTIONS, createConnection: () => connectTls(tls) });
+  return over(connectTls(tls), `https://${SERVER_NAME}`);
 }
 
-function spoken(session: ClientHttp2Session): Promise<void> {
+function over(socket: Socket, authority: string): Connection {
+  return { session: connect(authority, { ...SESSION_OPTIONS, createConnection: () => socket }), socket };
+}
+
+/** Node's own `destroy` waits for the socket of a session that is still connecting, which may take minutes. */
+function giveUp({ session, socket }: Connection, why: string): void {
+  session.destroy(new Error(why));
+  socket.destroy();
+}
+
+function spoken(connection: Connection): Promise<void> {
+  const { session } = connection;
   return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => session.destroy(new Error('connect timed out')), CONNECT_TIMEOUT_MS);
+    const timeout = setTimeout(() => giveUp(connection, 'connect timed out'), CONNECT_TIMEOUT_MS);
     session.once('remoteSettings', () => {
       clearTimeout(timeout);
       resolve();

@@ -18,6 +18,7 @@ export const CHANNEL_LIMITS: ChannelOptions = {
 
 /**
  * How many streams a peer may cancel: at once, and per second. Node's defaults (1000 and 33), meant against strangers, end
- * the connection of a Go client that reads a blob in ranges: it cancels each read. Our peers are root, or show a certificate.
+ * the connection of a Go client that reads a blob in ranges: it cancels each read. Our peers are root, or show a certificate;
+ * who need show none is held to the defaults.
  */
 export const STREAM_RESETS = { streamResetBurst: 100_000, streamResetRate: 20_000 };

@@ -1,6 +1,5 @@
 import type { ClientHttp2Session } from 'node:http2';
 import { type DialOptions, dial } from './dial.ts';
-import { SilentServer } from './pulse.ts';
 
 /** A failure that took no longer may be tried again by the next call: a refused connection costs nothing. */
 const QUICK_MS = 250;
@@ -25,8 +24,8 @@ export class Link {
   readonly #closing = new AbortController();
 
   /** `onLost` hears of each session that takes no new calls any more. */
-  constructor(options: DialOptions, onLost: () => void) {
-    this.#options = options;
+  constructor(options: Omit<DialOptions, 'onSilent'>, onLost: () => void) {
+    this.#options = { ...options, onSilent: (session, reason) => this.#fellSilent(session, reason) };
     this.#onLost = onLost;
   }
 
@@ -62,6 +61,8 @@ export class Link {
       return session;
     } catch (error) {
       if (performance.now() - startedAt >= QUICK_MS || isUnreachable(error)) this.#probeFor(error);
+      // Nothing goes on behind the calls any more: the next one tries by itself.
+      else this.#stuck = undefined;
       throw error;
     }
   }
@@ -81,14 +82,12 @@ export class Link {
       this.#session = undefined;
       this.#onLost();
     };
-    session
-      .on('close', forget)
-      .on('goaway', forget)
-      .on('error', (error) => {
-        // The next call would find it silent too, after a long wait.
-        if (this.#session === session && error instanceof SilentServer) this.#probeFor(error);
-        forget();
-      });
+    session.on('close', forget).on('goaway', forget).on('error', forget);
+  }
+
+  /** The next call would find it silent too, after a long wait. */
+  #fellSilent(session: ClientHttp2Session, reason: Error): void {
+    if (this.#session === session) this.#probeFor(reason);
   }
 }
 

@@ -12,23 +12,22 @@ export const LOCAL_PULSE: Pulse = { everyMs: 10_000, timeoutMs: 5_000 };
 /** A machine that is lost without a word is noticed within some three seconds. */
 export const REMOTE_PULSE: Pulse = { everyMs: 1_000, timeoutMs: 2_500 };
 
-/** Why a session ended: its server does not answer any more. */
-export class SilentServer extends Error {
-  constructor() {
-    super('the server does not answer');
-    this.name = 'SilentServer';
-  }
-}
-
-/** Ends a session whose server does not answer pings. */
-export function watchPulse(session: ClientHttp2Session, { everyMs, timeoutMs }: Pulse): void {
+/** Ends a session whose server does not answer pings; `onSilent` hears of it before anybody else. */
+export function watchPulse(
+  session: ClientHttp2Session,
+  { everyMs, timeoutMs }: Pulse,
+  onSilent: (reason: Error) => void,
+): void {
   let isWaiting = false;
   const timer = setInterval(() => {
     if (isWaiting || session.destroyed) return;
     isWaiting = true;
     let isAnswered = false;
     const giveUp = () => {
-      if (!isAnswered) session.destroy(new SilentServer());
+      if (isAnswered) return;
+      const reason = new Error('the server does not answer');
+      onSilent(reason);
+      session.destroy(reason);
     };
     // The answer may be there unread when this process itself was held up: a turn of the loop reads it.
     const silence = setTimeout(() => setImmediate(() => setImmediate(giveUp)), timeoutMs).unref();

@@ -10,6 +10,7 @@ import { endWithError, isOver, statusTrailers } from './end-with-error.ts';
 import { RequestLog } from './request-log.ts';
 import { startRouteSpan } from './route-span.ts';
 import type { OpenOptions } from './upstream.ts';
+import { WholeMessages } from './whole-messages.ts';
 
 const { HTTP2_HEADER_PATH, NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants;
 
@@ -43,6 +44,16 @@ export interface Route {
   request?: ReadRequest;
   /** Sees a whole answer of at most `maxBytes` that ended with status OK. */
   keepAnswer?: KeepAnswer;
+  /** Lets another replica go on with an answer that was cut; for retry-safe calls whose request is there as a whole. */
+  resume?: Resume;
+}
+
+/** How to ask for the rest of one answer. */
+export interface Resume {
+  /** Sees each message, and answers what the caller gets of it: the same one before the first cut. Must not throw. */
+  pass(message: Uint8Array): Uint8Array;
+  /** The request for what is missing, as it goes over the wire. */
+  rest(): Buffer;
 }
 
 export interface KeepAnswer {
@@ -116,6 +127,9 @@ class Passage {
   /** All of the answer was read; trailers alone do not say so, they overtake what is still buffered. */
   #isComplete = false;
   #failure: Error | undefined;
+  /** What the caller gets goes through it, while an answer can be resumed. */
+  #messages: WholeMessages | undefined;
+  #isResumable = true;
 
   constructor(incoming: ServerHttp2Stream, headers: OutgoingHttpHeaders, route: Route) {
     this.#incoming = incoming;
@@ -171,6 +185,7 @@ class Passage {
     this.#outgoing = outgoing;
     this.#failure = undefined;
     this.#trailers = undefined;
+    this.#isComplete = false;
     outgoing.on('response', (headers, flags) => this.#respond(outgoing, headers, flags));
     outgoing.on('trailers', (trailers) => this.#keepTrailers(trailers));
     outgoing.on('end', () => {
@@ -186,6 +201,12 @@ class Passage {
     const incoming = this.#incoming;
     if (isOver(incoming)) return;
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    if (incoming.headersSent) {
+      // The rest is refused, in trailers that came alone.
+      if (isLast) this.#keepTrailers(grpcOnly(headers));
+      this.#pipe(outgoing);
+      return;
+    }
     if (isLast) this.#route.takeTrailers?.(headers);
     else if (this.#route.retrySafe && this.#replicas > 1) {
       if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
@@ -216,9 +237,36 @@ class Passage {
     if (isOver(incoming) || (this.#isComplete && !this.#trailers)) return;
     this.#log?.stop();
     incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
-    for (const chunk of held) incoming.write(chunk);
-    if (this.#isComplete) incoming.end();
-    else outgoing.pipe(incoming);
+    this.#pipe(outgoing, held);
+  }
+
+  /** What is there of the answer, and what comes. */
+  #pipe(outgoing: ClientHttp2Stream, held: readonly Buffer[] = []): void {
+    const caller = this.#messages ?? this.#openMessages() ?? this.#incoming;
+    for (const chunk of held) caller.write(chunk);
+    if (this.#isComplete) caller.end();
+    else if (caller === this.#incoming) outgoing.pipe(caller);
+    else {
+      // Its end comes with its trailers: without them there may be a rest.
+      outgoing.pipe(caller, { end: false });
+      outgoing.on('end', () => {
+        if (this.#trailers) caller.end();
+      });
+    }
+  }
+
+  #openMessages(): WholeMessages | undefined {
+    const { resume, request } = this.#route;
+    if (!resume || request?.isWhole !== true) return undefined;
+    const messages = new WholeMessages((message, isCompressed) => {
+      this.#attempts = 0;
+      if (!isCompressed) return resume.pass(message);
+      this.#isResumable = false;
+      return message;
+    });
+    messages.pipe(this.#incoming);
+    this.#messages = messages;
+    return messages;
   }
 
   #keepTrailers(trailers: IncomingHttpHeaders): void {
@@ -240,6 +288,7 @@ class Passage {
     }
     this.#log?.stop();
     if (!incoming.headersSent) endWithError(incoming, this.#cut());
+    else if (this.#messages) this.#messages.end();
     else if (!incoming.writableEnded) incoming.end();
     // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
     incoming.unpipe(outgoing);
@@ -249,7 +298,10 @@ class Passage {
   /** Elsewhere, when this server has not acted on the call, or nothing changes by acting on it twice. */
   #mayTryAgain(outgoing: ClientHttp2Stream): boolean {
     const { request, retrySafe } = this.#route;
-    if (this.#incoming.headersSent || this.#replicas === 1 || this.#attempts > this.#replicas) return false;
+    if (this.#replicas === 1 || this.#attempts > this.#replicas) return false;
+    if (this.#incoming.headersSent) {
+      return this.#messages !== undefined && this.#isResumable && !(this.#isComplete && this.#trailers);
+    }
     const canSendAgain = request?.isWhole === true || this.#log?.chunks !== undefined;
     const wasRefused = outgoing.pending || outgoing.rstCode === NGHTTP2_REFUSED_STREAM;
     return canSendAgain && (wasRefused || retrySafe === true);
@@ -258,10 +310,21 @@ class Passage {
   async #tryAgain(failed: ClientHttp2Stream): Promise<void> {
     const incoming = this.#incoming;
     incoming.unpipe(failed);
+    if (this.#messages) {
+      failed.unpipe(this.#messages);
+      await this.#messages.cut();
+    }
     const outgoing = await this.#open();
-    if (!outgoing) return;
+    if (!outgoing) {
+      this.#messages?.end();
+      return;
+    }
     this.#receive(outgoing);
-    const { request } = this.#route;
+    const { request, resume } = this.#route;
+    if (incoming.headersSent && resume) {
+      outgoing.end(resume.rest());
+      return;
+    }
     if (request) outgoing.write(request.bytes);
     for (const chunk of this.#log?.chunks ?? []) outgoing.write(chunk);
     if (request?.isWhole || incoming.readableEnded) outgoing.end();
@@ -275,8 +338,13 @@ class Passage {
 
   /** Never those of success for an answer that lacks a part. */
   #finalTrailers(): OutgoingHttpHeaders {
-    return this.#isComplete && this.#trailers ? this.#trailers : statusTrailers(this.#cut());
+    const isWhole = this.#isComplete && this.#messages?.hasPart !== true;
+    return isWhole && this.#trailers ? this.#trailers : statusTrailers(this.#cut());
   }
+}
+
+function grpcOnly(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('grpc-')));
 }
 
 /**

@@ -86,6 +86,12 @@ export class ServerSessions {
     return shown.peer;
   }
 
+  /** The serial number of the certificate that was shown on this connection; undefined without one. */
+  serialOn(id: string): string | undefined {
+    const shown = this.#byId.get(id)?.shown;
+    return typeof shown === 'object' ? shown.serial : undefined;
+  }
+
   /**
    * Has callers take new calls elsewhere: GOAWAY names the last one that is still answered, and what they had on its way
    * beyond it ends with REFUSED_STREAM at their end, which is safe to send again.

@@ -66,7 +66,6 @@ export class GrpcServer {
     this.#log = log;
     this.#metrics = metrics;
     this.#sessions = new ServerSessions(revocations);
-    allowManyResets(this.#server);
     this.add(Health, this.health.handlers());
   }
 
@@ -92,6 +91,7 @@ export class GrpcServer {
     const address = parseAddress(listen);
     const identity = openIdentity(address, tls, this.#log);
     const callers = callersOf(address, options);
+    if (callers !== 'anyone') allowManyResets(this.#server);
     if (address.kind === 'unix') await claimSocketPath(address.path);
     const target = address.kind === 'unix' ? `unix:${address.path}` : listen;
     const credentials = credentialsOf(identity, callers);
@@ -177,7 +177,8 @@ export class GrpcServer {
     const connection = raw.metadata.get(CONNECTION_HEADER)[0]?.toString();
     // Only a unix socket has none.
     const findPeer = () => (connection === undefined ? LOCAL : this.#sessions.peerOn(connection));
-    return new Call(raw, requestId, this.#log, findPeer);
+    const serial = connection === undefined ? undefined : this.#sessions.serialOn(connection);
+    return new Call(raw, requestId, this.#log, findPeer, serial);
   }
 }
 

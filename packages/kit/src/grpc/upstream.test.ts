@@ -13,7 +13,9 @@ import {
 import { isRetrySafe } from '@longshore/transport';
 import { scratchDirectory, TestAuthority } from '@longshore/transport/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Cable } from '../testing/cable.ts';
 import { startContentProcess } from '../testing/content-process.ts';
+import { deafServer } from '../testing/deaf-server.ts';
 import { ended, NO_TLS, silent, TestClient } from '../testing/grpc.ts';
 import { testServer } from '../testing/tls.ts';
 import { RawListener } from './raw-listener.ts';
@@ -228,11 +230,40 @@ describe('an upstream that cannot be reached', () => {
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('connect timed out');
     expect(performance.now() - startedAt).toBeLessThan(50);
     await stop();
+    // It comes back in steps, as hosts do: at first there is nobody to answer, and that costs nothing to find out.
+    await vi.waitFor(() => expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('ENOENT'), {
+      timeout: 10_000,
+    });
     await replica().listen(`unix://${path}`, NO_TLS);
     await vi.waitFor(async () => (await upstream.open({ ':path': '/a/B' })).on('error', () => undefined), {
       timeout: 10_000,
     });
   });
+
+  it('gives up a machine that loses all that is sent to it', async () => {
+    const lost = await deafServer();
+    const upstream = new Upstream(lost, new TestAuthority().issue('service/gateway'));
+    onTestFinished(() => upstream.close());
+    await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('connect timed out');
+  }, 10_000);
+
+  it('fails at once after a server that was there has fallen silent, and finds it again', async () => {
+    const authority = new TestAuthority();
+    const server = await replica().listen('127.0.0.1:0', authority.issue('service/content'));
+    const cable = await Cable.to(server);
+    const upstream = new Upstream(cable.address, authority.issue('service/gateway'));
+    onTestFinished(() => upstream.close());
+    const stream = (await upstream.open({ ':path': '/a/B' })).on('error', () => undefined);
+    cable.cut();
+    await new Promise((resolve) => stream.once('close', resolve));
+    const startedAt = performance.now();
+    await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('does not answer');
+    expect(performance.now() - startedAt).toBeLessThan(50);
+    cable.mend();
+    await vi.waitFor(async () => (await upstream.open({ ':path': '/a/B' })).on('error', () => undefined), {
+      timeout: 10_000,
+    });
+  }, 20_000);
 
   it('does not wait long for a silent replica while there is another', async () => {
     const path = join(scratchDirectory(), 'silent.sock');

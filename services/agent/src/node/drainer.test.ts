@@ -45,6 +45,60 @@ describe('Drainer', () => {
   });
 });
 
+describe('a drain that is over before the grace time is', () => {
+  const draining = (seconds: bigint) => ({
+    cordoned: true,
+    draining: true,
+    drainGrace: { $typeName: 'google.protobuf.Duration' as const, seconds, nanos: 1_000_000 },
+  });
+
+  /** Ignores SIGTERM. */
+  function stubborn() {
+    const calls: string[] = [];
+    const heard = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const call = async (method: string, request: { signal?: number }, options?: { signal: AbortSignal }) => {
+      calls.push(`${method} ${request.signal ?? ''}`);
+      if (method !== 'wait') return {};
+      heard.resolve();
+      await new Promise((resolve) => options?.signal.addEventListener('abort', resolve));
+      // An answer from another process comes later.
+      await new Promise((resolve) => setImmediate(resolve));
+      setImmediate(ended.resolve);
+      throw new Error('cancelled');
+    };
+    return {
+      task: { namespace: NAMESPACE, id: 'web', call },
+      calls,
+      heard: heard.promise,
+      ended: ended.promise,
+    };
+  }
+
+  it('kills nothing: it was called off', async () => {
+    const { task, calls, heard, ended } = stubborn();
+    const desired = new Desired('n1');
+    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    onTestFinished(() => drainer.close());
+    desired.take(draining(0n));
+    desired.take({ cordoned: false, draining: false });
+    await heard;
+    await ended;
+    expect(calls).toEqual(['kill 15', 'wait ']);
+  });
+
+  it('kills nothing: the agent stops', async () => {
+    const { task, calls, heard, ended } = stubborn();
+    const desired = new Desired('n1');
+    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    desired.take(draining(600n));
+    await heard;
+    drainer.close();
+    await ended;
+    expect(calls).toEqual(['kill 15', 'wait ']);
+  });
+});
+
 describe('a container that the fleet deletes', () => {
   it('gets no new task, and is confirmed once the last one is gone, however often the control plane fails', async () => {
     const confirmed: string[] = [];

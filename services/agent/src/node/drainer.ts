@@ -27,6 +27,11 @@ export class Drainer {
     this.#stopped.abort();
   }
 
+  /** Neither called off, nor to be gone on with by the next agent. */
+  get #isDraining(): boolean {
+    return this.#desired.drainGraceMs !== undefined && !this.#stopped.signal.aborted;
+  }
+
   #drain(): void {
     const graceMs = this.#desired.drainGraceMs;
     if (graceMs === undefined || this.#stopped.signal.aborted) return;
@@ -43,7 +48,7 @@ export class Drainer {
     this.#log.info({ namespace, id, graceMs }, 'draining: task is asked to end');
     try {
       await task.call('kill', { signal: SIGTERM });
-      if (await this.#endsWithin(task, graceMs)) return;
+      if ((await this.#endsWithin(task, graceMs)) || !this.#isDraining) return;
       this.#log.warn({ namespace, id, graceMs }, 'draining: task is killed');
       await task.call('kill', { signal: SIGKILL, all: true });
       await task.call('wait', {}, { signal: this.#stopped.signal });

@@ -70,17 +70,27 @@ export class IdentityFiles {
   save(credentials: Credentials, addresses: Record<string, string>): void {
     mkdirSync(this.#root, { recursive: true, mode: 0o711 });
     const directory = mkdtempSync(join(this.#root, `${LINK}.`));
+    try {
+      this.#fill(directory, credentials, addresses);
+      const link = join(this.#root, LINK);
+      rmSync(`${link}.new`, { force: true });
+      symlinkSync(basename(directory), `${link}.new`);
+      renameSync(`${link}.new`, link);
+    } catch (error) {
+      // The disk may be full, and this is tried again and again.
+      rmSync(directory, { recursive: true });
+      throw error;
+    }
+    this.#removeOthers();
+  }
+
+  #fill(directory: string, credentials: Credentials, addresses: Record<string, string>): void {
     const write = (name: string, text: string, mode: number) =>
       writeFileSync(join(directory, name), text, { mode, flush: true });
     write(FILES.key, credentials.privateKey, 0o600);
     write(FILES.certificate, credentials.certificate, 0o644);
     write(FILES.authorities, credentials.authorities, 0o644);
     write(FILES.addresses, `${JSON.stringify(addresses, null, 2)}\n`, 0o644);
-    const link = join(this.#root, LINK);
-    rmSync(`${link}.new`, { force: true });
-    symlinkSync(basename(directory), `${link}.new`);
-    renameSync(`${link}.new`, link);
-    this.#removeOthers();
   }
 
   /** Directories that earlier changes, finished or not, have left. */

@@ -24,6 +24,7 @@ const SCHEMA = `
     PRIMARY KEY (kind, namespace, key)
   );
   CREATE INDEX IF NOT EXISTS record_deleted ON record (applied_ms) WHERE deleted;
+  CREATE INDEX IF NOT EXISTS record_namespace ON record (namespace) WHERE NOT deleted;
   CREATE INDEX IF NOT EXISTS record_deleting ON record (kind) WHERE deleting;
   CREATE TABLE IF NOT EXISTS keeper (
     name       TEXT    PRIMARY KEY,

@@ -65,12 +65,13 @@ export class NodeRecords implements AsyncDisposable {
 
   /**
    * A call begins that makes content, and whose caller hears of it before the trailers come: until then, what the copy
-   * lacks is asked for. To be told at its end, and whether the trailers came.
+   * lacks is asked for. To be told at its end, and whether it is known what the call has made: by its trailers, or
+   * because it was never sent.
    */
-  expectContent(namespace: string): (hasTrailers: boolean) => void {
+  expectContent(namespace: string): (isKnown: boolean) => void {
     const release = this.copy.expectNew('content', namespace);
-    return (hasTrailers) => {
-      if (hasTrailers) release();
+    return (isKnown) => {
+      if (isKnown) release();
       else void this.#followers.get('content')?.caughtUp().then(release);
     };
   }

@@ -6,6 +6,9 @@ import { isRecordKind, KEEPERS, type Keeper, keeperOf, type RecordKind } from '.
 /** By then no older word of a deleted record is on its way any more. */
 const TOMBSTONES_KEPT_MS = 10 * 60_000;
 
+/** Read at a time: a millisecond or two. */
+const PAGE_RECORDS = 500;
+
 /** A record that is there. */
 export interface CopiedRecord {
   namespace: string;
@@ -13,6 +16,12 @@ export interface CopiedRecord {
   /** The message of the record's kind, as `longshore.watch.v1.Record` says. */
   value: Uint8Array;
   deleting: boolean;
+}
+
+export interface RecordPage {
+  records: CopiedRecord[];
+  /** The key behind which the next page begins; undefined at the end. */
+  next: string | undefined;
 }
 
 export interface DeletingContainer {
@@ -43,6 +52,7 @@ export class RecordCopy implements Disposable {
   readonly #see: StatementSync;
   readonly #get: StatementSync;
   readonly #list: StatementSync;
+  readonly #page: StatementSync;
   readonly #namespaces: StatementSync;
   readonly #deleting: StatementSync;
   readonly #keep: StatementSync;
@@ -73,6 +83,8 @@ export class RecordCopy implements Disposable {
       WHERE kind = ? AND namespace = ? AND key = ? AND NOT deleted`);
     this.#list = prepare(`SELECT namespace, key, value, stale, deleting FROM record
       WHERE kind = ? AND namespace = ? AND key >= ? AND NOT deleted ORDER BY key`);
+    this.#page = prepare(`SELECT namespace, key, value, stale, deleting FROM record
+      WHERE kind = ? AND namespace = ? AND key > ? AND NOT deleted ORDER BY key LIMIT ${PAGE_RECORDS}`);
     this.#namespaces = prepare('SELECT DISTINCT namespace FROM record WHERE NOT deleted ORDER BY namespace');
     this.#deleting = prepare(`SELECT namespace, key FROM record
       WHERE kind = 'container' AND deleting AND NOT deleted ORDER BY namespace, key`);
@@ -164,6 +176,17 @@ export class RecordCopy implements Disposable {
       records.push(copied(row));
     }
     return records;
+  }
+
+  /** {@link list} in pieces, for lists that are long: between two of them others have their turn, and records may change. */
+  page(kind: RecordKind, namespace: string, after: string): RecordPage | 'stale' {
+    if (this.#expected.has(placeOf(kind, namespace))) return 'stale';
+    const rows = this.#page.all(kind, namespace, after);
+    if (rows.some(({ stale }) => stale)) return 'stale';
+    return {
+      records: rows.map(copied),
+      next: rows.length === PAGE_RECORDS ? String(rows.at(-1)?.key) : undefined,
+    };
   }
 
   /** Namespaces in which there is any record, in byte order. */

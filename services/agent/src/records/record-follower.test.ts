@@ -29,6 +29,18 @@ describe('RecordFollower', () => {
     await vi.waitFor(() => expect(textOf(copy, 'c')).toBeUndefined());
   });
 
+  it('lets the copy answer nothing while it cannot keep what it hears', async () => {
+    const { server, copy } = await start();
+    const keep = vi.spyOn(copy, 'applyWatched').mockImplementation(() => {
+      throw new Error('database or disk is full');
+    });
+    server.log.push(containerRecord('c', 1n));
+    await vi.waitFor(() => expect(copy.isComplete('runtime')).toBe(false));
+    keep.mockRestore();
+    await vi.waitFor(() => expect(copy.isComplete('runtime')).toBe(true), { timeout: 10_000 });
+    expect(textOf(copy, 'c')).toBe('c@1');
+  });
+
   it('goes on where it was when its keeper is back', async () => {
     const { server, copy } = await start();
     server.log.push(containerRecord('c', 1n));

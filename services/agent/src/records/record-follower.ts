@@ -74,12 +74,24 @@ export class RecordFollower implements AsyncDisposable {
 
   async #watch(signal: AbortSignal, waiting: (() => void)[]): Promise<void> {
     const { keeper, client, headers, copy } = this.#options;
-    const { round, position } = copy.beginRound(keeper);
+    const { round, position } = this.#keep(() => copy.beginRound(keeper));
     for await (const told of client.watch({ position }, { headers, signal })) {
       if (signal.aborted) return;
-      copy.applyWatched(keeper, round, told);
+      this.#keep(() => copy.applyWatched(keeper, round, told));
       this.#failures = 0;
       if (told.synced) for (const resolve of waiting.splice(0)) resolve();
+    }
+  }
+
+  /** A copy that cannot take changes over, for want of disk, say, answers nothing until it can: it grows old without a sign. */
+  #keep<T>(change: () => T): T {
+    const { keeper, copy, log } = this.#options;
+    try {
+      return change();
+    } catch (error) {
+      copy.doubt(keeper);
+      log.error({ keeper, error: messageOf(error) }, 'changes cannot be kept');
+      throw error;
     }
   }
 }

@@ -1,23 +1,27 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
 import { unavailable } from '@longshore/errors';
 import { mountAll, unmountRecursive } from '@longshore/linux';
+import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Housekeeping } from './housekeeping.ts';
+import { Housekeeping, type Pauses } from './housekeeping.ts';
 import { newGeneration } from './layer-directories.ts';
 import { call, layersUnderTest, log, NODE_ID } from './testing/layers-under-test.ts';
 
 type Layers = Awaited<ReturnType<typeof layersUnderTest>>;
 
-async function startHousekeeping({ catalogue, overlayfs, unsettled }: Layers) {
+async function startHousekeeping({ catalogue, overlayfs, unsettled, copy }: Layers, pauses?: Pauses) {
   const counts: number[] = [];
   const housekeeping = await Housekeeping.start({
     catalogue: catalogue.client,
+    records: copy,
     nodeId: NODE_ID,
     snapshotters: [overlayfs],
     unsettled,
     quarantined: { set: (count) => counts.push(count) },
     log,
+    ...(pauses && { pauses }),
   });
   onTestFinished(() => housekeeping.close());
   return { housekeeping, counts };
@@ -65,6 +69,32 @@ describe('Housekeeping', () => {
     await housekeeping.run();
     expect(layers.catalogue.tombstones.size).toBe(0);
     expect(await layers.overlayfs.directories.list()).toEqual([]);
+  });
+
+  it('asks again when there is word of a removal, and while a mount keeps something', async () => {
+    const layers = await layersUnderTest();
+    const { catalogue, overlayfs } = layers;
+    const { mounts } = await prepared(layers, 'removed');
+    const target = join(overlayfs.directories.base, 'mnt');
+    await mkdir(target);
+    await mountAll(mounts, target);
+    const asked = () => catalogue.calls.filter((method) => method === 'listTombstones').length;
+    await startHousekeeping(layers, { soonMs: 1, againMs: 50, restMs: 60_000 });
+    await expect.poll(asked).toBe(1);
+    catalogue.bury('removed');
+    layers.copy.apply([
+      create(RecordSchema, {
+        kind: 'snapshot',
+        namespace: 'default',
+        key: 'overlayfs/removed',
+        revision: 1_000n,
+        deleted: true,
+      }),
+    ]);
+    await expect.poll(asked).toBeGreaterThan(2);
+    await unmountRecursive(target);
+    await expect.poll(() => catalogue.tombstones.size).toBe(0);
+    expect(await overlayfs.directories.list()).toEqual([]);
   });
 
   it('puts aside, whole, what was on disk at the start and has no record', async () => {

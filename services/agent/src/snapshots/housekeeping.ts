@@ -1,22 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
+import type { RecordCopy } from '../records/record-copy.ts';
 import type { CatalogueClient } from './catalogue-call.ts';
 import type { Snapshotter } from './snapshotter.ts';
 import { reapTombstones } from './tombstone-reaper.ts';
 import { type QuarantineGauge, UnknownLayers } from './unknown-layers.ts';
 import type { UnsettledLayers } from './unsettled-layers.ts';
 
-/** How long a removed layer may stay on disk after its last user has gone. */
-const INTERVAL_MS = 5_000;
+/** When the catalogue is asked what is to be deleted; in milliseconds. */
+export interface Pauses {
+  /** After word of a removal: others may follow it. */
+  soonMs: number;
+  /** While something is left to do: how long a removed layer may stay on disk after its last user has gone. */
+  againMs: number;
+  /** Otherwise, give or take a quarter: many nodes ask one catalogue. */
+  restMs: number;
+}
+
+const PAUSES: Pauses = { soonMs: 1_000, againMs: 5_000, restMs: 60_000 };
 
 export interface HousekeepingOptions {
   catalogue: CatalogueClient;
+  /** Tells of removals, by this node and by others. */
+  records: Pick<RecordCopy, 'onChange'>;
   nodeId: string;
   snapshotters: readonly Snapshotter[];
   unsettled: UnsettledLayers;
   quarantined: QuarantineGauge;
   log: Logger;
+  pauses?: Pauses;
 }
 
 /** Keeps the disk in step with the catalogue, from {@link start} until {@link close}. */
@@ -30,6 +43,9 @@ export class Housekeeping {
   #loop: Promise<void> = Promise.resolve();
   /** The problem that was logged last: one that lasts is told of once. */
   #problem = '';
+  #isDone = false;
+  /** Aborted by word of a removal. */
+  #word = new AbortController();
 
   private constructor(options: HousekeepingOptions, unknown: UnknownLayers[]) {
     this.#options = options;
@@ -42,6 +58,10 @@ export class Housekeeping {
       options.snapshotters.map((snapshotter) => UnknownLayers.lookAt(snapshotter)),
     );
     const housekeeping = new Housekeeping(options, unknown);
+    const ignore = options.records.onChange(({ kind, deleted }) => {
+      if (kind === 'snapshot' && deleted) housekeeping.#word.abort();
+    });
+    housekeeping.#stopping.signal.addEventListener('abort', ignore);
     housekeeping.#loop = housekeeping.#runUntilClosed();
     return housekeeping;
   }
@@ -65,22 +85,33 @@ export class Housekeeping {
   async #runUntilClosed(): Promise<void> {
     this.#purgeLeftovers();
     while (!this.#stopping.signal.aborted) {
+      this.#word = new AbortController();
       await Promise.race([this.run(), this.#stopped.promise]);
-      await sleep(INTERVAL_MS, undefined, { signal: this.#stopping.signal, ref: false }).catch(
-        () => undefined,
-      );
+      await this.#pause();
     }
+  }
+
+  async #pause(): Promise<void> {
+    const { soonMs, againMs, restMs } = this.#options.pauses ?? PAUSES;
+    const { signal } = this.#stopping;
+    const wait = (ms: number, signal: AbortSignal) =>
+      sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
+    const pauseMs = this.#isDone ? restMs * (0.75 + Math.random() / 2) : againMs;
+    await wait(pauseMs, AbortSignal.any([signal, this.#word.signal]));
+    if (this.#word.signal.aborted) await wait(soonMs, signal);
   }
 
   async #runOnce(): Promise<void> {
     const { catalogue, nodeId, unsettled, log } = this.#options;
+    this.#isDone = false;
     try {
-      await reapTombstones(this.#options);
+      const left = await reapTombstones(this.#options);
       for (const unknown of [...this.#unknown]) {
         await unknown.quarantine(this.#options);
         this.#unknown.splice(this.#unknown.indexOf(unknown), 1);
       }
       await unsettled.settle(catalogue, nodeId);
+      this.#isDone = left === 0;
       this.#problem = '';
     } catch (error) {
       const problem = messageOf(error);

@@ -13,11 +13,12 @@ export interface ReaperOptions {
 
 /**
  * Deletes the layers that the catalogue has no record of any more and tells it so. What a mount uses stays, and is
- * looked at again the next time. Safe to repeat after any failure. Throws when the catalogue does not answer.
+ * looked at again the next time; the answer is how many do. Safe to repeat after any failure. Throws when the catalogue
+ * does not answer.
  */
-export async function reapTombstones({ catalogue, nodeId, snapshotters, log }: ReaperOptions): Promise<void> {
+export async function reapTombstones(options: ReaperOptions): Promise<number> {
+  const { catalogue, nodeId, snapshotters, log } = options;
   const { tombstones } = await catalogue.listTombstones({}, ownCall(nodeId));
-  if (tombstones.length === 0) return;
   const gone: string[] = [];
   for (const { generation, snapshotter } of tombstones) {
     const driver = snapshotters.find((one) => one.name === snapshotter);
@@ -31,4 +32,5 @@ export async function reapTombstones({ catalogue, nodeId, snapshotters, log }: R
     }
   }
   if (gone.length > 0) await catalogue.confirmTombstones({ generations: gone }, ownCall(nodeId));
+  return tombstones.length - gone.length;
 }

@@ -12,6 +12,7 @@ import type { RecordCopy } from '../records/record-copy.ts';
 import { SMALL_BLOB_BYTES, type SmallBlobs } from '../records/small-blobs.ts';
 import { messagesIn } from './grpc-message.ts';
 import { type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
+import { resumedRead } from './resumed-read.ts';
 import { wireField } from './wire-field.ts';
 
 /** With what gRPC and the messages add. */
@@ -34,7 +35,7 @@ export function blobReads({ copy, blobs, prefetch, log }: BlobReadsOptions): Loc
     const sizeBytes = Number(fromBinary(InfoSchema, record.value).size);
     const range = rangeOf(sizeBytes, offset, size);
     if (range.start === range.end) return [];
-    if (sizeBytes > SMALL_BLOB_BYTES) return PASS_ON;
+    if (sizeBytes > SMALL_BLOB_BYTES) return { resume: resumedRead(digest, range, sizeBytes) };
     const data = blobs.get(digest);
     if (data) return [wireField(2, data.subarray(range.start, range.end))];
     if (range.end - range.start < sizeBytes) {

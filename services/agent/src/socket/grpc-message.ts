@@ -25,6 +25,13 @@ export function messagesIn(body: Buffer): Buffer[] {
   return messages;
 }
 
+/** A message as it goes over the wire. */
+export function framed(message: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
 /** Answers a call with the messages and status OK. Throws ResourceExhausted for one that no client takes. */
 export function answerCall(stream: ServerHttp2Stream, messages: readonly Uint8Array[]): void {
   const parts: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { failedPrecondition } from '@longshore/errors';
-import type { KeepAnswer } from '@longshore/kit';
+import type { KeepAnswer, Resume } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import { Header } from '@longshore/proto/headers';
 
@@ -26,12 +26,14 @@ export type Outcome = readonly Uint8Array[] | PassOn;
 export interface PassOn {
   /** Sees the answer that the call then gets. */
   keepAnswer?: KeepAnswer;
+  /** Lets another replica go on where one was cut. */
+  resume?: Resume;
 }
 
 export const PASS_ON: PassOn = {};
 
 /** Answers one method from what this node has. Throws the errors that the owning service would. */
-export type LocalRead = (request: Uint8Array, caller: Caller) => Outcome;
+export type LocalRead = (request: Uint8Array, caller: Caller) => Outcome | Promise<Outcome>;
 
 /** By method path, e.g. `/containerd.services.images.v1.Images/Get`. */
 export type LocalReads = ReadonlyMap<string, LocalRead>;

@@ -4,7 +4,12 @@ import { Channel, createClient } from '@longshore/client';
 import { notFound } from '@longshore/errors';
 import { createLogger, createMetrics, GrpcServer, type Handlers, Upstream } from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
-import { ContainerSchema, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import {
+  ContainerSchema,
+  Containers,
+  ListContainersRequestSchema,
+  ListContainersResponseSchema,
+} from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content, InfoSchema, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { Header } from '@longshore/proto/headers';
@@ -14,6 +19,7 @@ import { SmallBlobs } from '../records/small-blobs.ts';
 import { emptyCopy, syncedCopy } from '../records/testing/copies.ts';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { blobReads } from './blob-reads.ts';
+import { Caller } from './local-read.ts';
 import { nodeDoor } from './node-door.ts';
 import { recordReads } from './record-reads.ts';
 
@@ -55,7 +61,11 @@ async function openDoor(
     records: {
       take: (encoded) => copy.apply(encoded.map((bytes) => decodeRecord(bytes))),
       caughtUp: () => caughtUp.promise,
-      expectContent: (namespace) => copy.expectNew('content', namespace),
+      expectContent: (namespace) => {
+        const release = copy.expectNew('content', namespace);
+        // Nobody tells this copy what else was made.
+        return (isKnown) => (isKnown ? release() : undefined);
+      },
     },
     onEvents: () => undefined,
     log,
@@ -118,6 +128,30 @@ describe('reads at the node door', () => {
     expect(await image()).toBe('image-of-a');
     copy.apply([{ ...containerRecord('a', 2n), value: new Uint8Array() }]);
     expect(await image()).toBe('from the service');
+  });
+
+  it('let others have their turn while a long list is filtered', async () => {
+    const copy = syncedCopy();
+    copy.apply(Array.from({ length: 5_000 }, (_, n) => containerRecord(`c${n}`, 1n, { odd: String(n % 2) })));
+    let turns = 0;
+    let isOver = false;
+    const count = () => {
+      turns += 1;
+      if (!isOver) setImmediate(count);
+    };
+    const list = recordReads(copy).get('/containerd.services.containers.v1.Containers/List')!;
+    const request = toBinary(
+      ListContainersRequestSchema,
+      create(ListContainersRequestSchema, { filters: ['labels.odd==1'] }),
+    );
+    count();
+    const outcome = await list(request, new Caller(options.headers));
+    isOver = true;
+    expect(turns).toBeGreaterThan(5);
+    const [answer] = outcome as Uint8Array[];
+    const { containers } = fromBinary(ListContainersResponseSchema, answer!);
+    expect(containers).toHaveLength(2_500);
+    expect(new Set(containers.map(({ labels }) => labels.odd))).toEqual(new Set(['1']));
   });
 
   it('name a namespace for every record, and never fail for one without', async () => {
@@ -202,6 +236,28 @@ describe('content that is written through the node door', () => {
       end.resolve();
     }
     expect((await info()).info?.size).toBe(5n);
+  });
+});
+
+describe('content that could not be written for want of a control plane', () => {
+  it('leaves the copy to answer what there is, and what there is not', async () => {
+    const { copy, channel, server } = await openDoor();
+    const record = contentRecord(`sha256:${'a'.repeat(64)}`, 5);
+    copy.apply([record]);
+    await server.close(0);
+    const content = createClient(Content, channel);
+    const requests = async function* () {
+      yield { action: WriteAction.STAT, ref: 'r' };
+    };
+    const write = async () => {
+      for await (const _ of content.write(requests(), options));
+    };
+    await expect(write()).rejects.toMatchObject({ kind: 'Unavailable' });
+    const listed: unknown[] = [];
+    for await (const { info } of content.list({}, options)) listed.push(...info.map(({ digest }) => digest));
+    expect(listed).toEqual([record.key]);
+    const other = `sha256:${'b'.repeat(64)}`;
+    await expect(content.info({ digest: other }, options)).rejects.toMatchObject({ kind: 'NotFound' });
   });
 });
 

@@ -82,13 +82,24 @@ function expectContent(
   records: DoorRecords,
 ): void {
   const ended = records.expectContent(namespaceOf(headers));
-  const { takeTrailers } = route;
-  let hasTrailers = false;
+  const { takeTrailers, upstream } = route;
+  // What was never sent has made nothing: in an outage the copy goes on to answer.
+  let isKnown = true;
+  route.upstream = {
+    get size() {
+      return upstream.size ?? 1;
+    },
+    async open(sent, options) {
+      const opened = await upstream.open(sent, options);
+      isKnown = false;
+      return opened;
+    },
+  };
   route.takeTrailers = (trailers) => {
-    hasTrailers = true;
+    isKnown = true;
     return takeTrailers?.(trailers);
   };
-  stream.once('close', () => ended(hasTrailers));
+  stream.once('close', () => ended(isKnown));
 }
 
 async function answerRead(
@@ -102,7 +113,7 @@ async function answerRead(
   const message = request.isWhole ? messageIn(request.bytes) : undefined;
   if (!message) return passOn(stream, headers, { ...passed, request });
   try {
-    const outcome = read(message, new Caller(headers));
+    const outcome = await read(message, new Caller(headers));
     if ('length' in outcome) return answerCall(stream, outcome);
     return passOn(stream, headers, { ...passed, ...outcome, request });
   } catch (error) {

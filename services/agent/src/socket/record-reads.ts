@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { type Adaptor, mapField, objectAdaptor, parseFilters } from '@longshore/filters';
@@ -29,9 +30,9 @@ import {
   StoreListRequestSchema,
 } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { type Sandbox, SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
-import type { CopiedRecord, RecordCopy } from '../records/record-copy.ts';
+import type { CopiedRecord, RecordCopy, RecordPage } from '../records/record-copy.ts';
 import { KEEPERS, keeperOf, type RecordKind } from '../records/record-kinds.ts';
-import { type Caller, type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
+import { type Caller, type LocalRead, type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
 import { wireField } from './wire-field.ts';
 
 /** Go clients take at most this much in a message of a listing of content. */
@@ -50,20 +51,28 @@ export function recordReads(copy: RecordCopy): LocalReads {
     return [wireField(1, record.value)];
   }
 
-  /** Calls `encode` with the values that the filters choose. */
-  function list<S extends DescMessage>(
+  /** Calls `encode` with the values that the filters choose. Other calls have their turn between pages. */
+  async function list<S extends DescMessage>(
     { kind, schema, adaptorOf }: Listed<S>,
     filters: readonly string[],
     caller: Caller,
     encode: (values: Uint8Array[]) => Uint8Array[],
-  ): Outcome {
+  ): Promise<Outcome> {
     const filter = parseFilters(filters);
     const { namespace } = caller;
-    const records = copy.isComplete(keeperOf(kind)) ? copy.list(kind, namespace) : 'stale';
-    if (records === 'stale') return PASS_ON;
     const isChosen = ({ value }: CopiedRecord) =>
       filter.matchesAll || filter.matches(adaptorOf(fromBinary(schema, value)));
-    return encode(records.filter(isChosen).map(({ value }) => value));
+    const values: Uint8Array[] = [];
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      if (after !== '') await nextTurn();
+      const page: RecordPage | 'stale' = copy.isComplete(keeperOf(kind))
+        ? copy.page(kind, namespace, after)
+        : 'stale';
+      if (page === 'stale') return PASS_ON;
+      for (const record of page.records) if (isChosen(record)) values.push(record.value);
+      after = page.next;
+    }
+    return encode(values);
   }
 
   function getNamespace(request: Uint8Array): Outcome {
@@ -85,7 +94,7 @@ export function recordReads(copy: RecordCopy): LocalReads {
     return oneMessage(values);
   }
 
-  return new Map<string, (request: Uint8Array, caller: Caller) => Outcome>([
+  return new Map<string, LocalRead>([
     [
       '/containerd.services.containers.v1.Containers/Get',
       (request, caller) => {

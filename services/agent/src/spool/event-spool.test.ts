@@ -89,6 +89,18 @@ describe('EventSpool', () => {
     expect(spool.unsent(10).map(({ id }) => id)).toEqual(['old']);
   });
 
+  it('keeps what follows when marking has failed', () => {
+    using spool = new EventSpool(path);
+    spool.record(event('a'));
+    const [{ sequence } = { sequence: 0 }] = spool.unsent(1);
+    expect(() => spool.markSent([{ sequence, streamSequence: 2n ** 70n }])).toThrow();
+    spool.record(event('b'));
+    using other = new EventSpool(path);
+    expect(other.unsent(10).map(({ id }) => id)).toEqual(['a', 'b']);
+    spool.markSent([{ sequence, streamSequence: 1n }]);
+    expect(spool.unsent(10).map(({ id }) => id)).toEqual(['b']);
+  });
+
   it('tells its listeners of fresh events only', () => {
     using spool = new EventSpool(path);
     let calls = 0;

@@ -95,9 +95,15 @@ export class EventSpool implements Disposable {
   /** The stream keeps these entries, each at its own place. */
   markSent(entries: readonly { sequence: number; streamSequence: bigint }[]): void {
     this.#database.exec('BEGIN');
-    for (const { sequence, streamSequence } of entries)
-      this.#markSent.run(Date.now(), streamSequence, sequence);
-    this.#database.exec('COMMIT');
+    try {
+      for (const { sequence, streamSequence } of entries)
+        this.#markSent.run(Date.now(), streamSequence, sequence);
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      // A full disk, say. Left open, the transaction would take in every event that follows, and lose them with the process.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   /** The entry that is furthest along in the stream. */

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { createLogger } from '@longshore/kit';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EventSpool, type SpoolEntry, type SpoolEvent } from './event-spool.ts';
 import { SpoolSender, type SpoolSenderOptions } from './spool-sender.ts';
 
@@ -114,6 +114,20 @@ describe('SpoolSender', () => {
     });
     await expect.poll(() => checks.length).toBeGreaterThan(3);
     expect(sent).toBe(1);
+  });
+
+  it('goes on when what was sent cannot be forgotten', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const prune = vi.spyOn(spool, 'prune').mockImplementation(() => {
+      throw new Error('database or disk is full');
+    });
+    const sent: string[] = [];
+    start(async (events) => void sent.push(...ids(events)));
+    vi.advanceTimersByTime(24 * 3_600_000);
+    expect(prune).toHaveBeenCalled();
+    record('a');
+    await expect.poll(() => sent).toEqual(['a']);
   });
 
   it('ends a call under way when it closes, and leaves its events unsent', async () => {

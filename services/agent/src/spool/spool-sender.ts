@@ -63,8 +63,8 @@ export class SpoolSender implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { spool, keepSentMs } = this.#options;
-    const prune = setInterval(() => spool.prune(keepSentMs), PRUNE_EVERY_MS);
+    const { spool } = this.#options;
+    const prune = setInterval(() => this.#prune(), PRUNE_EVERY_MS);
     prune.unref();
     while (!this.#closing.signal.aborted) {
       if (this.#untilCheckMs() <= 0) await this.#check();
@@ -73,6 +73,16 @@ export class SpoolSender implements AsyncDisposable {
       else await this.#nextEvent();
     }
     clearInterval(prune);
+  }
+
+  /** Never throws: a full disk must not end the process. */
+  #prune(): void {
+    const { spool, keepSentMs, log } = this.#options;
+    try {
+      spool.prune(keepSentMs);
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'sent events cannot be forgotten yet');
+    }
   }
 
   async #nextEvent(): Promise<void> {

@@ -82,10 +82,15 @@ export class SignedPaths {
     await this.#loading;
   }
 
+  /** Keys that are known stay valid for a day after they have signed: the database may be away for a while. */
   async #load(): Promise<void> {
-    const { keys, now } = await this.#store.load(() => randomBytes(KEY_BYTES));
-    this.#keys = keys;
-    this.#skewMs = now.getTime() - Date.now();
+    try {
+      const { keys, now } = await this.#store.load(() => randomBytes(KEY_BYTES));
+      this.#keys = keys;
+      this.#skewMs = now.getTime() - Date.now();
+    } catch (error) {
+      if (this.#keys.length === 0) throw error;
+    }
     this.#loadedAt = performance.now();
   }
 }

@@ -8,13 +8,17 @@ import type { CollectionScheduler } from '../domain/collection-scheduler.ts';
 import { formatResource, parseResource, randomLeaseId } from '../domain/lease.ts';
 import type { LeaseRepository } from '../storage/postgres/lease-repository.ts';
 import { leaseToProto } from './convert.ts';
+import { namespaceRecord } from './records.ts';
 
 /** `containerd.services.leases.v1.Leases`. Source: containerd plugins/services/leases, core/metadata/leases.go. */
 export function leasesRpc(leases: LeaseRepository, scheduler: CollectionScheduler): Handlers<typeof Leases> {
   return {
     async create({ id, labels }, call) {
-      const lease = await leases.create(call.scope, id || randomLeaseId(), withoutEmptyLabels(labels));
-      scheduler.mutated(call.scope);
+      const { scope } = call;
+      const created = await leases.create(scope, id || randomLeaseId(), withoutEmptyLabels(labels));
+      const { lease, namespaceRevision: revision } = created;
+      if (revision !== undefined) call.reportRecord(namespaceRecord.stored({ scope, revision, labels: {} }));
+      scheduler.mutated(scope);
       return { lease: leaseToProto(lease) };
     },
 

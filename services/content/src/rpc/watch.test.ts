@@ -108,6 +108,19 @@ describe('records of namespaces', () => {
     expect(deleted.revision).toBeGreaterThan(updated.revision);
   });
 
+  it('are in the trailers of a lease that makes one', async () => {
+    const { headers, onTrailers } = node.options;
+    const options = {
+      headers: { ...headers, 'containerd-namespace': 'leased' },
+      ...(onTrailers && { onTrailers }),
+    };
+    await fixture.leases.create({ id: 'a' }, options);
+    const made = await heard();
+    expect(made).toMatchObject({ kind: 'namespace', namespace: 'leased', key: 'leased' });
+    await fixture.leases.create({ id: 'b' }, options);
+    expect((await node.hear()).reported).toEqual([]);
+  });
+
   it('are told when a write makes one', async () => {
     const options = { headers: { 'containerd-namespace': 'implied', 'longshore-node': node.node } };
     await using session = new WriteSession(fixture.content, options);

@@ -4,7 +4,7 @@ import { type RetryPolicy, retryDelayMs } from '@longshore/errors';
 const ALL = Array.from({ length: 16 }, (_, partition) => partition);
 const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 2_000, attempts: Number.POSITIVE_INFINITY };
 
-/** free: somebody else leads it, or nobody. unsure: there may be rows whose fate is unknown. stopped: until a time. */
+/** free: somebody else leads it, or nobody. unsure: there may be rows whose fate is unknown. stopped: until a time of `performance`. */
 type State = { kind: 'free' | 'unsure' | 'ready' } | { kind: 'stopped'; untilMs: number };
 
 /** The partitions of one outbox, as one leader session sees them. */
@@ -24,7 +24,7 @@ export class Partitions {
   /** Led, and to be compared with the stream before anything is published. Includes those whose stop is over. */
   get unsure(): number[] {
     for (const [partition, state] of this.#states) {
-      if (state.kind === 'stopped' && state.untilMs <= Date.now()) this.#set([partition], 'unsure');
+      if (state.kind === 'stopped' && state.untilMs <= performance.now()) this.#set([partition], 'unsure');
     }
     return this.#of('unsure');
   }
@@ -53,7 +53,7 @@ export class Partitions {
     this.#failures.set(partition, failures);
     this.#states.set(partition, {
       kind: 'stopped',
-      untilMs: Date.now() + Math.ceil(retryDelayMs(RETRY, failures)),
+      untilMs: performance.now() + Math.ceil(retryDelayMs(RETRY, failures)),
     });
   }
 
@@ -64,7 +64,7 @@ export class Partitions {
   /** Milliseconds until the first stop is over; Infinity without one. */
   get nextRetryMs(): number {
     const waits = [...this.#states.values()].map((state) =>
-      state.kind === 'stopped' ? Math.max(0, state.untilMs - Date.now()) : Number.POSITIVE_INFINITY,
+      state.kind === 'stopped' ? Math.max(0, state.untilMs - performance.now()) : Number.POSITIVE_INFINITY,
     );
     return Math.min(...waits);
   }

@@ -49,8 +49,8 @@ export class SchemaRelay {
   readonly #wakeup = new Wakeup();
   readonly #partitions = new Partitions();
   #connection: Connection | undefined;
-  #checkedStreamAt = 0;
-  #housekeptAt = 0;
+  #checkedStreamAt = Number.NEGATIVE_INFINITY;
+  #housekeptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchemaRelayOptions) {
     const { schema, outbox, metrics, log } = options;
@@ -86,7 +86,7 @@ export class SchemaRelay {
   /** One look at the outbox. Answers how long to wait before the next, in milliseconds. */
   async #round(signal: AbortSignal): Promise<number> {
     const { link, pollMs } = this.#options;
-    if (Date.now() - this.#housekeptAt > HOUSEKEEPING_MS) await this.#housekeep();
+    if (performance.now() - this.#housekeptAt > HOUSEKEEPING_MS) await this.#housekeep();
     const { connection } = link;
     if (!connection || this.#partitions.led.length === 0) return pollMs;
     await this.#prepare(connection);
@@ -103,7 +103,7 @@ export class SchemaRelay {
     metrics.lagRows.set(lag.rows, schema);
     metrics.lagSeconds.set(lag.oldestSeconds, schema);
     if (led.includes(PRUNING_PARTITION)) metrics.pruned.add(await outbox.prune(keepMs, PRUNE_ROWS), schema);
-    this.#housekeptAt = Date.now();
+    this.#housekeptAt = performance.now();
   }
 
   async #lead(): Promise<void> {
@@ -115,16 +115,16 @@ export class SchemaRelay {
     terms.add(taken);
     this.#partitions.lead([...taken.keys()]);
     // The leader before may not have noticed what the stream has lost.
-    this.#checkedStreamAt = 0;
+    this.#checkedStreamAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Before the first publish on a connection, or in a partition: find out what the stream holds. */
   async #prepare(connection: Connection): Promise<void> {
     const isNew = connection !== this.#connection;
     if (isNew) this.#partitions.doubtAll();
-    if (isNew || Date.now() - this.#checkedStreamAt > RECHECK_STREAM_MS) {
+    if (isNew || performance.now() - this.#checkedStreamAt > RECHECK_STREAM_MS) {
       await this.#recovery.rewind(connection, this.#partitions.led);
-      this.#checkedStreamAt = Date.now();
+      this.#checkedStreamAt = performance.now();
       this.#connection = connection;
     }
     const { unsure } = this.#partitions;

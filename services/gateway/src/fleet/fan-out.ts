@@ -1,5 +1,5 @@
 import type { CallOptions } from '@longshore/client';
-import { isKind, messageOf } from '@longshore/errors';
+import { isKind, messageOf, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import type { NodeConnection } from '../nodes/node-connection.ts';
@@ -8,7 +8,10 @@ import { merge } from './merge.ts';
 /** Enough to have a thousand nodes answer in well under a second, few enough to hold their answers in memory. */
 const CONCURRENCY = 64;
 const BUFFERED_ITEMS = 256;
-/** Many silent nodes hold others up; the last ones asked have until this many times the time of one node. */
+/**
+ * Many silent nodes hold others up; the last ones asked have until this many times the time of one node. Connecting to
+ * many, which is this process's own work, may take as long before that.
+ */
 const ROUNDS = 3;
 
 /** Whose question it is. */
@@ -26,6 +29,9 @@ export interface FromNode<T> {
 /** Asks one node; undefined for one that has nothing to say. Its signal aborts when the node is late. */
 export type Question<T> = (node: NodeConnection, options: CallOptions) => AsyncIterable<T> | undefined;
 
+/** Ids of the nodes that can have something to say; undefined: any may. */
+export type Choice = (options: CallOptions) => Promise<ReadonlySet<string> | undefined>;
+
 /** What the nodes said. The names are complete once the items were read to their end. */
 export interface FleetAnswer<T> extends AsyncIterable<FromNode<T>> {
   /** Nodes that did not answer, or not to the end, in byte order. */
@@ -34,12 +40,12 @@ export interface FleetAnswer<T> extends AsyncIterable<FromNode<T>> {
 
 export interface FanOutOptions {
   nodes: { all(): Promise<readonly NodeConnection[]> };
-  /** A node that says nothing for this long has not answered. */
+  /** A node that says nothing for this long, or cannot be connected to, has not answered. */
   timeoutMs: number;
   log: Logger;
 }
 
-/** Asks all nodes one question. A node that is away, hangs or fails is named, and harms nobody. */
+/** Asks all nodes, or those of a choice, one question. A node that is away, hangs or fails is named, and harms nobody. */
 export class FanOut {
   readonly #options: FanOutOptions;
 
@@ -47,15 +53,28 @@ export class FanOut {
     this.#options = options;
   }
 
-  /** Reading throws what every node refused with, e.g. InvalidArgument; never for a part of the nodes. */
-  ask<T>(asker: Asker, question: Question<T>): FleetAnswer<T> {
+  /**
+   * Reading throws what every node refused with, e.g. InvalidArgument; never for a part of the nodes. Nodes that the
+   * registry has given up are named though they are not chosen: who is away cannot be heard.
+   */
+  ask<T>(asker: Asker, question: Question<T>, choice?: Choice): FleetAnswer<T> {
     const missing = new Set<string>();
-    const items = this.#items(asker, question, missing);
+    const items = this.#items(asker, question, choice, missing);
     return { [Symbol.asyncIterator]: () => items, unreachable: () => [...missing].sort() };
   }
 
-  async *#items<T>(asker: Asker, question: Question<T>, missing: Set<string>): AsyncGenerator<FromNode<T>> {
-    const nodes = await this.#options.nodes.all();
+  async *#items<T>(
+    asker: Asker,
+    question: Question<T>,
+    choice: Choice | undefined,
+    missing: Set<string>,
+  ): AsyncGenerator<FromNode<T>> {
+    const [all, chosen] = await Promise.all([this.#options.nodes.all(), choice?.(asker)]);
+    const nodes = chosen ? all.filter(({ id }) => chosen.has(id)) : all;
+    for (const node of all) {
+      if (!node.isAway || !chosen || chosen.has(node.id)) continue;
+      if (question(node, asker) !== undefined) missing.add(node.id);
+    }
     const survey = new Survey(this.#options, asker, missing);
     // Those that are likely to keep us waiting must not keep others from being asked.
     const inOrder = [...nodes].sort((a, b) => Number(a.isAway) - Number(b.isAway));
@@ -72,7 +91,9 @@ class Survey {
   readonly #asker: Asker;
   readonly #missing: Set<string>;
   /** When the first word of every node is due, in the time of `performance.now`. */
-  readonly #deadline: number;
+  #deadline: number;
+  /** When every node is to be connected. */
+  readonly #connectBy: number;
   #answers = 0;
   #refusal: Error | undefined;
 
@@ -80,7 +101,8 @@ class Survey {
     this.#options = options;
     this.#asker = asker;
     this.#missing = missing;
-    this.#deadline = performance.now() + ROUNDS * options.timeoutMs;
+    this.#connectBy = performance.now() + ROUNDS * options.timeoutMs;
+    this.#deadline = this.#connectBy;
   }
 
   async *ask<T>(node: NodeConnection, question: Question<T>): AsyncGenerator<FromNode<T>> {
@@ -107,11 +129,12 @@ class Survey {
     });
     if (items === undefined) return;
     node.requireReachable();
+    await this.#connect(node);
     const iterator = items[Symbol.asyncIterator]();
     try {
-      let timeoutMs = Math.min(this.#options.timeoutMs, this.#deadline - performance.now());
+      let timeoutMs = this.#leftUntil(this.#deadline);
       for (;;) {
-        const timer = setTimeout(() => late.abort(), Math.max(0, timeoutMs));
+        const timer = setTimeout(() => late.abort(), timeoutMs);
         const next = await iterator.next().finally(() => clearTimeout(timer));
         if (next.done) break;
         yield { node: node.id, item: next.value };
@@ -125,6 +148,30 @@ class Survey {
     } finally {
       await iterator.return?.();
     }
+  }
+
+  /** Not in the node's own time: connecting to many is work for this process. */
+  async #connect(node: NodeConnection): Promise<void> {
+    if (node.isConnected) return;
+    const { signal } = this.#asker;
+    const late = Promise.withResolvers<never>();
+    const giveUp = () => late.reject(unavailable(`node ${JSON.stringify(node.id)}: cannot be connected to`));
+    const timer = setTimeout(giveUp, this.#leftUntil(this.#connectBy));
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      await Promise.race([node.connect(), late.promise]);
+    } catch (error) {
+      if (!signal.aborted) node.lost();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    }
+    this.#deadline = performance.now() + ROUNDS * this.#options.timeoutMs;
+  }
+
+  #leftUntil(deadline: number): number {
+    return Math.max(0, Math.min(this.#options.timeoutMs, deadline - performance.now()));
   }
 }
 

@@ -106,6 +106,37 @@ describe('a list without a node', () => {
     expect(gateway.takeSeen()).toEqual([]);
   });
 
+  it('of containers goes only to nodes that have a match, and names those that are away', async () => {
+    const { registry } = gateway.backends.runtime;
+    const list = (filter: string) => createClient(Containers, channel).list({ filters: [filter] }, OPTIONS);
+    registry.matching.set('"id"=="x"', ['_', 'n2', 'gone']).set('"id"=="y"', []);
+    expect((await list('id==x')).containers.map(({ id }) => id)).toEqual(['of-n2']);
+    expect(unreachable()).toBe('gone');
+    gateway.takeSeen();
+    expect((await list('id==y')).containers).toEqual([]);
+    expect(unreachable()).toBeUndefined();
+    expect(gateway.takeSeen()).toMatchObject([{ at: 'runtime ContainerService/Find', namespace: 'ns' }]);
+
+    registry.states.set('mute', NodeState.UNREACHABLE);
+    await expect.poll(() => list('id==y').then(unreachable), { timeout: 10_000 }).toBe('mute');
+    await list('labels."longshore.io/node"==n2,id==y');
+    expect(unreachable()).toBeUndefined();
+    registry.states.delete('mute');
+  });
+
+  it('of containers goes to all nodes when nobody knows who has a match', async () => {
+    const { runtime } = gateway.backends;
+    const list = (filter: string) => createClient(Containers, channel).list({ filters: [filter] }, OPTIONS);
+    const all = ['of-agent', 'of-n2', 'of-n3'];
+    expect((await list('id!=x')).containers.map(({ id }) => id)).toEqual(all);
+    runtime.registry.matching.set('"id"=="y"', []);
+    runtime.trouble = async ({ method }) => {
+      if (method.endsWith('/Find')) throw unavailable('no database');
+    };
+    expect((await list('id==y')).containers.map(({ id }) => id)).toEqual(all);
+    runtime.trouble = async () => undefined;
+  });
+
   it('is refused when every node refuses it, and for what is wrong in itself', async () => {
     const containers = createClient(Containers, channel);
     expect(await refusal(containers.list({ filters: ['id=='] }, OPTIONS))).toMatch(

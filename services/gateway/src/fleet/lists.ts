@@ -7,23 +7,30 @@ import type { Metric } from '@longshore/proto/containerd/types/metrics';
 import type { Sandbox } from '@longshore/proto/containerd/types/sandbox';
 import type { Process } from '@longshore/proto/containerd/v1/types/task';
 import type { NodeConnection } from '../nodes/node-connection.ts';
-import type { Asker, FanOut, FleetAnswer } from './fan-out.ts';
-import { splitFilters } from './node-filter.ts';
+import type { NodesOfMatches } from '../nodes/nodes-of-matches.ts';
+import type { Asker, Choice, FanOut, FleetAnswer } from './fan-out.ts';
+import { filtersOfItems, splitFilters } from './node-filter.ts';
 
 /** What containerd's API lists, over all nodes. Items come as their nodes give them, in no order. */
 export class FleetLists {
   readonly #fanOut: FanOut;
+  readonly #nodesOfMatches: NodesOfMatches;
 
-  constructor(fanOut: FanOut) {
+  constructor(fanOut: FanOut, nodesOfMatches: NodesOfMatches) {
     this.#fanOut = fanOut;
+    this.#nodesOfMatches = nodesOfMatches;
   }
 
+  /** With filters only of the nodes that have a match by the control plane's records, as far as these can tell. */
   containers(asker: Asker, filters: readonly string[]): FleetAnswer<Container> {
-    return this.#filtered(asker, filters, async function* (node, filters, options) {
+    const wanted = filtersOfItems(filters);
+    const choice: Choice | undefined = wanted && ((options) => this.#nodesOfMatches(wanted, options));
+    async function* list(node: NodeConnection, filters: string[], options: CallOptions) {
       for await (const { container } of node.client(Containers).listStream({ filters }, options)) {
         if (container) yield container;
       }
-    });
+    }
+    return this.#filtered(asker, filters, list, choice);
   }
 
   sandboxes(asker: Asker, filters: readonly string[]): FleetAnswer<Sandbox> {
@@ -60,11 +67,13 @@ export class FleetLists {
     asker: Asker,
     filters: readonly string[],
     list: (node: NodeConnection, filters: string[], options: CallOptions) => AsyncIterable<T>,
+    choice?: Choice,
   ): FleetAnswer<T> {
     const filtersOf = splitFilters(filters);
-    return this.#fanOut.ask(asker, (node, options) => {
+    const question = (node: NodeConnection, options: CallOptions) => {
       const own = filtersOf(node.id);
       return own && list(node, [...own], options);
-    });
+    };
+    return this.#fanOut.ask(asker, question, choice);
   }
 }

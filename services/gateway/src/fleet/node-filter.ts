@@ -26,6 +26,17 @@ export function splitFilters(filters: readonly string[]): NodeFilters {
   };
 }
 
+/**
+ * What {@link splitFilters} leaves to the nodes, of all alternatives; undefined when one of them leaves nothing, which is
+ * to say that whatever a node has is wanted. Throws InvalidArgument for what is no filter.
+ */
+export function filtersOfItems(filters: readonly string[]): string[] | undefined {
+  const rests = parseFilters(filters).alternatives.map((selectors) =>
+    format(selectors.filter((selector) => !isOfNode(selector))),
+  );
+  return rests.includes('') ? undefined : rests;
+}
+
 function isOfNode({ path: [first, ...key] }: Selector): boolean {
   return first === 'labels' && key.join('.') === ReservedLabel.Node;
 }

@@ -22,6 +22,7 @@ export class NodeConnection implements Opener {
   #channel: Channel | undefined;
   #state: NodeState;
   #lostAt: number | undefined;
+  #isConnected = false;
 
   constructor(
     { id, address, state }: Pick<Node, 'id' | 'address' | 'state'>,
@@ -88,8 +89,18 @@ export class NodeConnection implements Opener {
 
   /** For calls of this process's own. */
   client<S extends DescService>(service: S): ServiceClient<S> {
-    this.#channel ??= new Channel(this.address, this.#tls, this.#options);
-    return createClient(service, this.#channel);
+    return createClient(service, this.#ownChannel());
+  }
+
+  /** Whether {@link connect} has nothing to do, as far as is known. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** Resolves once calls of {@link client} have nothing to wait for but their answers. Throws Unavailable. */
+  async connect(): Promise<void> {
+    await this.#ownChannel().connect();
+    this.#isConnected = true;
   }
 
   heard(): void {
@@ -97,7 +108,13 @@ export class NodeConnection implements Opener {
   }
 
   lost(): void {
+    this.#isConnected = false;
     this.#lostAt = Date.now();
+  }
+
+  #ownChannel(): Channel {
+    this.#channel ??= new Channel(this.address, this.#tls, this.#options);
+    return this.#channel;
   }
 
   async close(): Promise<void> {

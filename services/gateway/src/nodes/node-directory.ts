@@ -94,10 +94,13 @@ export class NodeDirectory {
     const { node } = await this.#registry.get({ id }, { deadline: soon() });
     if (node === undefined || node.state === NodeState.GONE) throw notFound(`node ${JSON.stringify(id)}`);
     const connection = this.#learn(node);
-    if (connection === undefined) throw unavailable(`node ${JSON.stringify(id)}: it has not reported yet`);
+    if (connection === undefined) {
+      throw unavailable(`node ${JSON.stringify(id)}: it has not reported where it can be reached`);
+    }
     return connection;
   }
 
+  /** Undefined for a node that has no address, or one that nobody can use: that is no reason not to find the others. */
   #learn(node: Node): NodeConnection | undefined {
     const known = this.#connections.get(node.id);
     if (known && known.address === node.address) {
@@ -106,9 +109,14 @@ export class NodeDirectory {
     }
     if (known) this.#forget(node.id);
     if (node.address === '') return undefined;
-    const connection = new NodeConnection(node, this.#tls, this.#options);
-    this.#connections.set(node.id, connection);
-    return connection;
+    try {
+      const connection = new NodeConnection(node, this.#tls, this.#options);
+      this.#connections.set(node.id, connection);
+      return connection;
+    } catch (error) {
+      this.#options.log.info({ node: node.id, error: messageOf(error) }, 'node has no usable address');
+      return undefined;
+    }
   }
 
   #forget(id: string): void {

@@ -14,6 +14,8 @@ export class StandInRegistry {
   readonly states = new Map<string, NodeState>();
   /** Nodes by the id of a container. */
   readonly found = new Map<string, string[]>();
+  /** Nodes by filters, with commas between; any when not said. */
+  readonly matching = new Map<string, string[]>();
   /** `<node>/<container>` of containers that were marked as deleting. */
   readonly marked = new Set<string>();
   readonly asked: object[] = [];
@@ -32,7 +34,10 @@ export class StandInRegistry {
         this.#with(call, { nodes: [...this.nodes.keys()].map((id) => this.#node(id)) }, request),
     });
     server.add(ContainerService, {
-      find: ({ id }, call) => this.#with(call, { nodes: this.found.get(id) ?? [] }),
+      find: ({ id, filters }, call) => {
+        const nodes = id === '' ? this.matching.get(filters.join()) : (this.found.get(id) ?? []);
+        return this.#with(call, { nodes: nodes ?? [], anyNode: nodes === undefined });
+      },
       markDeleting: async ({ id }, call) => {
         this.marked.add(`${call.node}/${id}`);
         return this.#with(call, {});

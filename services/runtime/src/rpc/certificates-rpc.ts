@@ -1,6 +1,7 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { failedPrecondition, invalidArgument } from '@longshore/errors';
 import type { Handlers } from '@longshore/kit';
+import { type Pool, type Queryable, transaction } from '@longshore/postgres';
 import type { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { formatPeer, type NamedPeer, type Peer, parsePeer } from '@longshore/transport';
 import type { IssuedCertificate } from '../authority/certificate-authority.ts';
@@ -11,6 +12,7 @@ import type { CertificateRepository } from '../storage/postgres/certificate-repo
 import type { NodeRepository } from '../storage/postgres/node-repository.ts';
 
 export interface CertificateParts {
+  pool: Pool;
   issuer: Issuer;
   certificates: CertificateRepository;
   nodes: NodeRepository;
@@ -20,7 +22,7 @@ export interface CertificateParts {
 
 /** `longshore.runtime.v1.CertificateService`. */
 export function certificatesRpc(parts: CertificateParts): Handlers<typeof CertificateService> {
-  const { issuer, certificates, nodes, revocations, stopping } = parts;
+  const { pool, issuer, certificates, nodes, revocations, stopping } = parts;
 
   function answer({ chain, notAfter }: IssuedCertificate) {
     return {
@@ -30,8 +32,10 @@ export function certificatesRpc(parts: CertificateParts): Handlers<typeof Certif
     };
   }
 
+  type Renewing = (tx: Queryable) => Promise<IssuedCertificate>;
+
   /** Under the node's lock: a removal either refuses this, or revokes what comes of it. */
-  async function renewNode(id: string, certificateRequest: string): Promise<IssuedCertificate> {
+  async function renewNode(id: string, renew: Renewing): Promise<IssuedCertificate> {
     let issued: IssuedCertificate | undefined;
     const decide = (node: Parameters<typeof requirePresent>[0]) => {
       requirePresent(node);
@@ -39,19 +43,21 @@ export function certificatesRpc(parts: CertificateParts): Handlers<typeof Certif
     };
     await nodes.change(id, decide, {
       after: async (tx) => {
-        issued = await issuer.issue({ kind: 'node', id }, certificateRequest, tx);
+        issued = await renew(tx);
       },
     });
     return issued!;
   }
 
   return {
-    async renew({ certificateRequest }, { peer, log }) {
+    async renew({ certificateRequest }, { peer, certificateSerial = '', log }) {
       const identity = namedPeer(peer);
+      const renew: Renewing = async (tx) => {
+        await certificates.requireGood(tx, formatPeer(identity), certificateSerial);
+        return issuer.issue(identity, certificateRequest, tx);
+      };
       const issued =
-        identity.kind === 'node'
-          ? await renewNode(identity.id, certificateRequest)
-          : await issuer.issue(identity, certificateRequest);
+        identity.kind === 'node' ? await renewNode(identity.id, renew) : await transaction(pool, renew);
       log.info({ identity: issued.identity, serial: issued.serial }, 'certificate renewed');
       return answer(issued);
     },

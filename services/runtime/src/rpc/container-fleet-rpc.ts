@@ -1,4 +1,5 @@
 import type { Collector } from '@longshore/client';
+import { parseFilters } from '@longshore/filters';
 import type { Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
@@ -12,7 +13,11 @@ export function containerFleetRpc(
   collector: Collector,
 ): Handlers<typeof ContainerService> {
   return {
-    async find({ id }, call) {
+    async find({ id, filters }, call) {
+      if (id === '' && filters.length > 0) {
+        const nodes = await containers.nodesMatching(call.namespace, parseFilters(filters));
+        return { nodes: nodes ?? [], anyNode: nodes === undefined };
+      }
       return { nodes: await containers.nodesOf(call.namespace, parseIdentifier(id)) };
     },
 

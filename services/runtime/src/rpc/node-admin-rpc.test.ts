@@ -150,6 +150,21 @@ describe('removal', () => {
     expect(await refusal(create('r1', 'late'))).toMatch(/node "r1": was removed/);
     expect((await runtime.fleetContainers.find({ id: 'doomed' }, inNamespace)).nodes).toEqual(['c1']);
   });
+
+  it('that takes long keeps nobody from hearing that another node is silent', async () => {
+    await register('r2');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    runtime.content.hold = promise;
+    try {
+      await runtime.admin.remove({ id: 'r2', force: true });
+      await register('r3');
+      await vi.waitFor(async () => expect(await stateOf('r3')).toBe(NodeState.UNREACHABLE), 10_000);
+      expect(runtime.content.forgotten).not.toContain('r2');
+    } finally {
+      resolve();
+    }
+    await vi.waitFor(() => expect(runtime.content.forgotten).toContain('r2'), 10_000);
+  });
 });
 
 const inNamespace = { headers: { 'containerd-namespace': 'default' } };

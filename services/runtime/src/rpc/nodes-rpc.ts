@@ -9,6 +9,7 @@ import type { Heartbeats } from '../heartbeats.ts';
 import type { NodeRepository } from '../storage/postgres/node-repository.ts';
 import { SOFTWARE_VERSION } from '../version.ts';
 import { desiredToProto, nodeFromProto, nodeToProto, stateFromProto } from './convert-node.ts';
+import { requireNetworkAddress } from './network-address.ts';
 
 /** `longshore.runtime.v1.NodeService`. */
 export function nodesRpc(nodes: NodeRepository, heartbeats: Heartbeats): Handlers<typeof NodeService> {
@@ -16,7 +17,8 @@ export function nodesRpc(nodes: NodeRepository, heartbeats: Heartbeats): Handler
     async register({ node }, call) {
       const report = nodeFromProto(node);
       call.requireNode(report.id);
-      parseAddresses(report.address);
+      if (call.peer.kind === 'node') requireNetworkAddress(report.address);
+      else parseAddresses(report.address);
       const notice = versionNotice(report.softwareVersion, SOFTWARE_VERSION);
       if (notice !== '') call.log.warn({ node: report.id }, notice);
       const decide = (stored: Node) => reported(stored, report, notice);
@@ -40,7 +42,8 @@ export function nodesRpc(nodes: NodeRepository, heartbeats: Heartbeats): Handler
       return { desired: desiredToProto(node) };
     },
 
-    async get({ id }) {
+    async get({ id }, call) {
+      call.requireNode(id);
       return { node: nodeToProto(await nodes.get(id)) };
     },
 

@@ -10,6 +10,8 @@ export class ContentServer {
   readonly forgotten: string[] = [];
   /** Makes that fail. */
   isAway = false;
+  /** What that waits for. */
+  hold: Promise<void> = Promise.resolve();
   readonly #server = new GrpcServer(createLogger('content', 'silent'), createMetrics('content'));
 
   constructor() {
@@ -21,6 +23,7 @@ export class ContentServer {
     });
     this.#server.add(BlobService, {
       forgetNode: async ({ node }) => {
+        await this.hold;
         if (this.isAway) throw unavailable('content');
         this.forgotten.push(node);
         return {};

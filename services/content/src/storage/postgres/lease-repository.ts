@@ -30,22 +30,28 @@ export class LeaseRepository {
     this.#pool = pool;
   }
 
-  /** Throws AlreadyExists. */
-  async create(scope: Scope, id: string, labels: Labels): Promise<Lease> {
+  /** Makes the scope's namespace known too, and answers its revision when it was not. Throws AlreadyExists. */
+  async create(
+    scope: Scope,
+    id: string,
+    labels: Labels,
+  ): Promise<{ lease: Lease; namespaceRevision: bigint | undefined }> {
     try {
-      const rows = await query<Row>(
+      const rows = await query<Row & { namespace_revision: bigint | null }>(
         this.#pool,
         `WITH ${LOCKED_NAME}, known_namespace AS (
            INSERT INTO namespaces (namespace, node, revision)
            SELECT $1, $2, nextval('revision') FROM locked_scope
            WHERE NOT EXISTS (SELECT FROM namespaces WHERE namespace = $1 AND node = $2)
-           ON CONFLICT DO NOTHING
+           ON CONFLICT DO NOTHING RETURNING revision
          )
          INSERT INTO leases (namespace, node, id, revision, labels, expires_at)
-         SELECT $1, $2, $3, nextval('revision'), $4::jsonb, $5::timestamptz FROM locked_scope RETURNING ${COLUMNS}`,
+         SELECT $1, $2, $3, nextval('revision'), $4::jsonb, $5::timestamptz FROM locked_scope
+         RETURNING ${COLUMNS}, (SELECT revision FROM known_namespace) AS namespace_revision`,
         [scope.namespace, scope.node, id, labels, expiryOf(labels) ?? null],
       );
-      return fromRow(rows[0]!);
+      const row = rows[0]!;
+      return { lease: fromRow(row), namespaceRevision: row.namespace_revision ?? undefined };
     } catch (error) {
       if (isUniqueViolation(error, 'leases_name')) throw alreadyExists(subject(id), { cause: error });
       throw error;

@@ -41,6 +41,9 @@ export interface OutboxLag {
 /** Counting a long backlog exactly would cost more than it tells. */
 const MAX_COUNTED_ROWS = 100_000;
 
+/** In one transaction, which holds back all relays while it lasts: a day's rows would take longer than a statement may. */
+const UNMARKED_ROWS = 5_000;
+
 /** Whoever leads it prunes all of the outbox. */
 export const PRUNING_PARTITION = 0;
 
@@ -111,27 +114,37 @@ export class OutboxRepository {
     return rows.length;
   }
 
-  /** The relayed row of these partitions that is furthest along in the stream, at or before `streamSeq` if that is given. */
+  /**
+   * The relayed row of these partitions that is furthest along in the stream, at or before `streamSeq` if that is given. Of
+   * several at one place the first relayed: it is the one that was lost.
+   */
   async lastRelayed(partitions: number[], streamSeq?: bigint): Promise<RelayedRow | undefined> {
     const rows = await query<RelayedRow>(
       this.#pool,
       `SELECT id, stream_seq AS "streamSeq" FROM ${this.#table}
        WHERE stream_seq IS NOT NULL AND partition = ANY($2)
-         AND ($1::bigint IS NULL OR stream_seq <= $1) ORDER BY stream_seq DESC LIMIT 1`,
+         AND ($1::bigint IS NULL OR stream_seq <= $1) ORDER BY stream_seq DESC, relayed_at LIMIT 1`,
       [streamSeq ?? null, partitions],
     );
     return rows[0];
   }
 
-  /** Rows relayed at this place in the stream or later wait again. Answers how many. */
+  /**
+   * Rows relayed at this place in the stream or later wait again, the last ones first: who goes on after a failure finds that
+   * some are lost still. Answers how many.
+   */
   async unmarkFrom(streamSeq: bigint, led: number[]): Promise<number> {
-    const rows = await this.#write(
-      led,
-      `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL
-       WHERE stream_seq >= $1 AND partition = ANY($2) RETURNING seq`,
-      [streamSeq, led],
-    );
-    return rows.length;
+    for (let unmarked = 0; ; ) {
+      const rows = await this.#write(
+        led,
+        `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL WHERE seq = ANY (ARRAY(
+           SELECT seq FROM ${this.#table} WHERE stream_seq >= $1 AND partition = ANY($2)
+           ORDER BY stream_seq DESC LIMIT ${UNMARKED_ROWS})) RETURNING seq`,
+        [streamSeq, led],
+      );
+      unmarked += rows.length;
+      if (rows.length < UNMARKED_ROWS) return unmarked;
+    }
   }
 
   async lag(): Promise<OutboxLag> {

@@ -1,4 +1,5 @@
-import { type Pool, type Queryable, query } from '@longshore/postgres';
+import { LongshoreError } from '@longshore/errors';
+import { lockName, type Pool, type Queryable, query, transaction } from '@longshore/postgres';
 
 /** What is recorded of a certificate. */
 export interface CertificateRecord {
@@ -44,13 +45,29 @@ export class CertificateRepository {
     );
   }
 
-  /** All that were issued to it so far. */
-  async revokeIdentity(identity: string, db: Queryable = this.#pool): Promise<void> {
-    await query(
-      db,
+  /** All that were issued to it so far; what is being renewed is waited for. In a transaction that does more, if any. */
+  async revokeIdentity(identity: string, tx?: Queryable): Promise<void> {
+    if (!tx) return transaction(this.#pool, (own) => this.revokeIdentity(identity, own));
+    await lockName(tx, 'certificates', identity);
+    await tx.query(
       'UPDATE certificates SET revoked_at = clock_timestamp() WHERE identity = $1 AND revoked_at IS NULL',
       [identity],
     );
+  }
+
+  /**
+   * Throws Unauthenticated for a certificate that is revoked, of which a replica's own list may not tell yet. Until the
+   * transaction ends its identity is not revoked: what comes of it will be.
+   */
+  async requireGood(tx: Queryable, identity: string, serial: string): Promise<void> {
+    await lockName(tx, 'certificates', identity);
+    const { rows } = await tx.query<{ revoked: boolean }>(
+      'SELECT revoked_at IS NOT NULL AS revoked FROM certificates WHERE serial = $1 FOR SHARE',
+      [serial],
+    );
+    if (rows[0]?.revoked) {
+      throw new LongshoreError('Unauthenticated', 'the certificate is revoked: unauthenticated');
+    }
   }
 
   /** Serial numbers of the revocations in force, in order. */

@@ -1,4 +1,5 @@
 import { alreadyExists, notFound } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
@@ -13,7 +14,7 @@ import {
   type RecordTable,
   transaction,
 } from '@longshore/postgres';
-import { FLEET } from '@longshore/proto/headers';
+import { FLEET, ReservedLabel } from '@longshore/proto/headers';
 import type { Container, ContainerSpec } from '../../domain/container.ts';
 import { type Node, requireOpen } from '../../domain/node.ts';
 import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
@@ -44,6 +45,19 @@ type EventOf = (container: Container) => OutboxEvent;
 
 const COLUMNS = `uid, namespace, node, id, revision, labels, image, runtime_name, runtime_options, spec_type_url,
   spec, snapshotter, snapshot_key, extensions, sandbox, created_at, updated_at, deleting_at`;
+
+/** What filters can ask for. The index of images has their beginnings: they may be longer than an entry can be. */
+const FILTERED: SqlColumns = {
+  texts: {
+    id: { column: 'id' },
+    image: {
+      column: 'image',
+      equals: (value) => `left(image, 256) = left(${value}, 256) AND image = ${value}`,
+    },
+    'runtime.name': { column: 'runtime_name' },
+  },
+  labels: { column: 'labels', notStored: new Set(Object.values(ReservedLabel)) },
+};
 
 /** For the watch. Specs may be large. */
 export const containerTable: RecordTable<Row, Container> = {
@@ -141,6 +155,22 @@ export class ContainerRepository {
       this.#pool,
       'SELECT node FROM containers WHERE namespace = $1 AND id = $2 ORDER BY node COLLATE "C"',
       [namespace, id],
+    );
+    return rows.map(({ node }) => node);
+  }
+
+  /**
+   * Ids of at least the nodes that have a container which matches, in byte order; undefined when the filter asks for
+   * nothing that can be looked up, so that any node may have one.
+   */
+  async nodesMatching(namespace: string, filter: Filter): Promise<string[] | undefined> {
+    const parameters: unknown[] = [namespace];
+    const condition = compileToSql(filter, FILTERED, parameters);
+    if (condition === undefined) return undefined;
+    const rows = await query<{ node: string }>(
+      this.#pool,
+      `SELECT node FROM containers WHERE namespace = $1 AND ${condition} GROUP BY node ORDER BY node COLLATE "C"`,
+      parameters,
     );
     return rows.map(({ node }) => node);
   }

@@ -18,6 +18,13 @@ export declare type FindRequest = Message<"longshore.runtime.v1.FindRequest"> & 
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * As containerd's lists have them; for requests without an id.
+   *
+   * @generated from field: repeated string filters = 2;
+   */
+  filters: string[];
 };
 
 /**
@@ -34,6 +41,13 @@ export declare type FindResponse = Message<"longshore.runtime.v1.FindResponse"> 
    * @generated from field: repeated string nodes = 1;
    */
   nodes: string[];
+
+  /**
+   * The filters ask for nothing that can be looked up: any node may have a match, and none is named.
+   *
+   * @generated from field: bool any_node = 2;
+   */
+  anyNode: boolean;
 };
 
 /**
@@ -105,7 +119,8 @@ export declare const ConfirmDeletingResponseSchema: GenMessage<ConfirmDeletingRe
  */
 export declare const ContainerService: GenService<{
   /**
-   * Find names the nodes that have a container of this id in the namespace of the headers.
+   * Find names the nodes that have a container of this id in the namespace of the headers; or, given filters, at least
+   * those that have one that matches.
    *
    * @generated from rpc longshore.runtime.v1.ContainerService.Find
    */

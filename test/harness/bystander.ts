@@ -1,0 +1,35 @@
+import type { TestNode } from './test-node.ts';
+
+/** A node that must not notice what happens to another. */
+export interface Bystander {
+  /** Ends it; answers how many runs there were, and what the failed ones said. */
+  stop(): Promise<{ runs: number; failures: string[] }>;
+}
+
+/** Runs one container after another on a node until it is stopped; at least one whole run falls in between. */
+export function runAllTheWhile({ id, ctr }: TestNode, image: string): Bystander {
+  let isOver = false;
+  let runs = 0;
+  const failures: string[] = [];
+  const running = (async () => {
+    do {
+      runs += 1;
+      const { code, stdout, stderr } = await ctr.run([
+        'run',
+        '--rm',
+        image,
+        `by-${id}-${runs}`,
+        'echo',
+        'ok',
+      ]);
+      if (code !== 0 || stdout !== 'ok\n') failures.push(`run ${runs}: exit ${code}: ${stdout}${stderr}`);
+    } while (!isOver);
+  })();
+  return {
+    async stop() {
+      isOver = true;
+      await running;
+      return { runs, failures };
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { makeBusyboxImage } from '@longshore/local';
+import { afterAll, beforeAll } from 'vitest';
+import { type Fleet, startFleet } from '../../harness/fleet.ts';
+import { type OnAllNodes, replicaFaults } from './replicas.suite.ts';
+import { storeFaults } from './stores.suite.ts';
+
+/** More than all buffers on the way to a client that reads slowly. */
+const BIG_LAYER_BYTES = 48 * 1024 * 1024;
+
+let fleet: Fleet;
+let image: OnAllNodes;
+
+beforeAll(async () => {
+  fleet = await startFleet({ nodeEnv: () => ({ LONGSHORE_SPOOL_CHECK_MS: '500' }) });
+  const layer = { path: 'big', type: 'file' as const, content: randomBytes(BIG_LAYER_BYTES) };
+  const made = await makeBusyboxImage({ layers: [[layer]] });
+  const reference = await fleet.push('test/everywhere', '1', made);
+  const [bigLayer, bytes] = [...made.blobs].find(([, { length }]) => length > BIG_LAYER_BYTES)!;
+  image = { reference, bigLayer, bigLayerBytes: bytes.length };
+  await Promise.all(fleet.nodes.map(({ ctr }) => ctr.ok(['image', 'pull', '--plain-http', reference])));
+});
+// Fails when anything is left.
+afterAll(() => fleet?.close());
+
+// One fleet for all: to start it costs more than most of them.
+storeFaults(
+  () => fleet,
+  () => image.reference,
+);
+replicaFaults(
+  () => fleet,
+  () => image,
+);
