@@ -90,8 +90,12 @@ export class Channel {
 
   /** Resolves once a call finds a server connected, or fails at once. Throws Unavailable when no replica can be reached. */
   async connect(): Promise<void> {
-    if (this.#only) await (this.#connecting ??= this.#connect(this.#only.client));
-    else await this.target();
+    if (!this.#only) {
+      await this.target();
+      return;
+    }
+    this.#connecting ??= this.#connect(this.#only.client);
+    await this.#connecting;
   }
 
   close(): void {

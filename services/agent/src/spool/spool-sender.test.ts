@@ -33,7 +33,7 @@ function start(
   const retry = { initialDelayMs: 1, maxDelayMs: 5, attempts: Number.POSITIVE_INFINITY };
   const sender = new SpoolSender({
     spool,
-    append: (entries, signal) => append(entries, signal).then(() => placesOf(entries)),
+    append: (entries, _after, signal) => append(entries, signal).then(() => ({ places: placesOf(entries) })),
     check: async () => ({ stored: true, first: 0n }),
     log: createLogger('test', 'silent'),
     retry,
@@ -100,6 +100,28 @@ describe('SpoolSender', () => {
       .poll(() => sent)
       .toEqual([
         ['a', 'b', 'c'],
+        ['b', 'c'],
+      ]);
+  });
+
+  it('sends what was lost before what is new', async () => {
+    const sent: string[][] = [];
+    const lost = new Set<string>();
+    record('a', 'b');
+    start(async () => undefined, {
+      append: async (entries, after) => {
+        if (after && lost.delete(after.id)) return { lostFrom: 2n };
+        sent.push(ids(entries));
+        return { places: placesOf(entries) };
+      },
+    });
+    await expect.poll(() => sent).toEqual([['a', 'b']]);
+    lost.add('b');
+    record('c');
+    await expect
+      .poll(() => sent)
+      .toEqual([
+        ['a', 'b'],
         ['b', 'c'],
       ]);
   });

@@ -17,8 +17,15 @@ const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 10_000, attempts: 
 
 export interface SpoolSenderOptions {
   spool: EventSpool;
-  /** Answers the events' places in the stream, once they are stored durably; sending them again must be safe. */
-  append(events: SpoolEntry[], signal: AbortSignal): Promise<bigint[]>;
+  /**
+   * Answers the events' places in the stream, once they are stored durably; sending them again must be safe. When the stream
+   * has lost `after`, the one before them, it takes none, and answers from where on they are to be sent again.
+   */
+  append(
+    events: SpoolEntry[],
+    after: { id: string; streamSequence: bigint } | undefined,
+    signal: AbortSignal,
+  ): Promise<{ places: bigint[] } | { lostFrom: bigint }>;
   /** Whether the stream still has an event where it was, and the oldest place that it keeps. */
   check(id: string, streamSequence: bigint, signal: AbortSignal): Promise<{ stored: boolean; first: bigint }>;
   log: Logger;
@@ -112,8 +119,7 @@ export class SpoolSender implements AsyncDisposable {
     try {
       const { stored, first } = await check(newest.id, newest.streamSequence, this.#closing.signal);
       if (stored || first > newest.streamSequence) return;
-      const events = spool.unmarkFrom(first);
-      log.warn({ events }, 'the stream lost events: sending again');
+      this.#sendAgain(first);
     } catch (error) {
       if (!this.#closing.signal.aborted)
         log.debug({ error: messageOf(error) }, 'could not ask what the stream has');
@@ -125,7 +131,9 @@ export class SpoolSender implements AsyncDisposable {
     const { signal } = this.#closing;
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        const places = await append(entries, signal);
+        const appended = await append(entries, spool.newestSent(), signal);
+        if ('lostFrom' in appended) return this.#sendAgain(appended.lostFrom);
+        const { places } = appended;
         return spool.markSent(
           entries.map(({ sequence }, index) => ({ sequence, streamSequence: places[index] ?? 0n })),
         );
@@ -135,6 +143,11 @@ export class SpoolSender implements AsyncDisposable {
         await this.#pause(retryDelayMs(retry, attempt));
       }
     }
+  }
+
+  #sendAgain(from: bigint): void {
+    const events = this.#options.spool.unmarkFrom(from);
+    this.#options.log.warn({ events }, 'the stream lost events: sending again');
   }
 
   async #pause(ms: number): Promise<void> {

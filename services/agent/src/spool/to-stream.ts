@@ -8,11 +8,13 @@ export function toStream(
   headers: Record<string, string>,
 ): Pick<SpoolSenderOptions, 'append' | 'check'> {
   return {
-    async append(entries, signal) {
+    async append(entries, after, signal) {
       const events = entries.map(({ id, envelope, recordedMs }) => {
         return { id, envelope, ageMs: BigInt(Math.max(0, Date.now() - recordedMs)) };
       });
-      return (await spools.append({ events }, { signal, headers })).sequences;
+      const request = { events, afterId: after?.id ?? '', afterSequence: after?.streamSequence ?? 0n };
+      const { sequences, lost, firstSequence } = await spools.append(request, { signal, headers });
+      return lost ? { lostFrom: firstSequence } : { places: sequences };
     },
     async check(id, sequence, signal) {
       const { stored, firstSequence } = await spools.check({ id, sequence }, { signal, headers });

@@ -34,6 +34,10 @@ async function storedIds(): Promise<string[]> {
   return (await service.stream.events()).map(({ event }) => event.id);
 }
 
+async function lastSequence(): Promise<bigint> {
+  return (await service.stream.events()).at(-1)!.seq;
+}
+
 /** The service connects by itself; until then it answers Unavailable. */
 async function append(events: ReturnType<typeof exitEvent>[], node: string): Promise<void> {
   await expect
@@ -89,6 +93,17 @@ describe('SpoolService', () => {
       stored: false,
       firstSequence: 1n,
     });
+  });
+
+  it('appends nothing behind an event that the stream has lost', async () => {
+    await append([exitEvent('kept-1')], 'n7');
+    const after = { afterId: 'kept-1', afterSequence: await lastSequence() };
+    const next = await service.spool.append({ events: [exitEvent('kept-2')], ...after }, fromNode('n7'));
+    expect(next).toMatchObject({ lost: false, sequences: [after.afterSequence + 1n] });
+    const lost = { afterId: 'never-stored', afterSequence: after.afterSequence };
+    const refused = await service.spool.append({ events: [exitEvent('kept-3')], ...lost }, fromNode('n8'));
+    expect(refused).toMatchObject({ lost: true, firstSequence: 1n, sequences: [] });
+    expect(await storedIds()).not.toContain('kept-3');
   });
 
   it('refuses events without a node, with a bad id, or with a bad envelope, and stores nothing', async () => {

@@ -40,7 +40,7 @@ export interface FleetAnswer<T> extends AsyncIterable<FromNode<T>> {
 
 export interface FanOutOptions {
   nodes: { all(): Promise<readonly NodeConnection[]> };
-  /** A node that says nothing for this long, or cannot be connected to, has not answered. */
+  /** A node that says nothing for this long has not answered. */
   timeoutMs: number;
   log: Logger;
 }
@@ -132,7 +132,7 @@ class Survey {
     await this.#connect(node);
     const iterator = items[Symbol.asyncIterator]();
     try {
-      let timeoutMs = this.#leftUntil(this.#deadline);
+      let timeoutMs = Math.max(0, Math.min(this.#options.timeoutMs, this.#deadline - performance.now()));
       for (;;) {
         const timer = setTimeout(() => late.abort(), timeoutMs);
         const next = await iterator.next().finally(() => clearTimeout(timer));
@@ -150,13 +150,13 @@ class Survey {
     }
   }
 
-  /** Not in the node's own time: connecting to many is work for this process. */
+  /** Not in the node's own time: to connect to many takes this process a while. */
   async #connect(node: NodeConnection): Promise<void> {
     if (node.isConnected) return;
     const { signal } = this.#asker;
     const late = Promise.withResolvers<never>();
     const giveUp = () => late.reject(unavailable(`node ${JSON.stringify(node.id)}: cannot be connected to`));
-    const timer = setTimeout(giveUp, this.#leftUntil(this.#connectBy));
+    const timer = setTimeout(giveUp, Math.max(0, this.#connectBy - performance.now()));
     signal.addEventListener('abort', giveUp, { once: true });
     try {
       await Promise.race([node.connect(), late.promise]);
@@ -168,10 +168,6 @@ class Survey {
       signal.removeEventListener('abort', giveUp);
     }
     this.#deadline = performance.now() + ROUNDS * this.#options.timeoutMs;
-  }
-
-  #leftUntil(deadline: number): number {
-    return Math.max(0, Math.min(this.#options.timeoutMs, deadline - performance.now()));
   }
 }
 

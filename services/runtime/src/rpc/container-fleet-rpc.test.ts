@@ -80,7 +80,7 @@ describe('ContainerService', () => {
     expect(plans).toEqual([
       expect.stringContaining('containers_labels'),
       expect.stringContaining('containers_image'),
-      expect.stringMatching(/BitmapOr[^]*containers_id[^]*containers_labels/),
+      expect.stringMatching(/BitmapOr.*containers_id.*containers_labels/s),
     ]);
   });
 

@@ -1,10 +1,13 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '@longshore/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeBlobStore } from '../blob-store.suite.ts';
 import { DirectoryBlobStore } from './directory-blob-store.ts';
+
+const INGEST = '0b0e7ed1-0000-4000-8000-000000000000';
+const OTHER_INGEST = '0b0e7ed1-0000-4000-8000-000000000001';
 
 let root: string;
 let stores = 0;
@@ -34,5 +37,26 @@ describe('DirectoryBlobStore', () => {
     expect(path.endsWith(`/blobs/sha256/${hex.slice(0, 2)}/${hex}/${name.generation}`)).toBe(true);
     expect(await readFile(path, 'utf8')).toBe('here');
     expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('is unavailable, and writes nothing elsewhere, while its directory is away; heals when it is back', async () => {
+    const path = join(root, String(stores++));
+    const store = new DirectoryBlobStore(path);
+    const writer = await store.openWriter(INGEST, 1n, 0, () => undefined);
+    await writer.write(Buffer.from('here'));
+    const name = { digest: digestOf('here'), generation: INGEST };
+    await rename(path, `${path}.away`);
+    await mkdir(path);
+    const away = expect.objectContaining({ kind: 'Unavailable', message: expect.stringContaining(path) });
+    await expect(store.openWriter(OTHER_INGEST, 1n, 0, () => undefined)).rejects.toEqual(away);
+    await expect(store.open(name)).rejects.toEqual(away);
+    await expect(store.removeBlob(name)).rejects.toEqual(away);
+    await expect(writer.publish(name)).rejects.toEqual(away);
+    expect(await readdir(path)).toEqual([]);
+    await rm(path, { recursive: true });
+    await rename(`${path}.away`, path);
+    await (await store.openWriter(INGEST, 2n, 4, () => undefined)).publish(name);
+    await using reader = await store.open(name);
+    expect(reader.sizeBytes).toBe(4);
   });
 });

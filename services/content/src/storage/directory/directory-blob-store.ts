@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { unavailable } from '@longshore/errors';
 import { algorithmOf, encodedOf, isDigest } from '@longshore/oci';
 import type {
   BlobName,
@@ -22,8 +23,12 @@ const COPY_BYTES = 1024 * 1024;
  */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
+  #made: Promise<unknown> | undefined;
 
-  /** `root` is made on first use. Several instances may share it. */
+  /**
+   * `root` is made on first use, and never again: when it is not there later, as with a file system that is away, all is
+   * Unavailable, and nothing is written in its place. Several instances may share it.
+   */
   constructor(root: string) {
     this.#root = root;
   }
@@ -36,22 +41,27 @@ export class DirectoryBlobStore implements BlobStore {
   ): Promise<PartWriter> {
     const directory = this.#ingestPath(ingest);
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await this.#make();
+      await mkdir(directory, { mode: 0o700 }).catch(unless('EEXIST'));
       const path = join(directory, String(epoch));
       const file = await open(path, 'wx+', 0o600);
-      const writer = new FilePartWriter(file, path, 0, (name) => this.#blobPath(name));
+      const writer = new FilePartWriter(file, path, {
+        pathOf: (name) => this.#blobPath(name),
+        translate: (error) => this.#translate(error, `bytes of ingest ${ingest}`),
+      });
       if (epoch > 1n) await takeOver(directory, epoch, keepBytes, writer, seen);
       return writer;
     } catch (error) {
-      throw fromFileError(error, `bytes of ingest ${ingest}`);
+      throw await this.#translate(error, `bytes of ingest ${ingest}`);
     }
   }
 
   async open(name: BlobName): Promise<BlobReader> {
     try {
+      await this.#make();
       return await FileBlobReader.open(this.#blobPath(name));
     } catch (error) {
-      throw fromFileError(error, `bytes of content ${name.digest}`);
+      throw await this.#translate(error, `bytes of content ${name.digest}`);
     }
   }
 
@@ -61,12 +71,15 @@ export class DirectoryBlobStore implements BlobStore {
 
   async removeBlob(name: BlobName): Promise<void> {
     const path = this.#blobPath(name);
+    // Bytes of a store that is away are not gone.
+    await this.#expectThere();
     await unlink(path).catch(unless('ENOENT'));
     await rmdir(dirname(path)).catch(unless('ENOENT', 'ENOTEMPTY'));
   }
 
   async removeIngest(ingest: string): Promise<void> {
     const path = this.#ingestPath(ingest);
+    await this.#expectThere();
     // Empty after a commit, which is the usual case and one system call.
     const isGone = await rmdir(path).then(() => true, unless('ENOENT', 'ENOTEMPTY'));
     if (!isGone) await rm(path, { recursive: true, force: true });
@@ -91,6 +104,32 @@ export class DirectoryBlobStore implements BlobStore {
     for (const generation of await entries(directory)) {
       yield* stored(join(directory, generation), { digest, generation });
     }
+  }
+
+  async #make(): Promise<void> {
+    this.#made ??= mkdir(join(this.#root, 'ingests'), { recursive: true, mode: 0o700 });
+    await this.#made.catch((error) => {
+      this.#made = undefined;
+      throw error;
+    });
+  }
+
+  /** Throws Unavailable. */
+  async #expectThere(): Promise<void> {
+    try {
+      await this.#make();
+      await stat(join(this.#root, 'ingests'));
+    } catch (error) {
+      throw unavailable(`blob store ${JSON.stringify(this.#root)}: is not there`, { cause: error });
+    }
+  }
+
+  async #translate(error: unknown, subject: string): Promise<unknown> {
+    if (errnoOf(error) !== 'ENOENT') return fromFileError(error, subject);
+    return await this.#expectThere().then(
+      () => fromFileError(error, subject),
+      (away) => away,
+    );
   }
 
   #blobPath({ digest, generation }: BlobName): string {

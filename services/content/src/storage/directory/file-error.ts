@@ -1,4 +1,4 @@
-import { LongshoreError, notFound } from '@longshore/errors';
+import { LongshoreError, notFound, unavailable } from '@longshore/errors';
 
 /** The errno of a failed system call, e.g. `ENOENT`. */
 export function errnoOf(error: unknown): string | undefined {
@@ -15,6 +15,12 @@ export function fromFileError(error: unknown, subject: string): unknown {
       return new LongshoreError('ResourceExhausted', `${subject}: no space left: resource exhausted`, {
         cause: error,
       });
+    case 'EIO':
+    case 'ENODEV':
+    case 'ENOTCONN':
+    case 'EROFS':
+    case 'ESTALE':
+      return unavailable(`${subject}: ${errnoOf(error)}`, { cause: error });
     default:
       return error;
   }

@@ -1,25 +1,31 @@
-import { type FileHandle, mkdir, open, rename, rmdir } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, rename, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
-import { errnoOf, fromFileError } from './file-error.ts';
+import { errnoOf } from './file-error.ts';
 
 /** How often publishing tries again when a removal takes the directory away in between. */
 const PUBLISH_ATTEMPTS = 5;
+
+/** The store that a file is in. */
+export interface PartHome {
+  pathOf(name: BlobName): string;
+  /** A file system's error in longshore's kinds. */
+  translate(error: unknown): Promise<unknown>;
+}
 
 /** One file that grows, and becomes the blob by a rename. */
 export class FilePartWriter implements PartWriter {
   readonly #file: FileHandle;
   readonly #path: string;
-  readonly #pathOf: (name: BlobName) => string;
-  #sizeBytes: number;
+  readonly #home: PartHome;
+  #sizeBytes = 0;
   #syncing: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(file: FileHandle, path: string, sizeBytes: number, pathOf: (name: BlobName) => string) {
+  constructor(file: FileHandle, path: string, home: PartHome) {
     this.#file = file;
     this.#path = path;
-    this.#sizeBytes = sizeBytes;
-    this.#pathOf = pathOf;
+    this.#home = home;
   }
 
   get sizeBytes(): number {
@@ -53,7 +59,7 @@ export class FilePartWriter implements PartWriter {
 
   async publish(name: BlobName): Promise<void> {
     await this.close();
-    await this.#translated(this.#moveTo(this.#pathOf(name)));
+    await this.#translated(this.#moveTo(this.#home.pathOf(name)));
   }
 
   async close(): Promise<void> {
@@ -76,6 +82,8 @@ export class FilePartWriter implements PartWriter {
     for (let attempt = 1; ; attempt++) {
       try {
         const directory = dirname(path);
+        // Before anything is made for it: in a store that is away it would be made in its place.
+        await access(this.#path);
         const created = await mkdir(directory, { recursive: true, mode: 0o700 });
         await rename(this.#path, path);
         await syncUpwards(directory, created);
@@ -93,7 +101,7 @@ export class FilePartWriter implements PartWriter {
     try {
       return await work;
     } catch (error) {
-      throw fromFileError(error, `bytes of ingest ${this.#path}`);
+      throw await this.#home.translate(error);
     }
   }
 }

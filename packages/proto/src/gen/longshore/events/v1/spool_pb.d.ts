@@ -49,6 +49,18 @@ export declare type AppendRequest = Message<"longshore.events.v1.AppendRequest">
    * @generated from field: repeated longshore.events.v1.SpoolEvent events = 1;
    */
   events: SpoolEvent[];
+
+  /**
+   * The event before these, and where it was stored: when the stream has lost it, nothing is appended before it again.
+   *
+   * @generated from field: string after_id = 2;
+   */
+  afterId: string;
+
+  /**
+   * @generated from field: int64 after_sequence = 3;
+   */
+  afterSequence: bigint;
 };
 
 /**
@@ -67,6 +79,18 @@ export declare type AppendResponse = Message<"longshore.events.v1.AppendResponse
    * @generated from field: repeated int64 sequences = 1;
    */
   sequences: bigint[];
+
+  /**
+   * The stream has lost `after`: nothing was appended. Send again what was stored at this sequence or later.
+   *
+   * @generated from field: bool lost = 2;
+   */
+  lost: boolean;
+
+  /**
+   * @generated from field: int64 first_sequence = 3;
+   */
+  firstSequence: bigint;
 };
 
 /**
