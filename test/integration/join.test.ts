@@ -195,6 +195,15 @@ describe('joining', () => {
     expect((await one.join(token, '--again')).output).toMatch(/join token: was used already/);
   });
 
+  it('takes a live node back, on the same machine, with a token made for it alone', async () => {
+    const one = machine('n11');
+    expect((await one.join(await newToken())).code).toBe(0);
+    const any = await one.join(await newToken(), '--again');
+    expect(any.output).toMatch(/node "n11": has joined already; only a token made for it lets it join again/);
+    expect(any.code).toBe(1);
+    expect((await one.join(await newToken({ nodeId: 'n11' }), '--again')).code).toBe(0);
+  });
+
   it('refuses a token that is expired, deleted, for another node, or none', async () => {
     const expired = await newToken({ ttl: { seconds: 0n, nanos: 1_000_000 } });
     expect((await machine('n5').join(expired)).output).toMatch(/join token: has expired/);

@@ -140,6 +140,25 @@ describe('a channel over TLS', () => {
     expect(await outcomeOf(createClient(Images, channel).get({ name: 'a' }))).toBe('Unavailable');
   });
 
+  it('ends the calls that a server has when its certificate is revoked, and makes no more', async () => {
+    const authority = new TestAuthority();
+    const tls = authority.issue('service/image');
+    const { promise: entered, resolve } = Promise.withResolvers<void>();
+    const hangs = { ...handlers(), Get: () => resolve() };
+    const { address } = await startServer(Images, hangs, '127.0.0.1:0', serverTls(tls));
+    const revocations = new Revocations();
+    const images = createClient(
+      Images,
+      openChannel(address, authority.issue('service/gateway'), { revocations }),
+    );
+    const outcome = outcomeOf(images.get({ name: 'a' }));
+    await entered;
+    await images.create({});
+    revocations.replace([serialOfFile(tls)]);
+    expect(await outcome).toBe('Unavailable');
+    expect(await outcomeOf(images.create({}))).toBe('Unavailable');
+  });
+
   it('shows a new certificate of its own without being made anew', async () => {
     const authority = new TestAuthority();
     const tls = authority.issue('service/image');

@@ -104,8 +104,10 @@ async function untilConnected<T>(call: () => Promise<T>, signal: AbortSignal | u
   }
 }
 
-function wasNeverSent(error: unknown): boolean {
-  return isKind(error, 'Unavailable') && NEVER_SENT.some((reason) => messageOf(error).startsWith(reason));
+/** Whether a call has failed without having reached its server, as this module's clients tell it. */
+export function wasNeverSent(error: unknown): boolean {
+  if (!(error instanceof Error) || !isKind(error, 'Unavailable')) return false;
+  return NEVER_SENT.some((reason) => messageOf(error).startsWith(reason)) || wasNeverSent(error.cause);
 }
 
 /** At one replica, then at the others, as long as that changes nothing twice. */

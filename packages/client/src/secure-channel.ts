@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net';
 import { type ChannelCredentials, credentials, experimental } from '@grpc/grpc-js';
 import {
   type Address,
   checkServer,
   type Expected,
+  endWhenRevoked,
   type Pems,
   requireTls,
   type TlsFiles,
@@ -30,8 +32,11 @@ export class SecureChannel {
     if (address.kind === 'unix') return credentials.createInsecure();
     this.#identity ??= TlsIdentity.open(requireTls(address.host, this.#tls), this.#log);
     const provider = providerOf(this.#identity);
-    return experimental.createCertificateProviderChannelCredentials(provider, provider, {
+    const made = experimental.createCertificateProviderChannelCredentials(provider, provider, {
       checkServerIdentity: checkServer(this.#expected),
+    });
+    return eachSocket(made, (socket) => {
+      endWhenRevoked(socket, this.#expected, () => socket.destroy());
     });
   }
 
@@ -39,6 +44,22 @@ export class SecureChannel {
     this.#identity?.close();
     this.#identity = undefined;
   }
+}
+
+/** grpc-js has no word for the connections it makes: they show up where TLS is put over them. */
+function eachSocket(made: ChannelCredentials, onSocket: (socket: Socket) => void): ChannelCredentials {
+  const create = made._createSecureConnector.bind(made);
+  made._createSecureConnector = (...args) => {
+    const connector = create(...args);
+    const connect = connector.connect.bind(connector);
+    connector.connect = async (socket) => {
+      const result = await connect(socket);
+      onSocket(result.socket);
+      return result;
+    };
+    return connector;
+  };
+  return made;
 }
 
 function providerOf(identity: TlsIdentity): CertificateProvider {

@@ -34,12 +34,25 @@ export class LongshoreError extends Error {
   }
 }
 
-/** The kind of any thrown value; `Unknown` for what is not one of ours. An aborted signal is `Canceled`. */
+/** As SQLite numbers it. */
+const SQLITE_FULL = 13;
+
+/**
+ * The kind of any thrown value; `Unknown` for what is not one of ours. An aborted signal is `Canceled`; a full disk, which
+ * can be met wherever something is written, `ResourceExhausted`.
+ */
 export function kindOf(error: unknown): ErrorKind {
   if (error instanceof LongshoreError) return error.kind;
+  if (isOutOfSpace(error)) return 'ResourceExhausted';
   if (error instanceof Error && error.name === 'AbortError') return 'Canceled';
   if (error instanceof Error && error.name === 'TimeoutError') return 'DeadlineExceeded';
   return 'Unknown';
+}
+
+function isOutOfSpace(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  return code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL;
 }
 
 export function isKind(error: unknown, ...kinds: ErrorKind[]): boolean {

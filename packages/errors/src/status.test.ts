@@ -30,6 +30,14 @@ describe('gRPC status', () => {
     expect(fromGrpcStatus(status).kind).toBe(kind);
   });
 
+  it('tells of a full disk, whoever met it', () => {
+    const errno = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const sqlite = Object.assign(new Error('database or disk is full'), { errcode: 13 });
+    for (const error of [errno, sqlite]) {
+      expect(toGrpcStatus(error)).toEqual({ code: 8, message: error.message });
+    }
+  });
+
   it('marks a conflict by the message tail that Go clients look for', () => {
     expect(toGrpcStatus(new LongshoreError('Conflict', 'lease "a"')).message).toBe('lease "a": conflict');
   });

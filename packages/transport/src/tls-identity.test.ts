@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TestAuthority } from './testing/certificates.ts';
 import { TlsIdentity } from './tls-identity.ts';
@@ -45,16 +45,22 @@ describe('TlsIdentity', () => {
     expect(identity.pems.cert).toEqual(readFileSync(files.tlsCert));
   });
 
-  it.each(['missing', 'empty', 'garbage'])('keeps the last good ones while a file is %s', (how) => {
-    const files = new TestAuthority().issue('service/content');
-    const { identity, warnings } = open(files);
-    const { ca } = identity.pems;
-    if (how === 'missing') rmSync(files.tlsCa);
-    else writeFileSync(files.tlsCa, how === 'empty' ? '' : '-----BEGIN CERTIFICATE-----\nx\n');
-    TlsIdentity.reload(files);
-    expect(identity.pems.ca).toEqual(ca);
-    expect(warnings).toHaveLength(1);
-  });
+  it.each(['missing', 'empty', 'garbage', 'a link to itself'])(
+    'keeps the last good ones while a file is %s',
+    (how) => {
+      const files = new TestAuthority().issue('service/content');
+      const { identity, warnings } = open(files);
+      const { ca } = identity.pems;
+      if (how === 'missing') rmSync(files.tlsCa);
+      else if (how === 'a link to itself') {
+        rmSync(files.tlsCa);
+        symlinkSync(files.tlsCa, files.tlsCa);
+      } else writeFileSync(files.tlsCa, how === 'empty' ? '' : '-----BEGIN CERTIFICATE-----\nx\n');
+      TlsIdentity.reload(files);
+      expect(identity.pems.ca).toEqual(ca);
+      expect(warnings).toHaveLength(1);
+    },
+  );
 
   it('does not open what does not fit', () => {
     const authority = new TestAuthority();

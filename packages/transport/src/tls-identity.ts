@@ -97,10 +97,17 @@ function nameOf({ tlsCert, tlsKey, tlsCa }: TlsFiles): string {
 }
 
 function stampsOf({ tlsCert, tlsKey, tlsCa }: TlsFiles): string {
-  return [tlsCert, tlsKey, tlsCa]
-    .map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }))
-    .map((stat) => (stat ? `${stat.ino}:${stat.mtimeNs}:${stat.size}` : 'none'))
-    .join(' ');
+  return [tlsCert, tlsKey, tlsCa].map(stampOf).join(' ');
+}
+
+/** Never throws: whoever reads a file that cannot be looked at says why. */
+function stampOf(path: string): string {
+  try {
+    const { ino, mtimeNs, size } = statSync(path, { bigint: true });
+    return `${ino}:${mtimeNs}:${size}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
 }
 
 function readPems(files: TlsFiles): Pems {

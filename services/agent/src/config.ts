@@ -88,7 +88,7 @@ export const keys = {
   }),
   heartbeatMs: key({
     env: 'LONGSHORE_HEARTBEAT_MS',
-    schema: Whole,
+    schema: Whole.min(100),
     default: 10_000,
     unit: 'ms',
     meaning: 'How often this node tells the control plane that it is alive.',

@@ -227,6 +227,11 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     ...blobReads({ copy: records.copy, blobs: smallBlobs, prefetch, log }),
     ...snapshotReads(snapshots, snapshotRecords),
   ]);
+  const { lastKnown } = records.copy;
+  const lastReads = new Map([
+    ...recordReads(lastKnown),
+    ...blobReads({ copy: lastKnown, blobs: smallBlobs, prefetch, log }),
+  ]);
   const upstream = (address: string, expected = {}) =>
     undo.adopt(new Upstream(address, config, expected), (opened) => opened.close());
   const counted = (name: 'content' | 'image' | 'runtime') =>
@@ -241,6 +246,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       runtime: counted('runtime'),
     },
     reads,
+    lastReads,
     records,
     onEvents,
     log,

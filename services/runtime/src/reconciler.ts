@@ -80,15 +80,8 @@ export class Reconciler {
     const silent = await heartbeats.silent(unreachableAfterMs);
     if (performance.now() - this.#listeningSince < unreachableAfterMs) return;
     for (const id of silent) {
-      const node = await nodes.change(
-        id,
-        (stored) => {
-          const isPresent = stored.state === 'ready' || stored.state === 'draining';
-          return isPresent ? { state: 'unreachable' } : {};
-        },
-        { before: term },
-      );
-      log.warn({ node: id, lastSeenAt: node.lastSeenAt }, 'node is unreachable');
+      const node = await nodes.markUnreachable(id, unreachableAfterMs, term);
+      if (node) log.warn({ node: id, lastSeenAt: node.lastSeenAt }, 'node is unreachable');
     }
   }
 

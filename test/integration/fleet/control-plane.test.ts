@@ -12,7 +12,11 @@ let fleet: Fleet;
 let image: OnAllNodes;
 
 beforeAll(async () => {
-  fleet = await startFleet({ nodeEnv: () => ({ LONGSHORE_SPOOL_CHECK_MS: '500' }) });
+  fleet = await startFleet({
+    // What Postgres has answered must be there after it was killed.
+    durable: true,
+    nodeEnv: () => ({ LONGSHORE_SPOOL_CHECK_MS: '500' }),
+  });
   const layer = { path: 'big', type: 'file' as const, content: randomBytes(BIG_LAYER_BYTES) };
   const made = await makeBusyboxImage({ layers: [[layer]] });
   const reference = await fleet.push('test/everywhere', '1', made);
@@ -26,7 +30,7 @@ afterAll(() => fleet?.close());
 // One fleet for all: to start it costs more than most of them.
 storeFaults(
   () => fleet,
-  () => image.reference,
+  () => image,
 );
 replicaFaults(
   () => fleet,

@@ -1,17 +1,26 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Channel, createClient } from '@longshore/client';
+import { kindOf } from '@longshore/errors';
 import { makeBusyboxImage } from '@longshore/local';
+import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { describe, expect, it } from 'vitest';
 import { nodeStates } from '../../harness/cut-off.ts';
 import type { Fleet } from '../../harness/fleet.ts';
 import { tracesOf } from '../../harness/fleet-traces.ts';
 import { expectRunsOnce, manyRuns } from '../../harness/many-runs.ts';
 import { storedEvents } from '../../harness/stored-events.ts';
+import { waitUntil } from '../../harness/wait-until.ts';
 
 const LAYER_BYTES = 8 * 1024 * 1024;
 /** A certificate must be good on a machine whose clock is this far behind. */
 const BACKDATED_MS = 30 * 60_000;
+
+const PROCESS = {
+  typeUrl: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+  value: Buffer.from(JSON.stringify({ args: ['true'], cwd: '/', user: { uid: 0, gid: 0 } })),
+};
 
 /** `n1`'s clock is fast and `n2`'s slow, by minutes; `n2` has a disk of its own. `image` is on both. */
 export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): void {
@@ -63,7 +72,13 @@ export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): 
       const pull = await n2.ctr.run(['image', 'pull', '--plain-http', fresh]);
       const run = await n2.ctr.run(['run', '--rm', image(), 'full', 'echo', 'ran']);
       const elsewhere = await n1.ctr.run(['image', 'pull', '--plain-http', fresh]);
-      const exec = await n2.ctr.run(['task', 'exec', '--exec-id', 'e', 'steady', 'echo', 'in']);
+      const channel = new Channel(`unix://${n2.socket}`);
+      const exec = { containerId: 'steady', execId: 'full', spec: PROCESS };
+      const executed = await createClient(Tasks, channel)
+        .exec(exec, { headers: { 'containerd-namespace': 'default' } })
+        .then(() => 'OK', kindOf);
+      channel.close();
+      const killed = await n2.ctr.run(['task', 'kill', '-s', 'KILL', 'steady']);
       await n2.exec(['rm', fill]);
 
       console.log(`disk full: pull: ${pull.stderr.trim().split('\n').at(-1)}`);
@@ -71,8 +86,17 @@ export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): 
       expect(pull.code).not.toBe(0);
       expect(pull.stderr).toMatch(/no space left/i);
       expect(elsewhere.code).toBe(0);
-      expect(exec).toMatchObject({ code: 0, stdout: 'in\n' });
-      if (run.code !== 0) expect(run.stderr).toMatch(/no space left|disk is full/i);
+      expect(run.code).toBe(1);
+      expect(run.stderr).toMatch(/no space left|disk is full/i);
+      expect(executed).toBe('ResourceExhausted');
+      // What runs can be ended, and its end is reported once there is space again.
+      expect(killed.code).toBe(0);
+      const exits = async () =>
+        (await storedEvents(fleet)).filter(
+          ({ about, topic }) => about === 'steady' && topic === '/tasks/exit',
+        );
+      expect(await waitUntil(async () => (await exits()).length > 0, 20_000)).toBe(true);
+      expect(await exits()).toHaveLength(1);
 
       await n2.ctr.ok(['image', 'pull', '--plain-http', fresh]);
       for (const { ctr } of fleet.nodes) {

@@ -62,10 +62,9 @@ export function replicaFaults(theFleet: () => Fleet, theImage: () => OnAllNodes)
         expect(run.stderr).toMatch(/service \\?"(content|image|snapshot|runtime)\\?".*unavailable/);
         expect(wasUnderWay(run)).toBe(true);
       }
-      await expectRunsOnce(fleet, runs);
-
-      // ctr does not tell of a removal that failed; whoever was not under way at a kill has left nothing.
+      // Whoever was not under way at a kill has left nothing.
       const left = new Set((await tracesOf(fleet)).map(({ id }) => id));
+      await expectRunsOnce(fleet, runs, left);
       const affected = runs.filter(wasUnderWay);
       expect([...left].filter((id) => !affected.some((run) => run.id === id))).toEqual([]);
       for (const run of affected) if (left.has(run.id)) await cleanUpAfter(run.id, run.node);
@@ -134,9 +133,8 @@ export function replicaFaults(theFleet: () => Fleet, theImage: () => OnAllNodes)
         const fleet = theFleet();
         const client = new pg.Client({ connectionString: fleet.databaseUrl });
         await client.connect();
-        const schema = service === 'events' ? 'runtime' : service;
         const leader = async () => {
-          const sql = `SELECT term::int, holder FROM ${schema}.leaders WHERE name = $1 AND expires_at > clock_timestamp()`;
+          const sql = `SELECT term::int, holder FROM ${service}.leaders WHERE name = $1 AND expires_at > clock_timestamp()`;
           return (await client.query<{ term: number; holder: string }>(sql, [name])).rows[0];
         };
         try {

@@ -5,12 +5,13 @@ import {
   type Address,
   checkServer,
   type Expected,
+  endWhenRevoked,
   SERVER_NAME,
   type TlsIdentity,
 } from '@longshore/transport';
 import { checkHealth } from './check-health.ts';
 import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from './limits.ts';
-import { LOCAL_PULSE, REMOTE_PULSE, watchPulse } from './pulse.ts';
+import { LOCAL_PULSE, type OpenStreams, REMOTE_PULSE, watchPulse } from './pulse.ts';
 
 /** A peer on the network that does not answer at all must not hold its callers for minutes. */
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -31,6 +32,7 @@ export interface DialOptions {
   expected: Expected;
   /** Refuses a server that says that it does not serve. */
   asksHealth: boolean;
+  streams: OpenStreams;
   /** Hears of a session whose server has stopped to answer, before its streams do. */
   onSilent(session: ClientHttp2Session, reason: Error): void;
 }
@@ -43,9 +45,11 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<C
   signal.addEventListener('abort', abort, { once: true });
   await spoken(connection).finally(() => signal.removeEventListener('abort', abort));
   session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-  watchPulse(session, options.address.kind === 'unix' ? LOCAL_PULSE : REMOTE_PULSE, (reason) =>
-    options.onSilent(session, reason),
+  endWhenRevoked(connection.socket, options.expected, () =>
+    session.destroy(new Error("the server's certificate is revoked")),
   );
+  const pulse = options.address.kind === 'unix' ? LOCAL_PULSE : REMOTE_PULSE;
+  watchPulse(session, pulse, options.streams, (reason) => options.onSilent(session, reason));
   if (!options.asksHealth) return session;
   try {
     await checkHealth(session);

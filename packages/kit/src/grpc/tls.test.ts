@@ -139,6 +139,27 @@ describe('a certificate that is revoked while servers run', () => {
   });
 });
 
+describe('a server whose certificate is revoked while it is connected to', () => {
+  it('loses the connection, and the calls in it', async () => {
+    const authority = new TestAuthority();
+    const entered = Promise.withResolvers<void>();
+    const door = new RawListener(() => entered.resolve(), silent);
+    onTestFinished(() => door.close(0));
+    const server = authority.issue('service/content');
+    const address = await door.listen('127.0.0.1:0', server);
+    const revocations = new Revocations();
+    const upstream = new Upstream(address, authority.issue('service/gateway'), { revocations });
+    onTestFinished(() => upstream.close());
+    const stream = await upstream.open({ ':path': '/a/B', ':method': 'POST' });
+    stream.on('error', () => undefined);
+    await entered.promise;
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    revocations.replace([serialOfFile(server)]);
+    await closed;
+    await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow("the server's certificate is revoked");
+  });
+});
+
 describe('new certificates', () => {
   it('are taken up by servers and clients without a restart', async () => {
     const authority = new TestAuthority();

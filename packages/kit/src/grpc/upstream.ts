@@ -11,6 +11,7 @@ import {
   type Warnings,
 } from '@longshore/transport';
 import { Link } from './link.ts';
+import { OpenStreams } from './pulse.ts';
 
 /** A replica that takes longer to connect to is passed over while there is another. */
 const PATIENCE_MS = 500;
@@ -31,6 +32,7 @@ export interface OpenOptions {
 export class Upstream {
   readonly #links: Link[];
   readonly #choice: ReplicaChoice;
+  readonly #streams = new OpenStreams();
   readonly #tls: TlsFiles;
   readonly #log: Warnings | undefined;
   #identity: TlsIdentity | undefined;
@@ -43,7 +45,8 @@ export class Upstream {
     this.#choice = new ReplicaChoice(parsed.map(formatAddress));
     this.#links = parsed.map((address, index) => {
       const identity = () => this.#openIdentity(address.kind === 'tcp' ? address.host : '');
-      const options = { address, identity, expected, asksHealth: parsed.length > 1 };
+      const asksHealth = parsed.length > 1;
+      const options = { address, identity, expected, asksHealth, streams: this.#streams };
       return new Link(options, () => this.#choice.failed(index));
     });
   }
@@ -58,7 +61,7 @@ export class Upstream {
     const [only] = this.#links;
     const session =
       this.#links.length === 1 ? (only!.ready ?? (await only!.session())) : await this.#pick(sticky);
-    return session.request(headers, { endStream: false });
+    return this.#streams.begin(session, headers);
   }
 
   async close(): Promise<void> {

@@ -31,7 +31,8 @@ sent only to a server of the fleet that it is for. The node's key is made here a
 
   --server HOST:PORT   where the fleet lets machines join; told with the token
   --token-file FILE    file that holds the token
-  --again              joins anew although this disk has joined before, e.g. after the node was removed
+  --again              joins anew although this disk has joined before: after the node was removed, or, while it is
+                       not, with a token that was made for this node
 
 Writes $LONGSHORE_ROOT/identity: node.key (0600), node.crt, ca.crt and control-plane.json, which the agent starts with.
 LONGSHORE_ROOT, LONGSHORE_NODE_ID, LONGSHORE_NODE_LABELS and LONGSHORE_MACHINE_ID mean what they mean to the agent.
@@ -61,7 +62,7 @@ async function answer(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
     const { id } = loadIdentity(config.root, config.nodeId);
     throw failedPrecondition(
       `node ${JSON.stringify(id)}: has joined already, with a certificate until ${known.validTo}; ` +
-        'start its agent, or join --again after its removal',
+        'start its agent, or join --again, after its removal or with a token made for it',
     );
   }
   const token = await readToken(options['token-file']);
@@ -128,7 +129,8 @@ async function pendingKey(root: string): Promise<string> {
   }
   mkdirSync(root, { recursive: true, mode: 0o711 });
   const pem = await newPrivateKey();
-  writeFileSync(`${path}.new`, pem, { mode: 0o600, flush: true });
+  rmSync(`${path}.new`, { force: true });
+  writeFileSync(`${path}.new`, pem, { mode: 0o600, flag: 'wx', flush: true });
   renameSync(`${path}.new`, path);
   return pem;
 }

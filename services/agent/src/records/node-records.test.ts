@@ -40,6 +40,21 @@ describe('NodeRecords', () => {
     expect(textOf(copy, 'c')).toBe('c@2');
   });
 
+  it('answers nothing of what an unheard call may have changed until its keeper was asked, but for when nobody can be', async () => {
+    const { server, records, copy } = await start();
+    records.take([encoded(1n)]);
+    server.isHeld = true;
+    records.doubtChange('container', 'default');
+    expect(textOf(copy, 'c')).toBe('stale');
+    expect(copy.list('container', 'default')).toBe('stale');
+    expect(copy.get('container', 'other', 'c')).toBeUndefined();
+    expect(copy.get('sandbox', 'default', 'c')).toBeUndefined();
+    expect(copy.lastKnown.get('container', 'default', 'c')).toMatchObject({ key: 'c' });
+    server.log.push(containerRecord('c', 2n));
+    server.isHeld = false;
+    await vi.waitFor(() => expect(textOf(copy, 'c')).toBe('c@2'));
+  });
+
   it('knows of content that was made by a call whose end was not heard', async () => {
     const { server, records, copy } = await start();
     const ended = records.expectContent('default');

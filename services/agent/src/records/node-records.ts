@@ -6,7 +6,7 @@ import { Header } from '@longshore/proto/headers';
 import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { RecordCopy } from './record-copy.ts';
 import { RecordFollower, type WatchClient } from './record-follower.ts';
-import { isRecordKind, KEEPERS, type Keeper, keeperOf } from './record-kinds.ts';
+import { isRecordKind, KEEPERS, type Keeper, keeperOf, type RecordKind } from './record-kinds.ts';
 
 /** A caller that has waited for a collection waits no longer than this for the copy to hear of it. */
 const CAUGHT_UP_TIMEOUT_MS = 2_000;
@@ -74,6 +74,12 @@ export class NodeRecords implements AsyncDisposable {
       if (isKnown) release();
       else void this.#followers.get('content')?.caughtUp().then(release);
     };
+  }
+
+  /** A call was sent that may have changed such a record, and its end was not heard: what it has changed is asked for. */
+  doubtChange(kind: RecordKind, namespace: string): void {
+    const release = this.copy.doubtPlace(kind, namespace);
+    void this.#followers.get(keeperOf(kind))?.caughtUp().then(release);
   }
 
   /**

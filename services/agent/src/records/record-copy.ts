@@ -29,6 +29,17 @@ export interface DeletingContainer {
   id: string;
 }
 
+/** Answers questions about records; see {@link RecordCopy}. */
+export interface CopyReads {
+  isComplete(keeper: Keeper): boolean;
+  get(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined;
+  list(kind: RecordKind, namespace: string, prefix?: string): CopiedRecord[] | 'stale';
+  page(kind: RecordKind, namespace: string, after: string): RecordPage | 'stale';
+  namespaces(): string[];
+  /** What is to be answered when nobody can be asked. */
+  readonly lastKnown: CopyReads;
+}
+
 /** Hears of every record that the copy has taken over, after it has. */
 export type RecordListener = (record: Record) => void;
 
@@ -46,7 +57,8 @@ interface KeeperState {
  * them, in any order and as often as they like: the revision decides. Only complete copies of a keeper answer; see
  * {@link isComplete}.
  */
-export class RecordCopy implements Disposable {
+export class RecordCopy implements CopyReads, Disposable {
+  readonly lastKnown: CopyReads = new LastKnown(this);
   readonly #database: DatabaseSync;
   readonly #upsert: StatementSync;
   readonly #see: StatementSync;
@@ -62,6 +74,8 @@ export class RecordCopy implements Disposable {
   #prunedBefore = 0;
   /** Kind and namespace → how many changes are on their way. */
   readonly #expected = new Map<string, number>();
+  /** The same of changes that may have happened unheard. */
+  readonly #doubted = new Map<string, number>();
 
   /** `path` is the database file, `:memory:` keeps nothing; a copy of another `owner` is discarded. */
   constructor(path: string, owner: string) {
@@ -71,8 +85,8 @@ export class RecordCopy implements Disposable {
       INSERT INTO record (kind, namespace, key, revision, deleted, deleting, stale, value, seen, applied_ms)
       VALUES (:kind, :namespace, :key, :revision, :deleted, :deleting, :stale, :value, :seen, :now)
       ON CONFLICT (kind, namespace, key) DO UPDATE SET revision = excluded.revision, deleted = excluded.deleted,
-        deleting = excluded.deleting, stale = excluded.stale, value = excluded.value, seen = excluded.seen,
-        applied_ms = excluded.applied_ms
+        deleting = excluded.deleting, stale = excluded.stale, seen = excluded.seen, applied_ms = excluded.applied_ms,
+        value = CASE WHEN excluded.stale THEN record.value ELSE excluded.value END
       WHERE excluded.revision > record.revision
         OR excluded.revision = record.revision AND record.stale AND NOT excluded.stale
         OR record.seen < :sweptFrom`);
@@ -99,6 +113,11 @@ export class RecordCopy implements Disposable {
   isComplete(keeper: Keeper): boolean {
     const { isSynced, doubtedIn } = this.#state(keeper);
     return isSynced && doubtedIn === undefined;
+  }
+
+  /** Whether the keeper's records were all here once. */
+  wasComplete(keeper: Keeper): boolean {
+    return this.#state(keeper).isSynced;
   }
 
   /** A change may be missing: the keeper's records answer no questions until a round that is yet to begin is `synced`. */
@@ -150,17 +169,17 @@ export class RecordCopy implements Disposable {
    * what is not here is `stale` instead of not there.
    */
   expectNew(kind: RecordKind, namespace: string): () => void {
-    const place = placeOf(kind, namespace);
-    this.#expected.set(place, (this.#expected.get(place) ?? 0) + 1);
-    return () => {
-      const left = (this.#expected.get(place) ?? 0) - 1;
-      if (left > 0) this.#expected.set(place, left);
-      else this.#expected.delete(place);
-    };
+    return countIn(this.#expected, placeOf(kind, namespace));
+  }
+
+  /** Something of a kind may have changed in a namespace, unheard: until the answer is called, all of that is `stale`. */
+  doubtPlace(kind: RecordKind, namespace: string): () => void {
+    return countIn(this.#doubted, placeOf(kind, namespace));
   }
 
   /** Answers `stale` when only the control plane knows the record's value. */
   get(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined {
+    if (this.#doubted.has(placeOf(kind, namespace))) return 'stale';
     const row = this.#get.get(kind, namespace, key);
     if (!row) return this.#expected.has(placeOf(kind, namespace)) ? 'stale' : undefined;
     return row.stale ? 'stale' : copied({ ...row, namespace, key });
@@ -168,7 +187,7 @@ export class RecordCopy implements Disposable {
 
   /** In byte order of the keys, those that begin with `prefix`; `stale` when only the control plane knows one's value. */
   list(kind: RecordKind, namespace: string, prefix = ''): CopiedRecord[] | 'stale' {
-    if (this.#expected.has(placeOf(kind, namespace))) return 'stale';
+    if (this.#isUncertain(kind, namespace)) return 'stale';
     const records: CopiedRecord[] = [];
     for (const row of this.#list.iterate(kind, namespace, prefix)) {
       if (!String(row.key).startsWith(prefix)) break;
@@ -180,13 +199,22 @@ export class RecordCopy implements Disposable {
 
   /** {@link list} in pieces, for lists that are long: between two of them others have their turn, and records may change. */
   page(kind: RecordKind, namespace: string, after: string): RecordPage | 'stale' {
-    if (this.#expected.has(placeOf(kind, namespace))) return 'stale';
+    if (this.#isUncertain(kind, namespace)) return 'stale';
     const rows = this.#page.all(kind, namespace, after);
-    if (rows.some(({ stale }) => stale)) return 'stale';
-    return {
-      records: rows.map(copied),
-      next: rows.length === PAGE_RECORDS ? String(rows.at(-1)?.key) : undefined,
-    };
+    return rows.some(({ stale }) => stale) ? 'stale' : pageOf(rows, rows);
+  }
+
+  /** {@link get} of what was last heard, however old; `stale` when no value of the record ever was. */
+  getLastKnown(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined {
+    const row = this.#get.get(kind, namespace, key);
+    if (!row) return undefined;
+    return hasValue(row) ? copied({ ...row, namespace, key }) : 'stale';
+  }
+
+  /** {@link page} of what was last heard, without the records of which no value ever was. */
+  pageLastKnown(kind: RecordKind, namespace: string, after: string): RecordPage {
+    const rows = this.#page.all(kind, namespace, after);
+    return pageOf(rows, rows.filter(hasValue));
   }
 
   /** Namespaces in which there is any record, in byte order. */
@@ -218,6 +246,11 @@ export class RecordCopy implements Disposable {
   [Symbol.dispose](): void {
     this.#listeners.clear();
     this.#database.close();
+  }
+
+  #isUncertain(kind: RecordKind, namespace: string): boolean {
+    const place = placeOf(kind, namespace);
+    return this.#expected.has(place) || this.#doubted.has(place);
   }
 
   #loadKeepers(): void {
@@ -307,8 +340,67 @@ export class RecordCopy implements Disposable {
   }
 }
 
+/** What a copy last heard of its keepers, for when they cannot be asked. Nothing, until their records were all here once. */
+class LastKnown implements CopyReads {
+  readonly #copy: RecordCopy;
+
+  constructor(copy: RecordCopy) {
+    this.#copy = copy;
+  }
+
+  get lastKnown(): CopyReads {
+    return this;
+  }
+
+  isComplete(keeper: Keeper): boolean {
+    return this.#copy.wasComplete(keeper);
+  }
+
+  get(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined {
+    return this.#copy.getLastKnown(kind, namespace, key);
+  }
+
+  list(kind: RecordKind, namespace: string, prefix = ''): CopiedRecord[] {
+    const records: CopiedRecord[] = [];
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const page = this.page(kind, namespace, after);
+      records.push(...page.records.filter(({ key }) => key.startsWith(prefix)));
+      after = page.next;
+    }
+    return records;
+  }
+
+  page(kind: RecordKind, namespace: string, after: string): RecordPage {
+    return this.#copy.pageLastKnown(kind, namespace, after);
+  }
+
+  namespaces(): string[] {
+    return this.#copy.namespaces();
+  }
+}
+
+/** Which namespace a change of a namespace is about, its headers do not say. */
 function placeOf(kind: RecordKind, namespace: string): string {
-  return `${kind} ${namespace}`;
+  return kind === 'namespace' ? kind : `${kind} ${namespace}`;
+}
+
+/** Counts one more in a place, and one less when the answer is called. */
+function countIn(counts: Map<string, number>, place: string): () => void {
+  counts.set(place, (counts.get(place) ?? 0) + 1);
+  return () => {
+    const left = (counts.get(place) ?? 0) - 1;
+    if (left > 0) counts.set(place, left);
+    else counts.delete(place);
+  };
+}
+
+function hasValue({ stale, value }: { [column: string]: unknown }): boolean {
+  return !stale || (value as Uint8Array).length > 0;
+}
+
+function pageOf(read: { [column: string]: unknown }[], chosen: { [column: string]: unknown }[]): RecordPage {
+  const next = read.length === PAGE_RECORDS ? String(read.at(-1)?.key) : undefined;
+  return { records: chosen.map(copied), next };
 }
 
 function copied(row: { [column: string]: unknown }): CopiedRecord {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { type Digest, digestOf } from '@longshore/oci';
 import { describe, expect, it, vi } from 'vitest';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
@@ -36,6 +37,20 @@ describe('SmallBlobs', () => {
     expect(blobs.has(a.digest)).toBe(true);
     blobs.put(b.digest, b.data);
     expect([a, b].map(({ digest }) => blobs.has(digest))).toEqual([false, true]);
+  });
+
+  it('is read while the disk takes nothing', async () => {
+    const now = vi.spyOn(Date, 'now').mockReturnValue(0);
+    const path = join(await scratchDirectory(), 'blobs.db');
+    using blobs = new SmallBlobs(path);
+    const { digest, data } = blob('a');
+    blobs.put(digest, data);
+    const disk = new DatabaseSync(path);
+    disk.exec(`CREATE TRIGGER full BEFORE UPDATE ON blob BEGIN SELECT RAISE(FAIL, 'disk is full'); END`);
+    disk.close();
+    now.mockReturnValue(120_000);
+    expect(blobs.get(digest)).toEqual(new Uint8Array(data));
+    now.mockRestore();
   });
 
   it('keeps nothing large, and nothing that is not what it is called', () => {

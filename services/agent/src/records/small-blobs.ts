@@ -57,7 +57,7 @@ export class SmallBlobs implements Disposable {
     const row = this.#find.get(digest);
     if (!row) return undefined;
     const now = Date.now();
-    if (now - Number(row.used_ms) > USE_GRAIN_MS) this.#use.run(now, digest);
+    if (now - Number(row.used_ms) > USE_GRAIN_MS) this.#noteUse(digest, now);
     return row.data as Uint8Array;
   }
 
@@ -72,6 +72,15 @@ export class SmallBlobs implements Disposable {
 
   [Symbol.dispose](): void {
     this.#database.close();
+  }
+
+  /** A full disk takes nothing of what is read but its place in the order. */
+  #noteUse(digest: string, now: number): void {
+    try {
+      this.#use.run(now, digest);
+    } catch {
+      // Goes earlier than it should.
+    }
   }
 
   #evict(): void {

@@ -1,10 +1,17 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Channel, createClient } from '@longshore/client';
 import { failedPrecondition } from '@longshore/errors';
 import { Kind, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { Header } from '@longshore/proto/headers';
-import { describe, expect, it } from 'vitest';
-import { layersUnderTest, NODE_ID } from '../snapshots/testing/layers-under-test.ts';
+import { CatalogueService, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { syncedCopy } from '../records/testing/copies.ts';
+import { SnapshotRecords } from '../snapshots/snapshot-records.ts';
+import { Snapshots as NodeSnapshots } from '../snapshots/snapshots.ts';
+import { layersUnderTest, log, NODE_ID } from '../snapshots/testing/layers-under-test.ts';
+import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { toControlPlane } from '../socket/control-plane.ts';
 import { snapshotsRpc } from './snapshots-rpc.ts';
 import { served } from './testing/served.ts';
@@ -57,6 +64,35 @@ describe('Snapshots of the node socket', () => {
     await client.remove({ snapshotter, key: 'active' }, options);
     await expect(client.stat({ snapshotter, key: 'active' }, options)).rejects.toMatchObject({
       kind: 'NotFound',
+    });
+  });
+
+  it('answers reads from what was last known while the catalogue is away, and changes nothing', async () => {
+    const copy = syncedCopy();
+    const { overlayfs, unsettled } = await layersUnderTest();
+    const channel = new Channel(`unix://${await scratchDirectory()}/nobody.sock`);
+    onTestFinished(() => channel.close());
+    const catalogue = createClient(CatalogueService, channel);
+    const records = new SnapshotRecords(copy);
+    const snapshots = new NodeSnapshots({ catalogue, records, snapshotters: [overlayfs], unsettled, log });
+    const [takeFrom, toService] = [() => undefined, toControlPlane(NODE_ID)];
+    const handlers = snapshotsRpc({ snapshots, catalogue, records: { takeFrom }, toControlPlane: toService });
+    const client = await served(Snapshots, handlers);
+    const value = toBinary(
+      SnapshotSchema,
+      create(SnapshotSchema, { name: 'a', kind: 3, snapshotter, size: 7n }),
+    );
+    const record = { kind: 'snapshot', namespace: 'default', key: `${snapshotter}/a`, revision: 1n, value };
+    copy.apply([create(RecordSchema, record)]);
+    copy.doubt('snapshot');
+    expect((await client.usage({ snapshotter, key: 'a' }, options)).size).toBe(7n);
+    expect((await client.stat({ snapshotter, key: 'a' }, options)).info?.name).toBe('a');
+    const names: string[] = [];
+    for await (const { info } of client.list({ snapshotter }, options))
+      names.push(...info.map((one) => one.name));
+    expect(names).toEqual(['a']);
+    await expect(client.commit({ snapshotter, key: 'b', name: 'c' }, options)).rejects.toMatchObject({
+      kind: 'Unavailable',
     });
   });
 

@@ -1,16 +1,21 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { type Snapshot, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
-import type { RecordCopy } from '../records/record-copy.ts';
+import type { CopyReads } from '../records/record-copy.ts';
 
 /**
  * The catalogue's records of this node, from its copy. Undefined answers mean that only the catalogue knows.
  */
 export class SnapshotRecords {
-  readonly #copy: RecordCopy;
+  readonly #copy: CopyReads;
 
-  constructor(copy: RecordCopy) {
+  constructor(copy: CopyReads) {
     this.#copy = copy;
+  }
+
+  /** For when the catalogue cannot be asked. */
+  get lastKnown(): SnapshotRecords {
+    return new SnapshotRecords(this.#copy.lastKnown);
   }
 
   /** With the generations of its ancestors. Throws NotFound. */

@@ -87,10 +87,21 @@ export class Snapshots {
     return this.#prepareOn(await this.#ancestorsOn(request, call), request, call);
   }
 
-  /** A snapshot's record with its ancestors. Throws NotFound. */
+  /** A snapshot's record with its ancestors, as it was last known when the catalogue cannot say. Throws NotFound. */
   async find({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Snapshot> {
-    const known = this.#records.get(call.namespace, snapshotter, key);
-    return known ?? recordOf(await this.#catalogue.get({ snapshotter, key }, call.options));
+    try {
+      return await this.#current({ snapshotter, key }, call);
+    } catch (error) {
+      if (!isKind(error, 'Unavailable')) throw error;
+      const last = this.#records.lastKnown.get(call.namespace, snapshotter, key);
+      if (last) return last;
+      throw error;
+    }
+  }
+
+  /** All records of a namespace as they were last known; undefined before they were all here once. */
+  lastKnown(namespace: string, snapshotter: string): Snapshot[] | undefined {
+    return this.#records.lastKnown.list(namespace, snapshotter);
   }
 
   /** Throws NotFound, and FailedPrecondition for a committed snapshot. */
@@ -112,7 +123,7 @@ export class Snapshots {
   /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
   async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
     const driver = this.snapshotter(request.snapshotter);
-    const { generation } = await this.find(request, call);
+    const { generation } = await this.#current(request, call);
     const { sizeBytes, inodes } = await this.#usageOf(driver, generation, call);
     await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
   }
@@ -132,6 +143,11 @@ export class Snapshots {
     if (snapshot.kind === Kind.ACTIVE) return this.#usageOf(driver, snapshot.generation, call);
     if (snapshot.kind === Kind.COMMITTED) return { sizeBytes: snapshot.size, inodes: snapshot.inodes };
     return NOTHING;
+  }
+
+  async #current({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Snapshot> {
+    const known = this.#records.get(call.namespace, snapshotter, key);
+    return known ?? recordOf(await this.#catalogue.get({ snapshotter, key }, call.options));
   }
 
   /** Throws {@link WrongAncestors} when the ancestors turn out to be others, or not to be on disk. */

@@ -8,7 +8,7 @@ import {
   ReadContentResponseSchema,
 } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobPrefetch } from '../records/blob-prefetch.ts';
-import type { RecordCopy } from '../records/record-copy.ts';
+import type { CopyReads } from '../records/record-copy.ts';
 import { SMALL_BLOB_BYTES, type SmallBlobs } from '../records/small-blobs.ts';
 import { messagesIn } from './grpc-message.ts';
 import { type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
@@ -19,7 +19,7 @@ import { wireField } from './wire-field.ts';
 const MAX_ANSWER_BYTES = SMALL_BLOB_BYTES + 1024;
 
 export interface BlobReadsOptions {
-  copy: RecordCopy;
+  copy: CopyReads;
   blobs: SmallBlobs;
   prefetch: Pick<BlobPrefetch, 'want'>;
   log: Logger;

@@ -41,15 +41,22 @@ function contentRecord(digest: string, size: number): NodeRecord {
 async function openDoor(
   copy = syncedCopy(),
   control: { containers?: Handlers<typeof Containers>; content?: Handlers<typeof Content> } = {},
+  replicas = 1,
 ) {
   const directory = await scratchDirectory();
   const server = new GrpcServer(log, createMetrics('test'));
   if (control.containers) server.add(Containers, control.containers);
   if (control.content) server.add(Content, control.content);
   await server.listen(`unix://${join(directory, 'control.sock')}`, NO_TLS);
-  const upstream = new Upstream(`unix://${join(directory, 'control.sock')}`);
+  // All but the first are away.
+  const sockets = Array.from(
+    { length: replicas },
+    (_, n) => `unix://${join(directory, n ? `${n}` : 'control')}.sock`,
+  );
+  const upstream = new Upstream(sockets.join());
   const blobs = new SmallBlobs(':memory:');
   const wanted: string[] = [];
+  const doubted: string[] = [];
   const caughtUp = Promise.withResolvers<void>();
   const door = nodeDoor({
     nodeId: 'node-1',
@@ -57,6 +64,10 @@ async function openDoor(
     reads: new Map([
       ...recordReads(copy),
       ...blobReads({ copy, blobs, prefetch: { want: (_, digest) => wanted.push(digest) }, log }),
+    ]),
+    lastReads: new Map([
+      ...recordReads(copy.lastKnown),
+      ...blobReads({ copy: copy.lastKnown, blobs, prefetch: { want: () => undefined }, log }),
     ]),
     records: {
       take: (encoded) => copy.apply(encoded.map((bytes) => decodeRecord(bytes))),
@@ -66,6 +77,7 @@ async function openDoor(
         // Nobody tells this copy what else was made.
         return (isKnown) => (isKnown ? release() : undefined);
       },
+      doubtChange: (kind, namespace) => void doubted.push(`${kind} ${namespace}`),
     },
     onEvents: () => undefined,
     log,
@@ -79,7 +91,7 @@ async function openDoor(
     await server.close(0);
     blobs[Symbol.dispose]();
   });
-  return { copy, blobs, wanted, caughtUp, channel, server };
+  return { copy, blobs, wanted, doubted, caughtUp, channel, server };
 }
 
 const decodeRecord = (bytes: Uint8Array) => fromBinary(RecordSchema, bytes);
@@ -258,6 +270,76 @@ describe('content that could not be written for want of a control plane', () => 
     expect(listed).toEqual([record.key]);
     const other = `sha256:${'b'.repeat(64)}`;
     await expect(content.info({ digest: other }, options)).rejects.toMatchObject({ kind: 'NotFound' });
+  });
+});
+
+describe('reads that their service should answer', () => {
+  const ids = async (channel: Channel) =>
+    (await createClient(Containers, channel).list({}, options)).containers.map(({ id }) => id);
+
+  it('are answered from what was last known when it is away', async () => {
+    const { copy, channel, server } = await openDoor();
+    copy.apply([containerRecord('a', 1n), containerRecord('b', 1n), contentRecord('sha256:x', 1)]);
+    await server.close(0);
+    const containers = createClient(Containers, channel);
+    copy.apply([{ ...containerRecord('b', 2n), value: new Uint8Array() }]);
+    expect(await ids(channel)).toEqual(['a', 'b']);
+    expect((await containers.get({ id: 'b' }, options)).container?.image).toBe('image-of-b');
+    copy.doubt('runtime');
+    expect(await ids(channel)).toEqual(['a', 'b']);
+    await expect(containers.get({ id: 'c' }, options)).rejects.toMatchObject({ kind: 'NotFound' });
+    copy.expectNew('content', 'default');
+    const listed: unknown[] = [];
+    for await (const { info } of createClient(Content, channel).list({}, options)) listed.push(...info);
+    expect(listed).toMatchObject([{ digest: 'sha256:x' }]);
+  });
+
+  it.each([1, 2])('are answered so too when it dies over them, the last of %i replicas', async (replicas) => {
+    const asked = Promise.withResolvers<void>();
+    const { copy, channel, server } = await openDoor(
+      syncedCopy(),
+      {
+        containers: {
+          list: async () => {
+            asked.resolve();
+            return new Promise<never>(() => undefined);
+          },
+        },
+      },
+      replicas,
+    );
+    copy.apply([containerRecord('a', 1n), { ...containerRecord('new', 1n), value: new Uint8Array() }]);
+    const listed = ids(channel);
+    await asked.promise;
+    await server.close(0);
+    expect(await listed).toEqual(['a']);
+    const get = createClient(Containers, channel).get({ id: 'new' }, options);
+    await expect(get).rejects.toMatchObject({ kind: 'Unavailable' });
+  });
+
+  it('fail when it is away before the copy was ever complete', async () => {
+    const { copy, channel, server } = await openDoor(emptyCopy());
+    copy.apply([containerRecord('a', 1n)]);
+    await server.close(0);
+    await expect(ids(channel)).rejects.toMatchObject({ kind: 'Unavailable' });
+  });
+
+  it('are those of what a call may have changed whose end was lost, before its caller hears of that', async () => {
+    const { channel, server, doubted } = await openDoor(syncedCopy(), {
+      containers: {
+        create: async () => {
+          void server.close(0);
+          return new Promise<never>(() => undefined);
+        },
+      },
+    });
+    const containers = createClient(Containers, channel);
+    const lost = containers.create({ container: { id: 'a' } }, options);
+    await expect(lost).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(doubted).toEqual(['container default']);
+    const unsent = containers.create({ container: { id: 'a' } }, options);
+    await expect(unsent).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(doubted).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { LongshoreError, messageOf, unimplemented } from '@longshore/errors';
 import {
   endWithError,
@@ -13,7 +13,10 @@ import {
 } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
+import type { RecordKind } from '../records/record-kinds.ts';
+import { changedKind } from './changes.ts';
 import { answerCall, messageIn } from './grpc-message.ts';
+import { lastResort, withLastResort } from './last-resort.ts';
 import { Caller, type LocalRead, type LocalReads, namespaceOf } from './local-read.ts';
 import { type Owner, ownerOf } from './routes.ts';
 
@@ -27,6 +30,8 @@ export interface NodeDoorOptions {
   upstreams: Record<Owner, Opener>;
   /** What is answered here, without asking the owner. */
   reads: LocalReads;
+  /** The same from what was last known: for those that the owner should be asked, and cannot be. */
+  lastReads: LocalReads;
   records: DoorRecords;
   /** Binary envelopes of events that a call through this door caused. */
   onEvents(envelopes: Uint8Array[]): void;
@@ -34,14 +39,18 @@ export interface NodeDoorOptions {
 }
 
 /** The part of this node's records that calls through the door keep true. */
-export type DoorRecords = Pick<NodeRecords, 'take' | 'caughtUp' | 'expectContent'>;
+export type DoorRecords = Pick<NodeRecords, 'take' | 'caughtUp' | 'expectContent' | 'doubtChange'>;
 
 /** Its callers go on when they are told of the commit, before the call has ended. */
 const WRITE = '/containerd.services.content.v1.Content/Write';
 
+/** Cancelled, DeadlineExceeded, Unavailable. */
+const MAY_BE_LOST: ReadonlySet<string> = new Set(['1', '4', '14']);
+
 /**
  * The one way into a node's scope: containerd's API as raw HTTP/2, passed to whoever owns each service. Every call
- * gets the node's own scope, whatever its caller says. Most reads are answered here, from this node's own records.
+ * gets the node's own scope, whatever its caller says. Most reads are answered here, from this node's own records; those
+ * that are not, when their owner cannot be reached, from what was last known.
  */
 export function nodeDoor(options: NodeDoorOptions): RawListener {
   const onCall: OnCall = (stream, headers) => {
@@ -54,7 +63,11 @@ export function nodeDoor(options: NodeDoorOptions): RawListener {
     const route = routeTo(owner, options);
     const read = options.reads.get(path);
     if (path === WRITE) expectContent(stream, headers, route, options.records);
-    const answer = read ? answerRead(stream, headers, route, read) : passOn(stream, headers, route);
+    const kind = changedKind(path);
+    if (kind) doubtWhenCut(route, kind, namespaceOf(headers), options.records);
+    const answer = read
+      ? answerRead(stream, headers, route, read, options.lastReads.get(path))
+      : passOn(stream, headers, route);
     answer.catch((error) => {
       options.log.debug({ path, error: messageOf(error) }, 'call ended early');
     });
@@ -102,20 +115,49 @@ function expectContent(
   stream.once('close', () => ended(isKnown));
 }
 
+/** What a call that was sent has changed is not known when it ends without trailers: the caller hears of its end after. */
+function doubtWhenCut(route: Route, kind: RecordKind, namespace: string, records: DoorRecords): void {
+  const { takeTrailers, upstream } = route;
+  let isKnown = true;
+  route.upstream = {
+    get size() {
+      return upstream.size ?? 1;
+    },
+    async open(sent, options) {
+      const opened = await upstream.open(sent, options);
+      isKnown = false;
+      opened.once('close', () => {
+        const wasTaken = !opened.pending && opened.rstCode !== constants.NGHTTP2_REFUSED_STREAM;
+        if (!isKnown && wasTaken) records.doubtChange(kind, namespace);
+      });
+      return opened;
+    },
+  };
+  route.takeTrailers = (trailers) => {
+    // Of the agent's own, it may be the catalogue's that is lost.
+    isKnown = kind !== 'snapshot' || !MAY_BE_LOST.has(String(trailers['grpc-status']));
+    return takeTrailers?.(trailers);
+  };
+}
+
 async function answerRead(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   route: Route,
   read: LocalRead,
+  lastRead: LocalRead | undefined,
 ): Promise<void> {
   const passed = { ...route, retrySafe: true };
   const request = await readRequest(stream, MAX_QUESTION_BYTES);
   const message = request.isWhole ? messageIn(request.bytes) : undefined;
   if (!message) return passOn(stream, headers, { ...passed, request });
   try {
-    const outcome = await read(message, new Caller(headers));
+    const caller = new Caller(headers);
+    const outcome = await read(message, caller);
     if ('length' in outcome) return answerCall(stream, outcome);
-    return passOn(stream, headers, { ...passed, ...outcome, request });
+    const last = lastRead && (await lastResort(lastRead, message, caller));
+    const whole = { ...passed, ...outcome, request };
+    return passOn(stream, headers, last ? withLastResort(stream, whole, last) : whole);
   } catch (error) {
     if (error instanceof LongshoreError) return endWithError(stream, error);
     // A request that is no protobuf, or a copy that cannot be read: the owner knows what to say.

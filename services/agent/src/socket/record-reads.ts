@@ -30,7 +30,7 @@ import {
   StoreListRequestSchema,
 } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { type Sandbox, SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
-import type { CopiedRecord, RecordCopy, RecordPage } from '../records/record-copy.ts';
+import type { CopiedRecord, CopyReads, RecordPage } from '../records/record-copy.ts';
 import { KEEPERS, keeperOf, type RecordKind } from '../records/record-kinds.ts';
 import { type Caller, type LocalRead, type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
 import { wireField } from './wire-field.ts';
@@ -42,7 +42,7 @@ const CONTENT_BLOCK = 100;
  * Reads of containers, images, namespaces, sandboxes and content, from the copy. Values are not decoded but for
  * filters: what a Get or a List answers is field 1 of its answer.
  */
-export function recordReads(copy: RecordCopy): LocalReads {
+export function recordReads(copy: CopyReads): LocalReads {
   function get(kind: RecordKind, namespace: string, key: string, subject: () => string): Outcome {
     if (!copy.isComplete(keeperOf(kind))) return PASS_ON;
     const record = copy.get(kind, namespace, key);
@@ -85,6 +85,7 @@ export function recordReads(copy: RecordCopy): LocalReads {
 
   function listNamespaces(): Outcome {
     if (!KEEPERS.every((keeper) => copy.isComplete(keeper))) return PASS_ON;
+    if (copy.list('namespace', '') === 'stale') return PASS_ON;
     const values: Uint8Array[] = [];
     for (const name of copy.namespaces()) {
       const record = copy.get('namespace', name, name);

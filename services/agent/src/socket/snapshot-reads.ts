@@ -2,6 +2,7 @@ import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary }
 import { LongshoreError, messageOf } from '@longshore/errors';
 import { ABSENT, type Adaptor, mapField, parseFilters } from '@longshore/filters';
 import {
+  type InfoSchema,
   ListSnapshotsRequestSchema,
   ListSnapshotsResponseSchema,
   MountsRequestSchema,
@@ -14,7 +15,7 @@ import { mountToProto } from '../rpc/convert-mount.ts';
 import { infoToProto } from '../rpc/convert-snapshot.ts';
 import type { SnapshotRecords } from '../snapshots/snapshot-records.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
-import { type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
+import { type LocalReads, PASS_ON } from './local-read.ts';
 
 /** Of infos in one message of a listing, as in containerd. */
 const LIST_BLOCK = 100;
@@ -53,9 +54,10 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
       (request, caller) => {
         const { snapshotter, filters } = fromBinary(ListSnapshotsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
-        const filter = parseListFilters(filters);
+        parseListFilters(filters);
         const all = records.list(caller.namespace, snapshotter);
-        return all ? inBlocks(all.filter((snapshot) => filter.matches(adaptorOf(snapshot)))) : PASS_ON;
+        if (!all) return PASS_ON;
+        return chosenInfos(all, filters).map((block) => encode(ListSnapshotsResponseSchema, block));
       },
     ],
   ]);
@@ -79,13 +81,20 @@ function adaptorOf({ kind, name, parent, labels }: Snapshot): Adaptor {
   };
 }
 
-function inBlocks(snapshots: readonly Snapshot[]): Outcome {
-  const messages: Uint8Array[] = [];
-  for (let at = 0; at < snapshots.length; at += LIST_BLOCK) {
-    const info = snapshots.slice(at, at + LIST_BLOCK).map(infoToProto);
-    messages.push(encode(ListSnapshotsResponseSchema, { info }));
+/** One message of a listing. */
+export interface SnapshotBlock {
+  info: MessageInitShape<typeof InfoSchema>[];
+}
+
+/** The messages of a listing. Throws as {@link parseListFilters} does. */
+export function chosenInfos(snapshots: readonly Snapshot[], filters: readonly string[]): SnapshotBlock[] {
+  const filter = parseListFilters(filters);
+  const chosen = snapshots.filter((snapshot) => filter.matches(adaptorOf(snapshot)));
+  const blocks: SnapshotBlock[] = [];
+  for (let at = 0; at < chosen.length; at += LIST_BLOCK) {
+    blocks.push({ info: chosen.slice(at, at + LIST_BLOCK).map(infoToProto) });
   }
-  return messages;
+  return blocks;
 }
 
 function encode<S extends DescMessage>(schema: S, init: MessageInitShape<S>): Uint8Array {

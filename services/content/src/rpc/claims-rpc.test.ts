@@ -84,6 +84,22 @@ describe('ClaimService', () => {
     });
   });
 
+  it('answers those who wait without a lock on the claim', async () => {
+    const text = randomUUID();
+    await first.claims.acquire(claimOf(text, 'a'), on('n1'));
+    const locker = await first.pool.connect();
+    try {
+      await locker.query('BEGIN');
+      await locker.query('SELECT FROM claims WHERE digest = $1 FOR UPDATE', [digestOf(text)]);
+      const deadline = new Date(Date.now() + TTL_MS / 2);
+      const asked = second.claims.acquire(claimOf(text, 'b'), { ...on('n2'), deadline });
+      expect((await asked).result).toBe(Result.BUSY);
+    } finally {
+      await locker.query('ROLLBACK');
+      locker.release();
+    }
+  });
+
   it('waits no longer than asked, nor than the deadline of the call', async () => {
     const text = randomUUID();
     await first.claims.acquire(claimOf(text, 'a'), on('n1'));

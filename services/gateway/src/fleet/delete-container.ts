@@ -1,4 +1,4 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
+import { type CallOptions, type ServiceClient, wasNeverSent } from '@longshore/client';
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -34,6 +34,7 @@ export class ContainerDeletion {
     const connection = await nodes.find(node);
     const scope = { headers: { ...headers, [Header.Node]: node }, signal };
     let problem = 'it sends no heartbeats';
+    let wasAsked = false;
     if (!connection.isLost || (await connection.answers())) {
       try {
         const deadline = new Date(Date.now() + timeoutMs);
@@ -44,10 +45,17 @@ export class ContainerDeletion {
         // A node that is there lacks something itself, e.g. its control plane.
         if (await connection.answers()) throw error;
         problem = messageOf(error);
+        wasAsked = !wasNeverSent(error);
       }
     }
+    try {
+      await containers.markDeleting({ id }, scope);
+    } catch (error) {
+      // The node has deleted it, and its answer was lost.
+      if (wasAsked && isKind(error, 'NotFound')) return 'deleted';
+      throw error;
+    }
     log.info({ node, container: id, problem }, 'container is marked: its node is away');
-    await containers.markDeleting({ id }, scope);
     return 'deleting';
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CallOptions } from '@longshore/client';
 import { createLogger } from '@longshore/kit';
 import { describe, expect, it } from 'vitest';
 import type { NodeConnection } from '../nodes/node-connection.ts';
@@ -22,8 +23,9 @@ function fanOutOver(connect: () => Promise<void>): FanOut {
   return new FanOut({ nodes: { all }, timeoutMs: TIMEOUT_MS, log: createLogger('test', 'silent') });
 }
 
-async function* one(node: NodeConnection) {
-  await node.connect();
+async function* one(node: NodeConnection, { signal }: CallOptions) {
+  const aborted = new Promise((_, reject) => signal!.addEventListener('abort', reject));
+  await Promise.race([node.connect(), aborted]);
   yield 1;
 }
 

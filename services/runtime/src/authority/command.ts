@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
@@ -12,6 +12,7 @@ import { CertificateRepository } from '../storage/postgres/certificate-repositor
 import { CertificateAuthority, type IssuedCertificate } from './certificate-authority.ts';
 import { Issuer } from './issuer.ts';
 import { newKeyPair } from './key-pair.ts';
+import { replaceFile } from './replace-file.ts';
 
 const HELP = `longshore runtime ca: the fleet's certificate authority, for operators; no running service is needed
 
@@ -86,9 +87,9 @@ async function issueInto(directory: string, identity: Issuable, config: IssueCon
   const { issued, authorities } = await issue(config, identity, certificateRequest);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // The key first: who reloads takes up nothing before the certificate fits it.
-  write(join(directory, `${identity.name}.key`), privateKey, 0o600);
-  write(join(directory, 'ca.crt'), authorities, 0o644);
-  write(join(directory, `${identity.name}.crt`), issued.chain, 0o644);
+  replaceFile(join(directory, `${identity.name}.key`), privateKey, 0o600);
+  replaceFile(join(directory, 'ca.crt'), authorities, 0o644);
+  replaceFile(join(directory, `${identity.name}.crt`), issued.chain, 0o644);
   return `${formatPeer(identity)}: serial ${issued.serial}, good until ${issued.notAfter.toISOString()}\n`;
 }
 
@@ -128,9 +129,4 @@ function parseCommand(args: string[]) {
   } catch (error) {
     throw invalidArgument(messageOf(error), { cause: error });
   }
-}
-
-function write(path: string, text: string, mode: number): void {
-  writeFileSync(`${path}.new`, text, { mode });
-  renameSync(`${path}.new`, path);
 }

@@ -1,10 +1,11 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type TlsFiles, TlsIdentity } from '@longshore/transport';
 import type { Issuer } from './issuer.ts';
 import { newKeyPair } from './key-pair.ts';
+import { replaceFile } from './replace-file.ts';
 
 const RETRY_MS = 60_000;
 /** Longer timers overflow, and fire at once. */
@@ -49,10 +50,10 @@ export class OwnCertificate {
       certificateRequest,
     );
     const { authority } = this.#issuer;
-    write(this.files.tlsKey, privateKey, 0o600);
-    write(this.files.tlsCa, authority.authorities, 0o644);
-    write(this.files.tlsCert, chain, 0o644);
-    write(this.joinFiles.tlsCert, authority.withRoot(chain), 0o644);
+    replaceFile(this.files.tlsKey, privateKey, 0o600);
+    replaceFile(this.files.tlsCa, authority.authorities, 0o644);
+    replaceFile(this.files.tlsCert, chain, 0o644);
+    replaceFile(this.joinFiles.tlsCert, authority.withRoot(chain), 0o644);
     TlsIdentity.reload(this.files);
     TlsIdentity.reload(this.joinFiles);
     this.#renewIn(((notAfter.getTime() - Date.now()) * 2) / 3);
@@ -66,9 +67,4 @@ export class OwnCertificate {
       });
     this.#timer = setTimeout(() => void renew(), Math.min(Math.max(ms, 1000), MAX_TIMER_MS)).unref();
   }
-}
-
-function write(path: string, text: string, mode: number): void {
-  writeFileSync(`${path}.new`, text, { mode });
-  renameSync(`${path}.new`, path);
 }

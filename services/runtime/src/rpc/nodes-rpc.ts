@@ -49,12 +49,8 @@ export function nodesRpc(nodes: NodeRepository, heartbeats: Heartbeats): Handler
 
     async list({ selector, states }) {
       const matches = parseSelector(selector);
-      const wanted = new Set(states.map(stateFromProto));
-      const all = await nodes.list();
-      const isWanted = ({ state }: Node) => (wanted.size > 0 ? wanted.has(state) : state !== 'gone');
-      return {
-        nodes: all.filter((node) => isWanted(node) && matches(labelsOf(node))).map(nodeToProto),
-      };
+      const found = await nodes.list(states.map(stateFromProto));
+      return { nodes: found.filter((node) => matches(labelsOf(node))).map(nodeToProto) };
     },
   };
 }

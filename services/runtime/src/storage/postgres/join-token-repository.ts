@@ -77,8 +77,8 @@ export class JoinTokenRepository {
   }
 
   /**
-   * Uses a token up, in the transaction of what it is good for. Whoever used it may do so again, and gets the same:
-   * its answer may have been lost. Throws Unauthenticated.
+   * Uses a token up, in the transaction of what it is good for, and answers what it was. Whoever used it may do so again,
+   * and gets the same: its answer may have been lost. Throws Unauthenticated.
    */
   async use(tx: Queryable, { id, secret }: JoinTokenParts, joiner: Joiner): Promise<JoinToken> {
     const { rows } = await tx.query<SecretRow>(

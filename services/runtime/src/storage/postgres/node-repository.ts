@@ -9,7 +9,7 @@ import {
   type Term,
   transaction,
 } from '@longshore/postgres';
-import { type Node, type NodeReport, nodeSubject } from '../../domain/node.ts';
+import { type Node, type NodeReport, type NodeState, nodeSubject } from '../../domain/node.ts';
 import type { NodeChange } from '../../domain/node-changes.ts';
 import {
   blankNode,
@@ -43,11 +43,13 @@ export class NodeRepository {
     return nodeFromRow(rows[0]);
   }
 
-  /** In byte order of the ids. */
-  async list(): Promise<Node[]> {
+  /** In byte order of the ids; without states, all but those that are gone. */
+  async list(states: NodeState[] = []): Promise<Node[]> {
+    const wanted = states.length > 0 ? 'n.state = ANY($1)' : "n.state <> 'gone'";
     const rows = await query<NodeRow>(
       this.#pool,
-      `SELECT ${NODE_COLUMNS} ${FROM_NODES} ORDER BY n.id COLLATE "C"`,
+      `SELECT ${NODE_COLUMNS} ${FROM_NODES} WHERE ${wanted} ORDER BY n.id COLLATE "C"`,
+      states.length > 0 ? [states] : [],
     );
     return rows.map(nodeFromRow);
   }
@@ -85,19 +87,38 @@ export class NodeRepository {
     });
   }
 
+  /** A node that is present and was silent for so long; undefined when it was heard of in the meantime. */
+  markUnreachable(id: string, silentForMs: number, term: Pick<Term, 'check'>): Promise<Node | undefined> {
+    return transaction(this.#pool, async (tx) => {
+      await term.check(tx);
+      await lockName(tx, 'nodes', id);
+      const stored = await this.#find(tx, id);
+      const { rowCount } = await tx.query(
+        `UPDATE nodes AS n SET revision = nextval('revision'), state = 'unreachable' FROM node_heartbeats AS h
+         WHERE n.id = $1 AND h.node_id = n.id AND n.state IN ('ready', 'draining')
+           AND h.last_seen_at < clock_timestamp() - $2 * interval '1 ms'`,
+        [id, silentForMs],
+      );
+      if (rowCount !== 1) return undefined;
+      const changed = (await this.#find(tx, id))!;
+      await this.#report(tx, stored, changed);
+      return changed;
+    });
+  }
+
   /** As {@link change}, and makes the node when nobody has the id, in a transaction that does more. */
   async changeOrMake(
     tx: Queryable,
     report: NodeReport,
-    decide: (stored: Node) => NodeChange,
+    decide: (stored: Node, isNew: boolean) => NodeChange,
     { mayMake = true } = {},
   ): Promise<Node> {
     await lockName(tx, 'nodes', report.id);
     const stored = await this.#find(tx, report.id);
-    if (stored) return this.#write(tx, stored, decide(stored));
+    if (stored) return this.#write(tx, stored, decide(stored, false));
     if (!mayMake) throw missing(report.id);
     const blank = blankNode(report);
-    const values = nodeValues({ ...blank, ...decide(blank as Node) });
+    const values = nodeValues({ ...blank, ...decide(blank as Node, true) });
     const parameters = values.map((_, index) => `$${index + 2}`);
     await tx.query(
       `INSERT INTO nodes (id, revision, ${MUTABLE_COLUMNS.join(', ')})
