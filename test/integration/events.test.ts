@@ -67,7 +67,7 @@ describe('the stream', () => {
     expect(topicsOf(seen, 'streamed').sort()).toEqual(LIFE);
     expect(new Set(seen.map(({ messageId }) => messageId)).size).toBe(seen.length);
     for (const { subject, messageId, body } of seen) {
-      expect(subject).toMatch(/^longshore\.events\.default\.[^.]+\.[a-z-]+\.[a-z-]+$/);
+      expect(subject).toMatch(/^longshore\.events\.(default|_)\.[^.]+\.[a-z-]+\.[a-z-]+$/);
       expect(body).toMatchObject({ specversion: '1.0', id: messageId });
     }
   });

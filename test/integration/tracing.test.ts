@@ -16,6 +16,9 @@ const HEADERS = {
   'x-request-id': 'request-of-the-test',
 };
 
+/** Of what is not there: reads would be answered by the agent. */
+const DELETE_CONTAINER = '/containerd.services.containers.v1.Containers/Delete';
+
 /** What an OpenTelemetry collector would get: OTLP over HTTP, kept as it came. */
 const exported: Buffer[] = [];
 const collector = createServer(async (request, response) => {
@@ -48,7 +51,7 @@ function logLines(service: ServiceName): Record<string, unknown>[] {
 
 describe('one call through the node socket', () => {
   it("is logged by the owning service with the caller's trace id and request id", async () => {
-    await rawCall(stack.socket, '/containerd.services.containers.v1.Containers/List', HEADERS);
+    await rawCall(stack.socket, DELETE_CONTAINER, HEADERS, Buffer.from('\x0a\x01x', 'latin1'));
     const found = await waitUntil(() =>
       logLines('runtime').some((line) => line.request_id === HEADERS['x-request-id']),
     );
@@ -56,14 +59,14 @@ describe('one call through the node socket', () => {
     const [line] = logLines('runtime').filter(({ request_id }) => request_id === HEADERS['x-request-id']);
     expect(line).toMatchObject({
       trace_id: TRACE_ID,
-      method: '/containerd.services.containers.v1.Containers/List',
+      method: DELETE_CONTAINER,
     });
   });
 
   it('carries both on from the agent to the control plane', async () => {
     await rawCall(
       stack.socket,
-      '/containerd.services.snapshots.v1.Snapshots/Stat',
+      '/containerd.services.snapshots.v1.Snapshots/Remove',
       HEADERS,
       Buffer.from('\x0a\x09overlayfs\x12\x01x', 'latin1'),
     );

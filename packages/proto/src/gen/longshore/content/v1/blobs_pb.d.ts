@@ -39,7 +39,7 @@ export declare type LocateResponse = Message<"longshore.content.v1.LocateRespons
   size: bigint;
 
   /**
-   * @generated from field: longshore.content.v1.Place place = 2;
+   * @generated from field: longshore.content.v1.Place place = 3;
    */
   place?: Place | undefined;
 };
