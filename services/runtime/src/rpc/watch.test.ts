@@ -1,8 +1,8 @@
 import { toBinary } from '@bufbuild/protobuf';
+import { HearingNode } from '@longshore/client/testing';
 import { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { HearingNode } from '../testing/hearing-node.ts';
 import { RuntimeFixture } from '../testing/runtime-fixture.ts';
 
 let runtime: RuntimeFixture;

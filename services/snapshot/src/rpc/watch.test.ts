@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import { HearingNode } from '@longshore/client/testing';
 import { Kind, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { HearingNode } from '../testing/hearing-node.ts';
 import { type ServiceUnderTest, startSnapshotService } from '../testing/snapshot-service.ts';
 
 const snapshotter = 'overlayfs';

@@ -192,7 +192,7 @@ $$;
 CREATE TRIGGER claims_notify AFTER DELETE ON claims FOR EACH ROW EXECUTE FUNCTION notify_claim();
 
 -- Outcomes: 'stored': the scope can link the blob; 'held', until expires_at; 'busy': another has the claim, for
--- free_in_ms more unless it goes on.
+-- free_in_ms more unless it goes on. Those who wait for another's claim do not lock its row: they ask often, and are many.
 CREATE FUNCTION acquire_claim(in_namespace text, in_node text, in_registry text, in_digest text, in_holder text,
     in_ttl_ms float8, in_shares boolean)
   RETURNS TABLE (outcome text, expires_at timestamptz, offset_bytes bigint, free_in_ms float8)
@@ -203,6 +203,16 @@ DECLARE
 BEGIN
   outcome := 'stored';
   IF may_link(in_namespace, in_node, in_digest, in_shares) THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  SELECT c.expires_at, c.offset_bytes, extract(epoch FROM c.expires_at - clock_timestamp()) * 1000
+  INTO expires_at, offset_bytes, free_in_ms
+  FROM claims AS c
+  WHERE c.namespace = in_namespace AND c.registry = in_registry AND c.digest = in_digest AND c.holder <> in_holder
+    AND c.expires_at > clock_timestamp();
+  IF FOUND THEN
+    outcome := 'busy';
     RETURN NEXT;
     RETURN;
   END IF;

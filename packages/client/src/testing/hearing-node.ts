@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { Header } from '@longshore/proto/headers';
 import { type Record, RecordSchema, type WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import type { CallOptions, ServiceClient } from '../create-client.ts';
 
 /** A node that hears of its records as its agent does: in the trailers of its calls, and over its watch. */
 export class HearingNode {
