@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { resolveRelative, type Source, sourcesOf, unitsBelow } from './sources.ts';
+import { REPOSITORY, resolveRelative, type Source, sourcesOf, unitsBelow } from './sources.ts';
 
 /** Lower layers first; a package imports from layers below its own only. */
 const LAYERS = [
@@ -42,6 +45,11 @@ describe('dependencies', () => {
     expect(violations(sources, reachesIntoAnotherPackage)).toEqual([]);
   });
 
+  it('are declared: what ships is there after an installation without development dependencies', () => {
+    const loading = shipped.map((source) => ({ ...source, imports: source.loads }));
+    expect(violations(loading, isUndeclared)).toEqual([]);
+  });
+
   it('keep the domain free of protobuf, grpc-js, Postgres and NATS', () => {
     const domain = shipped.filter((source) => /^services\/[^/]+\/src\/domain\//.test(source.path));
     expect(domain.length).toBeGreaterThan(5);
@@ -50,8 +58,7 @@ describe('dependencies', () => {
     expect(violations(domain, (_, specifier) => foreign.test(specifier))).toEqual([]);
   });
 
-  it('keep the environment inside configuration', async () => {
-    const { readFileSync } = await import('node:fs');
+  it('keep the environment inside configuration', () => {
     const readers = shipped
       .filter(
         (source) =>
@@ -59,9 +66,7 @@ describe('dependencies', () => {
             source.path,
           ),
       )
-      .filter((source) =>
-        /process\.env\b/.test(readFileSync(new URL(`../../${source.path}`, import.meta.url), 'utf8')),
-      )
+      .filter((source) => /process\.env\b/.test(readFileSync(join(REPOSITORY, source.path), 'utf8')))
       .map((source) => source.path);
     expect(readers).toEqual([]);
   });
@@ -92,6 +97,13 @@ function importsUpOrAcross(source: Source, specifier: string): boolean {
   const target = /^@longshore\/([^/]+)/.exec(specifier)?.[1];
   if (target === undefined) return false;
   return layerOf(target) >= layerOf(source.unit.split('/').at(-1)!);
+}
+
+function isUndeclared({ unit }: Source, specifier: string): boolean {
+  const imported = /^(?:@[\w-]+\/)?\w[\w.-]*/.exec(specifier)?.[0];
+  if (imported === undefined || isBuiltin(specifier)) return false;
+  const manifest = JSON.parse(readFileSync(join(REPOSITORY, unit, 'package.json'), 'utf8'));
+  return imported !== manifest.name && !Object.hasOwn(manifest.dependencies ?? {}, imported);
 }
 
 function layerOf(name: string): number {

@@ -13,9 +13,12 @@ export interface Source {
   isTest: boolean;
   /** What it imports, statically or dynamically, as written. */
   imports: string[];
+  /** Those of `imports` that are there when it runs, not for types only. */
+  loads: string[];
 }
 
-const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g;
+const IMPORT = /(?:^(?:import|export|\}).*\bfrom |^import |\bimport\(\s*)'([^']+)'/gm;
+const TYPES_ONLY = /^(?:import|export) type /;
 const SKIPPED = new Set(['node_modules', 'gen']);
 
 export function sourcesOf(units: readonly string[]): Source[] {
@@ -44,11 +47,13 @@ function filesBelow(directory: string): string[] {
 }
 
 function read(unit: string, file: string): Source {
-  const text = readFileSync(file, 'utf8');
+  const found = [...readFileSync(file, 'utf8').matchAll(IMPORT)];
+  const specifiers = (matches: RegExpExecArray[]) => matches.map((match) => match[1]!);
   return {
     path: relative(REPOSITORY, file),
     unit,
     isTest: /\.(test|suite|testing)\.ts$|\/testing(\.ts$|\/)/.test(file),
-    imports: [...text.matchAll(IMPORT)].map((match) => match[1]!),
+    imports: specifiers(found),
+    loads: specifiers(found.filter(([statement]) => !TYPES_ONLY.test(statement))),
   };
 }
