@@ -9,8 +9,9 @@ import { waitUntil } from '../harness/wait-until.ts';
 
 const SOAK_MS = 5 * 60_000;
 const WORKERS = 4;
-/** Of a service that is idle again after some two thousand runs: a leak of 20 KB a run would show. */
-const MAX_RESIDENT_MB = 160;
+/** From one idle time to the next, with some thousand runs between them: a leak of 20 KB a run would show. */
+const MAX_GROWTH_MB = 20;
+const SETTLE_MS = 45_000;
 
 let stack: Stack;
 let busybox: string;
@@ -46,35 +47,42 @@ async function runUntil(deadline: number, worker: number, tally: Tally): Promise
   }
 }
 
-async function soak(disturb: (deadline: number) => Promise<void>): Promise<Tally> {
-  const deadline = Date.now() + SOAK_MS;
+async function soak(forMs: number, disturb: (deadline: number) => Promise<void>): Promise<Tally> {
+  const deadline = Date.now() + forMs;
   const tally: Tally = { succeeded: 0, refused: 0, wrong: [] };
   const workers = Array.from({ length: WORKERS }, (_, worker) => runUntil(deadline, worker, tally));
   await Promise.all([...workers, disturb(deadline)]);
   return tally;
 }
 
+/** Half of the time; answers the megabytes that each service has when it is idle again. */
+async function soakAndSettle(): Promise<Record<ServiceName, number>> {
+  const tally = await soak(SOAK_MS / 2, async () => undefined);
+  expect(tally).toMatchObject({ refused: 0, wrong: [] });
+  await delay(SETTLE_MS);
+  const resident = SERVICE_NAMES.map((name) => [
+    name,
+    Math.round(residentMegabytes(stack.services.pid(name))),
+  ]);
+  console.log(`${tally.succeeded} runs; ${resident.map(([name, mb]) => `${name} ${mb} MB`).join(', ')}`);
+  return Object.fromEntries(resident);
+}
+
 describe('five minutes of runs', () => {
   it('all succeed, leave nothing, and give their memory back', async () => {
     const before = await takeInventory(stack);
-    const tally = await soak(async () => undefined);
-    console.log(`runs: ${tally.succeeded}`);
-    expect(tally).toMatchObject({ refused: 0, wrong: [] });
+    const halves = [await soakAndSettle(), await soakAndSettle()];
     await waitUntil(
       async () => JSON.stringify(await takeInventory(stack)) === JSON.stringify(before),
       30_000,
     );
     expect(await takeInventory(stack)).toEqual(before);
-    await delay(60_000);
-    const resident = SERVICE_NAMES.map(
-      (name) => [name, Math.round(residentMegabytes(stack.services.pid(name)))] as const,
-    );
-    console.log(resident.map(([name, megabytes]) => `${name} ${megabytes} MB`).join(', '));
-    expect(resident.filter(([, megabytes]) => megabytes > MAX_RESIDENT_MB)).toEqual([]);
+    const grown = SERVICE_NAMES.filter((name) => halves[1]![name] - halves[0]![name] > MAX_GROWTH_MB);
+    expect(grown).toEqual([]);
   });
 
   it('with a service killed every few seconds: each run works or says what is away', async () => {
-    const tally = await soak(async (deadline) => {
+    const tally = await soak(SOAK_MS, async (deadline) => {
       for (let n = 0; Date.now() < deadline; n++) {
         await delay(5_000);
         const victim: ServiceName = SERVICE_NAMES[n % SERVICE_NAMES.length]!;
@@ -84,7 +92,8 @@ describe('five minutes of runs', () => {
     });
     console.log(`runs: ${tally.succeeded} succeeded, ${tally.refused} refused`);
     expect(tally.wrong).toEqual([]);
-    expect(tally.succeeded).toBeGreaterThan(tally.refused);
+    // Refusals are quick, so they may be many; between two kills there is time for some runs.
+    expect(tally.succeeded).toBeGreaterThan(SOAK_MS / 5_000);
     // ctr does not come back for what it could not remove, so that is left; the platform must still be able to.
     await stack.ctr.removeContainers();
     expect(await stack.ctr.ok(['run', '--rm', busybox, 'after', 'echo', 'well'])).toBe('well\n');

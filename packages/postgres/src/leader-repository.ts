@@ -1,16 +1,26 @@
 import type { Pool } from './pool.ts';
 import { query } from './transaction.ts';
 
+export interface Holder {
+  holder: string;
+  ttlMs: number;
+  /** What the names of holders begin with whose terms are over, whatever the clock says. */
+  predecessors?: string | undefined;
+}
+
 /** The table `leaders` of a schema. Its times are those of the database's clock. */
 export class LeaderRepository {
   readonly #pool: Pool;
   readonly #holder: string;
   readonly #ttlMs: number;
+  /** Nothing begins with NULL. */
+  readonly #predecessors: string | null;
 
-  constructor(pool: Pool, holder: string, ttlMs: number) {
+  constructor(pool: Pool, { holder, ttlMs, predecessors }: Holder) {
     this.#pool = pool;
     this.#holder = holder;
     this.#ttlMs = ttlMs;
+    this.#predecessors = predecessors ?? null;
   }
 
   /** Those of the names that nobody leads. */
@@ -18,8 +28,9 @@ export class LeaderRepository {
     const rows = await query<{ name: string }>(
       this.#pool,
       `SELECT name FROM unnest($1::text[]) AS name
-       WHERE NOT EXISTS (SELECT FROM leaders AS l WHERE l.name = name.name AND l.expires_at > clock_timestamp())`,
-      [names],
+       WHERE NOT EXISTS (SELECT FROM leaders AS l WHERE l.name = name.name AND l.expires_at > clock_timestamp()
+         AND starts_with(l.holder, $2) IS NOT TRUE)`,
+      [names, this.#predecessors],
     );
     return rows.map(({ name }) => name);
   }
@@ -32,8 +43,8 @@ export class LeaderRepository {
        VALUES ($1, 1, $2, clock_timestamp() + $3 * interval '1 ms')
        ON CONFLICT (name) DO UPDATE SET term = l.term + 1, holder = excluded.holder,
          expires_at = clock_timestamp() + $3 * interval '1 ms'
-       WHERE l.expires_at <= clock_timestamp() RETURNING term`,
-      [name, this.#holder, this.#ttlMs],
+       WHERE l.expires_at <= clock_timestamp() OR starts_with(l.holder, $4) RETURNING term`,
+      [name, this.#holder, this.#ttlMs, this.#predecessors],
     );
     return rows[0]?.term;
   }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Leadership, type LedWork } from './leadership.ts';
 import { migrate } from './migrate.ts';
 import { openPool, type Pool } from './pool.ts';
-import type { Term } from './term.ts';
+import { checkTerms, type Term } from './term.ts';
 import { untilSomebodyWaits } from './testing/blocked.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { transaction } from './transaction.ts';
@@ -33,9 +33,10 @@ afterEach(async () => {
   await database.drop();
 });
 
-function replica(ttlMs = TTL_MS): Leadership {
+function replica(ttlMs = TTL_MS, names: { holder?: string; predecessors?: string } = {}): Leadership {
   const leadership = new Leadership(pool, {
     holder: 'test',
+    ...names,
     ttlMs,
     onError: (error) => errors.push(error),
   });
@@ -85,6 +86,35 @@ describe('Leadership', () => {
     await vi.waitFor(() => expect(b.leading()).toBe(true));
     expect(b.terms[0]!.number).toBeGreaterThan(a.terms[0]!.number);
     expect(a.terms[0]!.signal.aborted).toBe(true);
+  });
+
+  it('takes over at once from earlier processes of its own, and from no others', async () => {
+    const [a, b, c] = [watched(), watched(), watched()];
+    const hour = 3_600_000;
+    replica(hour, { holder: 'host:1#a' }).runWhileLeading('work', a.work);
+    replica(hour, { holder: 'host:10#b' }).runWhileLeading('other work', b.work);
+    await vi.waitFor(() => expect(a.leading() && b.leading()).toBe(true));
+    const next = replica(TTL_MS, { holder: 'host:1#c', predecessors: 'host:1#' });
+    next.runWhileLeading('other work', c.work);
+    next.runWhileLeading('work', c.work);
+    await vi.waitFor(() => expect(c.leading()).toBe(true));
+    expect(c.terms.map(({ name }) => name)).toEqual(['work']);
+    const [late] = a.terms;
+    await expect(transaction(pool, (tx) => late!.check(tx))).rejects.toThrow(/term 1 is over/);
+    await transaction(pool, (tx) => b.terms[0]!.check(tx));
+  });
+
+  it('checks several terms at once, and ends those that are over', async () => {
+    const [a, b] = [watched(), watched()];
+    const leader = replica(3_600_000);
+    leader.runWhileLeading('a', a.work);
+    leader.runWhileLeading('b', b.work);
+    await vi.waitFor(() => expect(a.leading() && b.leading()).toBe(true));
+    const terms = [a.terms[0]!, b.terms[0]!];
+    await transaction(pool, (tx) => checkTerms(tx, terms));
+    await pool.query(`UPDATE leaders SET expires_at = clock_timestamp() WHERE name = 'b'`);
+    await expect(transaction(pool, (tx) => checkTerms(tx, terms))).rejects.toThrow(/leadership of "b"/);
+    expect([a.leading(), b.leading()]).toEqual([true, false]);
   });
 
   it('refuses the write of a leader whose time is over, though nobody has taken over', async () => {

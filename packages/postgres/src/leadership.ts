@@ -15,6 +15,11 @@ export type LedWork = (term: Term, signal: AbortSignal) => Promise<void>;
 export interface LeadershipOptions {
   /** Says who leads to people who look into the table, e.g. a host's name and an address. */
   holder: string;
+  /**
+   * What the holders of earlier processes of this replica begin with, which are known to be gone: nobody waits for their terms
+   * to run out.
+   */
+  predecessors?: string | undefined;
   /** Default: LEADER_TTL_MS. The same for all replicas. */
   ttlMs?: number;
   /** Told what went wrong in led work, and in looking who leads; both are tried again. */
@@ -39,7 +44,7 @@ export class Leadership {
 
   constructor(pool: Pool, options: LeadershipOptions) {
     this.#ttlMs = options.ttlMs ?? LEADER_TTL_MS;
-    this.#leaders = new LeaderRepository(pool, options.holder, this.#ttlMs);
+    this.#leaders = new LeaderRepository(pool, { ...options, ttlMs: this.#ttlMs });
     this.#onError = options.onError;
   }
 

@@ -12,10 +12,13 @@ const QUERY_TIMEOUT_MS = 15_000;
 
 /**
  * How soon a side that has vanished without a word is noticed where nothing is asked: here by connections that listen, at the
- * server, in half a minute, so that a leader's locks end with its host. The kernel's own measure is two hours.
+ * server, in half a minute, so that what its host held ends. The kernel's own measure is two hours.
  */
 const KEEPALIVE_MS = 10_000;
 const SERVER_KEEPALIVE = '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4';
+
+/** Compiling takes longer than any statement of ours runs, and is not kept with a plan. */
+const NO_COMPILER = '-c jit=off';
 
 /** The type number of int8, which `pg` gives as text: here it is a bigint. */
 const INT8_OID = 20;
@@ -39,7 +42,7 @@ export function openPool(options: PoolOptions): Pool {
     connectionString: options.url,
     max: options.size,
     application_name: `longshore-${options.schema}`,
-    options: `-c search_path=${options.schema} ${SERVER_KEEPALIVE}`,
+    options: `-c search_path=${options.schema} ${SERVER_KEEPALIVE} ${NO_COMPILER}`,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,

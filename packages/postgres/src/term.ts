@@ -9,6 +9,8 @@ export class Term {
   readonly number: bigint;
   readonly #over = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  /** A time of `performance`. */
+  #endsAt = Number.POSITIVE_INFINITY;
 
   constructor(name: string, number: bigint) {
     this.name = name;
@@ -21,24 +23,27 @@ export class Term {
   }
 
   /**
+   * The same by the clock: for what is led and cannot be checked in a transaction. A process that was paused asks this before
+   * its timers have told the signal.
+   */
+  get isOver(): boolean {
+    if (performance.now() >= this.#endsAt) this.end();
+    return this.signal.aborted;
+  }
+
+  /**
    * To be called in the transaction of every write that is led, before it. Throws Unavailable when the term is over. When it
    * is not, nobody takes over before the transaction ends, however long this process is paused in it.
    */
-  async check(tx: Queryable): Promise<void> {
-    const rows = await query(
-      tx,
-      'SELECT FROM leaders WHERE name = $1 AND term = $2 AND expires_at > clock_timestamp() FOR KEY SHARE',
-      [this.name, this.number],
-    );
-    if (rows.length > 0) return;
-    this.end();
-    throw unavailable(`leadership of ${JSON.stringify(this.name)}: term ${this.number} is over`);
+  check(tx: Queryable): Promise<void> {
+    return checkTerms(tx, [this]);
   }
 
   /** Ends it by itself in `ms` from now, unless that is said again. */
   endIn(ms: number): void {
     clearTimeout(this.#timer);
     if (this.signal.aborted) return;
+    this.#endsAt = performance.now() + ms;
     this.#timer = setTimeout(() => this.end(), Math.max(0, ms)).unref();
   }
 
@@ -46,4 +51,19 @@ export class Term {
     clearTimeout(this.#timer);
     this.#over.abort();
   }
+}
+
+/** `Term.check` of several terms, for a write that needs them all, in one statement. Ends those that are over. */
+export async function checkTerms(tx: Queryable, terms: readonly Term[]): Promise<void> {
+  const rows = await query<{ name: string }>(
+    tx,
+    `SELECT l.name FROM leaders AS l JOIN unnest($1::text[], $2::bigint[]) AS t (name, term) USING (name, term)
+     WHERE l.expires_at > clock_timestamp() FOR KEY SHARE OF l`,
+    [terms.map(({ name }) => name), terms.map(({ number }) => number)],
+  );
+  const led = new Set(rows.map(({ name }) => name));
+  const over = terms.filter(({ name }) => !led.has(name));
+  for (const term of over) term.end();
+  const [first] = over;
+  if (first) throw unavailable(`leadership of ${JSON.stringify(first.name)}: term ${first.number} is over`);
 }

@@ -1,4 +1,5 @@
 import { commonKeys, databaseKeys, key, peerKey, Whole } from '@longshore/kit';
+import { LEADER_TTL_MS } from '@longshore/postgres';
 import { z } from 'zod';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -101,6 +102,14 @@ export const keys = {
     default: 1000,
     unit: 'ms',
     meaning: 'How often outboxes are looked at when nothing wakes the relay.',
+  }),
+  relayLeaderTtlMs: key({
+    env: 'LONGSHORE_RELAY_LEADER_TTL_MS',
+    schema: Whole.min(500),
+    default: LEADER_TTL_MS,
+    unit: 'ms',
+    meaning:
+      'How long a replica that died, or hangs, keeps its partitions from the others. The same for all replicas.',
   }),
   relayKeepMs: key({
     env: 'LONGSHORE_RELAY_KEEP_MS',

@@ -2,7 +2,7 @@ import { followRevocations } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
 import { ensureEventStream, NatsLink } from '@longshore/messaging';
-import { migrate, openPool } from '@longshore/postgres';
+import { instanceOf, migrate, openPool, pingDatabase } from '@longshore/postgres';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import type { keys } from './config.ts';
@@ -38,6 +38,8 @@ export async function start(config: Config, { log, metrics }: ServiceContext): P
     pool,
     link,
     schemas: config.relaySchemas,
+    instance: instanceOf(config.listen),
+    leaderTtlMs: config.relayLeaderTtlMs,
     pollMs: config.relayPollMs,
     keepMs: config.relayKeepMs,
     metrics: eventMetrics,
@@ -50,9 +52,16 @@ export async function start(config: Config, { log, metrics }: ServiceContext): P
   server.add(Events, eventsRpc({ events, link, metrics: eventMetrics, stopping: server.stopping }));
   server.add(SpoolService, spoolRpc(new SpoolIntake(link, eventMetrics, config.streamDedupWindowMs)));
 
+  const grpc = await server.listen(config.listen, config);
+  relay.start();
+
   return {
-    addresses: { grpc: await server.listen(config.listen, config) },
+    addresses: { grpc },
     isHealthy: () => server.health.serving,
+    checks: {
+      database: () => pingDatabase(config.databaseUrl),
+      NATS: () => link.connectedSoon(server.stopping),
+    },
     async close() {
       await server.close(config.shutdownTimeoutMs);
       await followed.close();

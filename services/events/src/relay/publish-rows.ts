@@ -2,6 +2,7 @@ import type { Stored } from '@longshore/messaging';
 import type { OutboxRow } from '../storage/postgres/outbox-repository.ts';
 
 export interface PublishedRow {
+  partition: number;
   seq: bigint;
   streamSeq: bigint;
   isDuplicate: boolean;
@@ -16,24 +17,25 @@ export interface PublishResult {
 /**
  * Publishes rows without waiting for one another, but for rows about the same thing: there the next is sent only
  * when the one before is stored, or a lost message would be overtaken for ever. A failure stops its partition; what
- * was on its way is still waited for. An abort lets nothing more start.
+ * was on its way is still waited for. Nothing more starts in a partition that is not led any more.
  */
 export async function publishRows(
   rows: OutboxRow[],
   publish: (row: OutboxRow) => Promise<Stored>,
-  signal: AbortSignal,
+  isLed: (partition: number) => boolean,
 ): Promise<PublishResult> {
   const published: PublishedRow[] = [];
   const failed = new Map<number, unknown>();
   const lastOf = new Map<string, Promise<void>>();
 
   const send = async (row: OutboxRow): Promise<void> => {
-    if (failed.has(row.partition) || signal.aborted) return;
+    const { partition, seq } = row;
+    if (failed.has(partition) || !isLed(partition)) return;
     try {
       const { seq: streamSeq, isDuplicate } = await publish(row);
-      published.push({ seq: row.seq, streamSeq, isDuplicate });
+      published.push({ partition, seq, streamSeq, isDuplicate });
     } catch (error) {
-      if (!failed.has(row.partition)) failed.set(row.partition, error);
+      if (!failed.has(partition)) failed.set(partition, error);
     }
   };
 

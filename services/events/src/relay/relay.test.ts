@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { createLogger, createMetrics } from '@longshore/kit';
 import { type NatsLink, publishEvent } from '@longshore/messaging';
-import { appendEvent, migrate, openPool, type Pool, transaction } from '@longshore/postgres';
+import { appendEvent, instanceOf, migrate, openPool, type Pool, transaction } from '@longshore/postgres';
 import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventMetrics, type EventMetrics } from '../metrics.ts';
@@ -11,9 +11,10 @@ import { expectRelayed } from '../testing/expect-relayed.ts';
 import { OutboxWriter, outboxEvent } from '../testing/outbox-writer.ts';
 import { TestStream } from '../testing/stream.ts';
 import { eventOfRow } from './outbox-event.ts';
-import { Relay } from './relay.ts';
+import { Relay, type RelayOptions } from './relay.ts';
 
 const DEDUP_WINDOW_MS = 100;
+const TTL_MS = 2_000;
 const DAY_MS = 86_400_000;
 const ids = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}`);
@@ -46,7 +47,7 @@ interface Running {
   metrics: EventMetrics;
 }
 
-function startRelay(options: { schemas?: string[]; keepMs?: number; pollMs?: number } = {}): Running {
+function startRelay(options: Partial<RelayOptions> = {}): Running {
   const metrics = createEventMetrics(createMetrics('events'));
   const link: NatsLink = stream.link(() => {
     metrics.connected.set(link.connection ? 1 : 0);
@@ -55,12 +56,16 @@ function startRelay(options: { schemas?: string[]; keepMs?: number; pollMs?: num
   const relay: Relay = new Relay({
     pool,
     link,
-    schemas: options.schemas ?? ['runtime'],
-    pollMs: options.pollMs ?? 200,
-    keepMs: options.keepMs ?? DAY_MS,
+    schemas: ['runtime'],
+    instance: instanceOf('127.0.0.1:0'),
+    leaderTtlMs: TTL_MS,
+    pollMs: 200,
+    keepMs: DAY_MS,
     metrics,
     log: createLogger('events', 'silent'),
+    ...options,
   });
+  relay.start();
   open.push(link, relay);
   return { relay, link, metrics };
 }
@@ -215,20 +220,38 @@ describe('Relay', () => {
     expect(await runtime.rows()).toHaveLength(1);
   });
 
-  it('has one leader for each partition, and another one when its session ends', async () => {
-    const first = startRelay();
+  it('has one leader for each partition; one whose term has ended unnoticed marks nothing more', async () => {
+    // Renews so seldom that it does not notice: as if it were paused.
+    const first = startRelay({ leaderTtlMs: 3_600_000 });
     await expect.poll(() => first.metrics.partitions.value('runtime')).toBe(16);
     const second = startRelay();
     await runtime.write(ids('a', 50));
     await expectRelayed(stream, [runtime]);
+    expect(second.metrics.partitions.value('runtime')).toBe(0);
     expect(second.metrics.relayed.value('runtime')).toBe(0);
-    await pool.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1`,
-    );
+
+    await pool.query('UPDATE leaders SET expires_at = clock_timestamp()');
+    await expect.poll(() => second.metrics.partitions.value('runtime'), { timeout: 10_000 }).toBe(16);
+    expect(first.metrics.partitions.value('runtime')).toBeGreaterThan(0);
     await runtime.write(ids('b', 50));
-    await expectRelayed(stream, [runtime]);
-    const led = () => first.metrics.partitions.value('runtime') + second.metrics.partitions.value('runtime');
-    await expect.poll(led, { timeout: 10_000 }).toBe(16);
+    await expect.poll(() => runtime.waiting(), { timeout: 10_000 }).toBe(0);
+    const marked = ({ metrics }: Running) =>
+      metrics.relayed.value('runtime') + metrics.repeated.value('runtime');
+    await expect.poll(() => marked(second)).toBe(50);
+    expect(marked(first)).toBe(50);
+    await expect.poll(() => first.metrics.partitions.value('runtime'), { timeout: 10_000 }).toBeLessThan(16);
+  });
+
+  it('goes on when the connection breaks that hears of rows', async () => {
+    const { metrics } = startRelay({ pollMs: 60_000 });
+    await expect.poll(() => metrics.partitions.value('runtime')).toBe(16);
+    const listening = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'`;
+    const pids = async () => (await pool.query<{ pid: number }>(listening)).rows.map(({ pid }) => pid);
+    await expect.poll(pids).toHaveLength(1);
+    const [before] = await pids();
+    await pool.query('SELECT pg_terminate_backend($1)', [before]);
+    await expect.poll(async () => (await pids()).filter((pid) => pid !== before)).toHaveLength(1);
+    await runtime.write(['a']);
+    await expect.poll(() => runtime.waiting(), { timeout: 10_000 }).toBe(0);
   });
 });

@@ -1,27 +1,25 @@
+import { once } from 'node:events';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type NatsLink, publishEvent } from '@longshore/messaging';
+import type { Pool, Term } from '@longshore/postgres';
 import type { EventMetrics } from '../metrics.ts';
-import type { LeaderSession } from '../storage/postgres/leader-session.ts';
 import {
-  type OutboxRepository,
+  OutboxRepository,
   type OutboxRow,
   PRUNING_PARTITION,
 } from '../storage/postgres/outbox-repository.ts';
-import type { PartitionTerms } from '../storage/postgres/partition-terms.ts';
 import { eventOfRow } from './outbox-event.ts';
 import { Partitions } from './partitions.ts';
-import { type PublishResult, publishRows, safeRows } from './publish-rows.ts';
+import { type PublishedRow, type PublishResult, publishRows, safeRows } from './publish-rows.ts';
 import { StreamRecovery } from './stream-recovery.ts';
 import { Wakeup } from './wakeup.ts';
 
 type Connection = NonNullable<NatsLink['connection']>;
 
 export interface SchemaRelayOptions {
+  pool: Pool;
   schema: string;
-  outbox: OutboxRepository;
-  session: LeaderSession;
-  terms: PartitionTerms;
   link: NatsLink;
   metrics: EventMetrics;
   log: Logger;
@@ -35,32 +33,49 @@ export interface SchemaRelayOptions {
 const BATCH_ROWS = 256;
 /** Rows deleted by one statement, so that it stays far below the statement timeout. */
 const PRUNE_ROWS = 5_000;
-/** How often leadership, the stream's state, lag and pruning are seen to. */
+/** How often lag and pruning are seen to. */
 const HOUSEKEEPING_MS = 2_000;
 const RECHECK_STREAM_MS = 30_000;
 /** An unsafe row becomes safe when some other transaction ends, of which nobody tells. */
 const UNSAFE_RETRY_MS = 10;
 const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 2_000, attempts: Number.POSITIVE_INFINITY };
 
-/** Relays one schema's outbox: the partitions that this process leads. Lives as long as its leader session. */
+/** Relays one schema's outbox: the partitions that this process leads. */
 export class SchemaRelay {
   readonly #options: SchemaRelayOptions;
+  readonly #outbox: OutboxRepository;
   readonly #recovery: StreamRecovery;
   readonly #wakeup = new Wakeup();
   readonly #partitions = new Partitions();
+  /** The one under way, or the last. */
+  #round: Promise<number> = Promise.resolve(0);
+  #isMigrated = false;
   #connection: Connection | undefined;
   #checkedStreamAt = Number.NEGATIVE_INFINITY;
   #housekeptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchemaRelayOptions) {
-    const { schema, outbox, metrics, log } = options;
+    const { pool, schema, metrics, log } = options;
     this.#options = options;
-    this.#recovery = new StreamRecovery(schema, outbox, metrics, log);
+    this.#outbox = new OutboxRepository(pool, schema, this.#partitions);
+    this.#recovery = new StreamRecovery(schema, this.#outbox, metrics, log);
   }
 
   /** There are new rows. */
   ring(): void {
     this.#wakeup.ring();
+  }
+
+  /** Relays a partition's rows too, until the term is over and nothing of it is on its way. */
+  async lead(partition: number, term: Term): Promise<void> {
+    const { schema, metrics } = this.#options;
+    this.#partitions.lead(partition, term);
+    metrics.partitions.set(this.#partitions.led.length, schema);
+    this.ring();
+    if (!term.signal.aborted) await once(term.signal, 'abort');
+    await this.#round.catch(() => undefined);
+    this.#partitions.leave(partition);
+    metrics.partitions.set(this.#partitions.led.length, schema);
   }
 
   /** Runs until the signal aborts, through every failure of NATS and Postgres. */
@@ -69,80 +84,76 @@ export class SchemaRelay {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        const waitMs = await this.#round(signal);
+        this.#round = this.#look();
+        const waitMs = await this.#round;
         failures = 0;
         await this.#wakeup.wait(waitMs, signal);
       } catch (error) {
-        if (signal.aborted) break;
         failures++;
         metrics.failed.add(1, schema);
         log.warn({ schema, failures, error: messageOf(error) }, 'relay failed, trying again');
         await this.#wakeup.wait(retryDelayMs(RETRY, failures), signal);
       }
     }
-    metrics.partitions.set(0, schema);
   }
 
-  /** One look at the outbox. Answers how long to wait before the next, in milliseconds. */
-  async #round(signal: AbortSignal): Promise<number> {
+  /** Answers how long to wait before the next look, in milliseconds. */
+  async #look(): Promise<number> {
     const { link, pollMs } = this.#options;
+    this.#isMigrated ||= await this.#outbox.exists();
+    if (!this.#isMigrated) return pollMs;
     if (performance.now() - this.#housekeptAt > HOUSEKEEPING_MS) await this.#housekeep();
     const { connection } = link;
     if (!connection || this.#partitions.led.length === 0) return pollMs;
     await this.#prepare(connection);
-    return this.#publish(connection, signal);
+    return this.#publish(connection);
   }
 
   async #housekeep(): Promise<void> {
-    const { schema, outbox, metrics, keepMs } = this.#options;
-    if (!(await outbox.exists())) return;
-    await this.#lead();
-    const { led } = this.#partitions;
-    metrics.partitions.set(led.length, schema);
-    const lag = await outbox.lag();
+    const { schema, metrics, keepMs } = this.#options;
+    const lag = await this.#outbox.lag();
     metrics.lagRows.set(lag.rows, schema);
     metrics.lagSeconds.set(lag.oldestSeconds, schema);
-    if (led.includes(PRUNING_PARTITION)) metrics.pruned.add(await outbox.prune(keepMs, PRUNE_ROWS), schema);
+    if (this.#partitions.isLed(PRUNING_PARTITION)) {
+      metrics.pruned.add(await this.#outbox.prune(keepMs, PRUNE_ROWS), schema);
+    }
     this.#housekeptAt = performance.now();
-  }
-
-  async #lead(): Promise<void> {
-    const { schema, session, terms } = this.#options;
-    const { free } = this.#partitions;
-    if (free.length === 0) return;
-    const taken = await session.lead(schema, free);
-    if (taken.size === 0) return;
-    terms.add(taken);
-    this.#partitions.lead([...taken.keys()]);
-    // The leader before may not have noticed what the stream has lost.
-    this.#checkedStreamAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Before the first publish on a connection, or in a partition: find out what the stream holds. */
   async #prepare(connection: Connection): Promise<void> {
-    const isNew = connection !== this.#connection;
-    if (isNew) this.#partitions.doubtAll();
-    if (isNew || performance.now() - this.#checkedStreamAt > RECHECK_STREAM_MS) {
-      await this.#recovery.rewind(connection, this.#partitions.led);
-      this.#checkedStreamAt = performance.now();
-      this.#connection = connection;
-    }
-    const { unsure } = this.#partitions;
+    if (connection !== this.#connection) this.#partitions.doubtAll();
+    this.#connection = connection;
+    const { led, unsure } = this.#partitions;
+    const isDue = performance.now() - this.#checkedStreamAt > RECHECK_STREAM_MS;
+    // Also in a partition just taken over: the leader before may not have noticed what the stream has lost.
+    const doubted = isDue ? led : unsure;
+    if (doubted.length > 0) await this.#recovery.rewind(connection, doubted);
+    if (isDue) this.#checkedStreamAt = performance.now();
     if (unsure.length === 0) return;
     await this.#recovery.adoptStored(connection, unsure);
     this.#partitions.settle(unsure);
   }
 
-  async #publish(connection: Connection, signal: AbortSignal): Promise<number> {
-    const { outbox, pollMs } = this.#options;
-    const waiting = await outbox.waiting(this.#partitions.ready, BATCH_ROWS);
+  async #publish(connection: Connection): Promise<number> {
+    const waiting = await this.#outbox.waiting(this.#partitions.ready, BATCH_ROWS);
     const rows = safeRows(waiting);
     const publish = (row: OutboxRow) => publishEvent(connection, eventOfRow(row));
-    const result = await publishRows(rows, publish, signal);
-    if (result.published.length > 0) await outbox.markRelayed(result.published, this.#partitions.led);
+    const result = await publishRows(rows, publish, (partition) => this.#partitions.isLed(partition));
+    if (result.published.length > 0) await this.#mark(result.published);
     this.#account(rows, result);
     if (rows.length < waiting.length) return UNSAFE_RETRY_MS;
-    return waiting.length === BATCH_ROWS ? 0 : Math.min(pollMs, this.#partitions.nextRetryMs);
+    return waiting.length === BATCH_ROWS ? 0 : Math.min(this.#options.pollMs, this.#partitions.nextRetryMs);
+  }
+
+  async #mark(published: PublishedRow[]): Promise<void> {
+    const partitions = [...new Set(published.map(({ partition }) => partition))];
+    try {
+      await this.#outbox.markRelayed(published, partitions);
+    } catch (error) {
+      this.#partitions.doubt(partitions);
+      throw error;
+    }
   }
 
   #account(rows: OutboxRow[], { published, failed }: PublishResult): void {

@@ -7,26 +7,36 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+/** Where a service says where it listens. */
+const ADDRESSES = 'events.json';
 const START_TIMEOUT_MS = 30_000;
 
 /** The service as a process of its own, which can be killed as a crash would. */
 export class EventsProcess implements AsyncDisposable {
   readonly #state: string;
-  readonly #process: ChildProcess;
+  readonly #env: NodeJS.ProcessEnv;
+  #process: ChildProcess;
 
-  private constructor(state: string, process: ChildProcess) {
+  private constructor(state: string, env: NodeJS.ProcessEnv) {
     this.#state = state;
-    this.#process = process;
+    this.#env = env;
+    this.#process = this.#spawn();
   }
 
   /** `settings` are environment variables besides those for state and log. */
   static async start(settings: Record<string, string>): Promise<EventsProcess> {
     const state = await mkdtemp(join(tmpdir(), 'longshore-events-'));
     const env = { PATH: process.env.PATH, LONGSHORE_STATE: state, LONGSHORE_LOG_LEVEL: 'fatal', ...settings };
-    const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'ignore', 'inherit'] });
-    const started = new EventsProcess(state, child);
-    await expect.poll(() => started.#addresses(), { timeout: START_TIMEOUT_MS }).toHaveProperty('metrics');
+    const started = new EventsProcess(state, env);
+    await started.#ready();
     return started;
+  }
+
+  /** The next process of the same replica, after `kill`. */
+  async startAgain(): Promise<void> {
+    await rm(join(this.#state, ADDRESSES), { force: true });
+    this.#process = this.#spawn();
+    await this.#ready();
   }
 
   /** A sample of `/metrics`; 0 when there is none yet. */
@@ -37,6 +47,15 @@ export class EventsProcess implements AsyncDisposable {
       .split('\n')
       .find((line) => line.startsWith(`${name}{`) && line.includes(`schema="${schema}"`));
     return Number(sample?.split(' ').at(-1) ?? 0);
+  }
+
+  /** As a machine does that swaps, or a debugger: it does nothing, and its connections stay. */
+  freeze(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process.kill('SIGCONT');
   }
 
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
@@ -51,8 +70,16 @@ export class EventsProcess implements AsyncDisposable {
     await rm(this.#state, { recursive: true });
   }
 
+  #spawn(): ChildProcess {
+    return spawn(process.execPath, [MAIN], { env: this.#env, stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  async #ready(): Promise<void> {
+    await expect.poll(() => this.#addresses(), { timeout: START_TIMEOUT_MS }).toHaveProperty('metrics');
+  }
+
   async #addresses(): Promise<Record<string, string>> {
-    const text = await readFile(join(this.#state, 'events.json'), 'utf8').catch(() => '{}');
+    const text = await readFile(join(this.#state, ADDRESSES), 'utf8').catch(() => '{}');
     return JSON.parse(text).addresses ?? {};
   }
 }

@@ -13,12 +13,13 @@ export async function expectRelayed(stream: TestStream, writers: OutboxWriter[])
   for (const writer of writers) {
     const rows = await writer.rows();
     const lastOf = new Map<string, bigint>();
-    for (const { id, subject, stream_seq } of rows) {
+    for (const { id, namespace, node, subject, stream_seq } of rows) {
       const seq = position.get(id);
       expect(seq, `row ${id} is not in the stream`).toBeDefined();
       expect(stream_seq).toBe(seq);
-      expect(seq! > (lastOf.get(subject) ?? 0n), `events of ${subject} are out of order`).toBe(true);
-      lastOf.set(subject, seq!);
+      const resource = `${namespace}/${node}/${subject}`;
+      expect(seq! > (lastOf.get(resource) ?? 0n), `events of ${resource} are out of order`).toBe(true);
+      lastOf.set(resource, seq!);
     }
   }
 }

@@ -1,8 +1,16 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { appendEvent, migrate, openPool, type Pool, transaction } from '@longshore/postgres';
+import { appendEvent, migrate, openPool, type Pool, type Queryable, transaction } from '@longshore/postgres';
 import { ContainerCreateSchema } from '@longshore/proto/containerd/events/container';
 
 const MIGRATIONS = new URL('../storage/postgres/migrations/', import.meta.url);
+
+export interface WrittenRow {
+  id: string;
+  namespace: string;
+  node: string;
+  subject: string;
+  stream_seq: bigint | null;
+}
 
 /** A schema with an outbox, as any service owns one, and events written to it in transactions. */
 export class OutboxWriter implements AsyncDisposable {
@@ -21,14 +29,19 @@ export class OutboxWriter implements AsyncDisposable {
 
   /** One transaction with an event for each resource, in the order given. */
   async write(resources: string[], node = '_', topic = '/containers/create'): Promise<void> {
-    await transaction(this.pool, async (tx) => {
-      for (const id of resources) await appendEvent(tx, outboxEvent(id, node, topic));
-    });
+    await transaction(this.pool, (tx) => this.append(tx, resources, node, topic));
   }
 
-  /** Ids and subjects of all rows, in the order of the outbox. */
-  async rows(): Promise<{ id: string; subject: string; stream_seq: bigint | null }[]> {
-    const { rows } = await this.pool.query('SELECT id, subject, stream_seq FROM outbox ORDER BY seq');
+  /** The same in a transaction of the caller's. */
+  async append(tx: Queryable, resources: string[], node = '_', topic = '/containers/create'): Promise<void> {
+    for (const id of resources) await appendEvent(tx, outboxEvent(id, node, topic));
+  }
+
+  /** All rows, in the order of the outbox. */
+  async rows(): Promise<WrittenRow[]> {
+    const { rows } = await this.pool.query(
+      'SELECT id, namespace, node, subject, stream_seq FROM outbox ORDER BY seq',
+    );
     return rows;
   }
 

@@ -13,11 +13,11 @@ const DEADLINE_MS = 30_000;
 /** A real NATS server with the stream of events, made again whenever the server comes back without it. */
 export class TestStream implements AsyncDisposable {
   readonly server: TestNatsServer;
-  readonly #dedupWindowMs: number;
+  readonly dedupWindowMs: number;
 
   private constructor(server: TestNatsServer, dedupWindowMs: number) {
     this.server = server;
-    this.#dedupWindowMs = dedupWindowMs;
+    this.dedupWindowMs = dedupWindowMs;
   }
 
   static async start(dedupWindowMs = 120_000): Promise<TestStream> {
@@ -30,7 +30,7 @@ export class TestStream implements AsyncDisposable {
       maxBytes: 0,
       replicas: 1,
       storage: 'file' as const,
-      dedupWindowMs: this.#dedupWindowMs,
+      dedupWindowMs: this.dedupWindowMs,
     };
     return new NatsLink({
       servers: [this.server.url],

@@ -1,5 +1,4 @@
 import { type Pool, type Queryable, query, transaction } from '@longshore/postgres';
-import type { PartitionTerms } from './partition-terms.ts';
 
 /** A row that waits to be published. */
 export interface OutboxRow {
@@ -38,6 +37,12 @@ export interface OutboxLag {
   oldestSeconds: number;
 }
 
+/** Keeps a leader that is not one any more from writing, in the transaction of each write. */
+export interface PartitionTerms {
+  /** Throws Unavailable unless all the partitions are led. */
+  check(tx: Queryable, partitions: readonly number[]): Promise<void>;
+}
+
 /** Counting a long backlog exactly would cost more than it tells. */
 const MAX_COUNTED_ROWS = 100_000;
 
@@ -54,10 +59,10 @@ export const PRUNING_PARTITION = 0;
 export class OutboxRepository {
   readonly #pool: Pool;
   readonly #table: string;
-  readonly #terms: Pick<PartitionTerms, 'check'>;
+  readonly #terms: PartitionTerms;
 
   /** `schema` is trusted: it comes from configuration, checked there. */
-  constructor(pool: Pool, schema: string, terms: Pick<PartitionTerms, 'check'>) {
+  constructor(pool: Pool, schema: string, terms: PartitionTerms) {
     this.#pool = pool;
     this.#terms = terms;
     this.#table = `${schema}.outbox`;
@@ -92,6 +97,7 @@ export class OutboxRepository {
     );
   }
 
+  /** `led` are the partitions of the rows. */
   async markRelayed(rows: { seq: bigint; streamSeq: bigint }[], led: number[]): Promise<void> {
     await this.#write(
       led,
