@@ -9,8 +9,10 @@ import { Content, InfoSchema } from '@longshore/proto/containerd/services/conten
 import { ImageSchema, Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { NamespaceSchema, Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
 import { Header } from '@longshore/proto/headers';
+import { NodeAdminService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages, type TestImages } from '../harness/images.ts';
@@ -41,11 +43,13 @@ function clientsOf(addressOf: (service: ServiceName) => string) {
     images: createClient(Images, channel('image')),
     content: createClient(Content, channel('content')),
     namespaces: createClient(Namespaces, channel('content')),
+    tasks: createClient(Tasks, channel('agent')),
+    nodes: createClient(NodeAdminService, channel('runtime')),
   };
 }
 
 beforeAll(async () => {
-  stack = await startStack();
+  stack = await startStack({ env: { LONGSHORE_HEARTBEAT_MS: '500' } });
   images = await pushTestImages(stack.registry);
   nodeId = (JSON.parse(readFileSync(join(stack.root, 'node.json'), 'utf8')) as { id: string }).id;
   node = clientsOf(() => `unix://${stack.socket}`);
@@ -238,6 +242,8 @@ describe('with the control plane away', () => {
     await stack.ctr.ok(['run', '-d', images.busybox, 'runner', 'sh', '-c', bundle]);
     const manifest = await manifestDigest();
     const config = JSON.parse(await stack.ctr.ok(['content', 'get', manifest])).config.digest as string;
+    await services.nodes.setCordon({ id: nodeId, cordoned: true });
+    expect(await waitUntil(isCordoned)).toBe(true);
     await Promise.all(CONTROL_PLANE.map((service) => stack.services.stop(service)));
 
     await expectReads(manifest, config);
@@ -245,6 +251,7 @@ describe('with the control plane away', () => {
     await stack.services.kill('agent');
     await stack.services.whenReady('agent');
     await expectReads(manifest, config);
+    expect(await isCordoned()).toBe(true);
 
     await expectRefused('service "content"', () => node.content.delete({ digest: manifest }, inNamespace()));
     await expectRefused('service "image"', () => node.images.delete({ name: images.busybox }, inNamespace()));
@@ -257,6 +264,8 @@ describe('with the control plane away', () => {
     ).toBe(true);
 
     for (const service of CONTROL_PLANE) await stack.services.start(service);
+    await services.nodes.setCordon({ id: nodeId, cordoned: false });
+    expect(await waitUntil(async () => !(await isCordoned()))).toBe(true);
     expect((await stack.ctr.run(['task', 'rm', 'runner'])).stderr).toContain('exit code 5');
     const canWrite = async () => (await stack.ctr.run(['container', 'label', 'runner', 'x=y'])).code === 0;
     expect(await waitUntil(canWrite)).toBe(true);
@@ -264,6 +273,12 @@ describe('with the control plane away', () => {
     await services.containers.delete({ id: 'runner' }, inNamespace());
     expect(await waitUntil(() => isGone('runner'))).toBe(true);
   });
+
+  /** The node takes no new task. */
+  async function isCordoned(): Promise<boolean> {
+    const create = node.tasks.create({ containerId: 'nobody' }, inNamespace());
+    return (await create.then(() => undefined, kindOf)) === 'FailedPrecondition';
+  }
 
   async function expectRefused(subject: string, write: () => Promise<unknown>): Promise<void> {
     const started = performance.now();

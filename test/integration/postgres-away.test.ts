@@ -1,7 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Postgres, startPostgres } from '@longshore/local';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
@@ -28,24 +30,82 @@ afterAll(async () => {
 
 describe('while Postgres is away', () => {
   it('changes fail at once as unavailable, reads and tasks go on, and all heals when it is back', async () => {
-    await postgres.close();
-    const started = performance.now();
-    const { code, stderr } = await stack.ctr.run(['namespaces', 'create', 'refused']);
-    expect({ code, stderr }).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/unavailable|database/i),
-    });
-    expect(performance.now() - started).toBeLessThan(5000);
-    expect(await stack.ctr.ok(['task', 'ls'])).toMatch(/^steady\s+\d+\s+RUNNING/m);
-    expect(await stack.ctr.ok(['image', 'ls', '-q'])).toContain(busybox);
+    const { ctr } = stack;
+    const [manifest = ''] = (await ctr.ok(['content', 'ls', '-q'])).split('\n');
+    await cutInMidChange(manifest);
+
+    const writes = [
+      ['namespaces', 'create', 'refused'],
+      ['containers', 'create', busybox, 'refused'],
+      ['image', 'tag', busybox, 'example.test/refused:1'],
+      ['snapshot', 'prepare', 'refused'],
+      ['leases', 'create', '--id', 'refused'],
+    ];
+    for (const args of writes) {
+      const started = performance.now();
+      const { code, stderr } = await ctr.run(args);
+      expect({ args, code, stderr }).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/unavailable/i),
+      });
+      expect([args, performance.now() - started < 5_000]).toEqual([args, true]);
+    }
+
+    expect(await health('healthz')).toEqual([200, 'ok\n']);
+    expect(await health('readyz')).toEqual([503, expect.stringMatching(/^database: connect .*\n$/)]);
+
+    // The copy is in doubt, and nobody can say better.
+    expect(await ctr.ok(['container', 'ls', '-q'])).toBe('steady\n');
+    expect(JSON.parse(await ctr.ok(['container', 'info', 'steady'])).ID).toBe('steady');
+    expect((await ctr.run(['container', 'info', 'refused'])).stderr).toContain('not found');
+    expect(await ctr.ok(['image', 'ls', '-q'])).toBe(`${busybox}\n`);
+    expect(await ctr.ok(['content', 'ls', '-q'])).toContain(manifest);
+    expect(await ctr.ok(['namespaces', 'ls', '-q'])).toBe('default\n');
+    expect(await ctr.ok(['snapshot', 'ls'])).toMatch(/^steady .*Active/m);
+    expect(await ctr.ok(['snapshot', 'mounts', '/nowhere', 'steady'])).toContain('lowerdir=');
+    expect(await ctr.ok(['task', 'ls'])).toMatch(/^steady\s+\d+\s+RUNNING/m);
+    expect((await ctr.run(['task', 'kill', 'nobody'])).stderr).toContain('not found');
+    const exec = ['task', 'exec', '--exec-id', 'e', 'steady', 'echo', 'inside'];
+    expect(await ctr.ok(exec)).toBe('inside\n');
+    await ctr.ok(['task', 'kill', '-s', 'KILL', 'steady']);
+    const hasEnded = async () => /^steady\s+\d+\s+STOPPED/m.test(await ctr.ok(['task', 'ls']));
+    expect(await waitUntil(hasEnded)).toBe(true);
 
     postgres = await startPostgres(directory, { durable: false });
-    const healed = await waitUntil(
-      async () => (await stack.ctr.run(['namespaces', 'create', 'healed'])).code === 0,
-      30_000,
-    );
-    expect(healed).toBe(true);
-    expect(await stack.ctr.ok(['run', '--rm', busybox, 'again', 'echo', 'back'])).toBe('back\n');
+    const canWrite = async () => (await ctr.run(['namespaces', 'create', 'healed'])).code === 0;
+    expect(await waitUntil(canWrite, 30_000)).toBe(true);
+    expect(await ctr.ok(['run', '--rm', busybox, 'again', 'echo', 'back'])).toBe('back\n');
+    expect(await health('readyz')).toEqual([200, 'ok\n']);
     expect(stack.reports).toEqual([]);
   });
 });
+
+/** What the runtime service says of itself. */
+async function health(path: string): Promise<[status: number, text: string]> {
+  const { addresses } = JSON.parse(await readFile(join(stack.state, 'runtime.json'), 'utf8'));
+  const response = await fetch(new URL(path, addresses.metrics));
+  return [response.status, await response.text()];
+}
+
+/** Postgres goes while changes of each kind are under way whose callers have gone: the agent's copy does not know what they did. */
+async function cutInMidChange(digest: string): Promise<void> {
+  const { ctr } = stack;
+  const changes = {
+    'content.contents': ['content', 'label', digest, 'cut=1'],
+    'image.images': ['image', 'label', busybox, 'cut=1'],
+    'runtime.containers': ['containers', 'label', 'steady', 'cut=1'],
+    'snapshot.snapshots': ['snapshot', 'label', 'steady', 'cut=1'],
+  };
+  const client = new pg.Client({ connectionString: postgres.url });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query(`BEGIN; LOCK TABLE ${Object.keys(changes).join()} IN ACCESS EXCLUSIVE MODE`);
+  const callers = Object.values(changes).map((args) => ctr.start(args));
+  const waiting = 'SELECT DISTINCT relation::regclass::text AS name FROM pg_locks WHERE NOT granted';
+  const areWaiting = async () =>
+    (await client.query(waiting)).rows.filter(({ name }) => name in changes).length === callers.length;
+  expect(await waitUntil(areWaiting, 4_000)).toBe(true);
+  await Promise.all(callers.map((caller) => [once(caller, 'exit'), caller.kill('SIGKILL')][0]));
+  await postgres.close();
+  await client.end().catch(() => undefined);
+}

@@ -37,7 +37,7 @@ export function commonKeys(service: string) {
       schema: Text,
       default: '127.0.0.1:0',
       unit: 'host:port',
-      meaning: 'Where GET /metrics and /healthz are answered over HTTP; port 0 takes a free one.',
+      meaning: 'Where GET /metrics, /healthz and /readyz are answered over HTTP; port 0 takes a free one.',
     }),
     tlsCert: tlsKey(
       'CERT',

@@ -1,5 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectAll } from './collector.ts';
 
 /** Often enough that memory is back well within a minute of a burst's end. */
 const INTERVAL_MS = 5_000;
@@ -8,14 +7,11 @@ const IDLE_CPU_MS = 100;
 /** Work worth a collection: what an idle process does in minutes does not cause one. */
 const WORTH_CPU_MS = 500;
 
-type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
-
 /**
  * Gives memory back to the system once a burst of work is over. V8 collects while it allocates: an idle process keeps the
  * heap of its busiest moment for ever, measured at twice what it needs. A collection takes some 30 ms, when nobody waits.
  */
 export function releaseMemoryWhenIdle(): void {
-  const collect = exposeCollector();
   let last = cpuMs();
   let sinceCollectionMs = WORTH_CPU_MS;
   setInterval(() => {
@@ -24,18 +20,10 @@ export function releaseMemoryWhenIdle(): void {
     last = now;
     sinceCollectionMs += spentMs;
     if (spentMs > IDLE_CPU_MS || sinceCollectionMs < WORTH_CPU_MS) return;
-    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    collectAll();
     last = cpuMs();
     sinceCollectionMs = 0;
   }, INTERVAL_MS).unref();
-}
-
-/** V8's own `gc`, without the flag on every command line that starts a service. */
-function exposeCollector(): Collect {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as Collect;
-  setFlagsFromString('--no-expose-gc');
-  return collect;
 }
 
 function cpuMs(): number {

@@ -13,14 +13,16 @@ export {
   splitHostPort,
   type TlsFiles,
 } from '@longshore/transport';
+export { passBulk } from './bulk-memory.ts';
 export * from './common-config.ts';
 export * from './config.ts';
 export * from './event-envelope.ts';
 export * from './grpc/access.ts';
 export * from './grpc/call.ts';
-export { endWithError } from './grpc/end-with-error.ts';
+export { endWithError, isOver, statusTrailers } from './grpc/end-with-error.ts';
 export * from './grpc/handlers.ts';
 export * from './grpc/health.ts';
+export type { LastResort } from './grpc/last-resort.ts';
 export * from './grpc/limits.ts';
 export type { ListenOptions } from './grpc/listener-tls.ts';
 export * from './grpc/raw-listener.ts';

@@ -6,6 +6,7 @@ import { type ConfigKeys, type ConfigOf, helpText, loadConfig, parseCommandLine 
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics, type Metrics, serveMetrics } from './metrics.ts';
+import type { ReadinessChecks } from './readiness.ts';
 import { startTracing } from './tracing.ts';
 
 /** What a process has before its service starts. */
@@ -22,6 +23,8 @@ export interface RunningService {
   /** Addresses by name, e.g. `grpc`; written to `$LONGSHORE_STATE/<service>.json`. */
   addresses: Record<string, string>;
   isHealthy(): boolean;
+  /** What `/readyz` asks for. Calls that do not need it go on without: gRPC's health and `/healthz` do not ask. */
+  checks?: ReadinessChecks;
   /** Finishes what is in flight, within the configured time. */
   close(): Promise<void>;
 }
@@ -56,7 +59,7 @@ export async function runService<K extends ReturnType<typeof commonKeys>>(
   const tracing = await startTracing(definition.name, common.otlpEndpoint);
   const metrics = createMetrics(definition.name);
   const running = await definition.start(config, { log, metrics, env: process.env, stop: stopping.stop });
-  const metricsServer = await serveMetrics(metrics, common.metricsListen, () => running.isHealthy());
+  const metricsServer = await serveMetrics(metrics, common.metricsListen, running);
   const announcement = announce(common.state, definition.name, {
     ...running.addresses,
     metrics: `http://${metricsServer.address}/metrics`,

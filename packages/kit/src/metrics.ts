@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { splitHostPort } from '@longshore/transport';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Readiness, type ReadinessChecks } from './readiness.ts';
 
 /** Seconds: from a unary call on one machine to a long wait. */
 const RPC_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
@@ -35,20 +36,34 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Serves `/metrics` (Prometheus text) and `/healthz` (200 when `isHealthy`, else 503). */
+export interface Health {
+  /** The process takes calls. */
+  isHealthy(): boolean;
+  checks?: ReadinessChecks;
+}
+
+/**
+ * Serves `/metrics` (Prometheus text), `/healthz` (200 when the process takes calls, else 503), and `/readyz` (200 when
+ * what it needs is there too, else 503 with a line for each thing that is away).
+ */
 export async function serveMetrics(
   metrics: Metrics,
   listen: string,
-  isHealthy: () => boolean,
+  { isHealthy, checks }: Health,
 ): Promise<MetricsServer> {
+  const readiness = new Readiness(checks);
   const server = createServer((request, response) => {
+    const answer = (problems: string[]) =>
+      response.writeHead(problems.length === 0 ? 200 : 503).end(`${problems.join('\n') || 'ok'}\n`);
     if (request.url === '/metrics') {
       metrics.registry.metrics().then(
         (text) => response.setHeader('content-type', metrics.registry.contentType).end(text),
         (error) => response.writeHead(500).end(String(error)),
       );
-    } else if (request.url === '/healthz') {
-      response.writeHead(isHealthy() ? 200 : 503).end(isHealthy() ? 'ok\n' : 'not serving\n');
+    } else if (request.url === '/healthz' || (request.url === '/readyz' && !isHealthy())) {
+      answer(isHealthy() ? [] : ['not serving']);
+    } else if (request.url === '/readyz') {
+      void readiness.problems().then(answer);
     } else {
       response.writeHead(404).end();
     }

@@ -1,7 +1,7 @@
 import { isKind } from '@longshore/errors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPool, type Pool } from './pool.ts';
-import { isForeignKeyViolation, isUniqueViolation } from './sql-error.ts';
+import { fromSqlError, isForeignKeyViolation, isUniqueViolation } from './sql-error.ts';
 import { createTestDatabase, type TestDatabase } from './testing.ts';
 import { query, transaction } from './transaction.ts';
 
@@ -47,6 +47,17 @@ describe('errors of Postgres', () => {
   it('stay as they are when they tell of a bug', async () => {
     await expect(query(pool, 'SELECT nonsense')).rejects.toMatchObject({ code: '42703' });
     await expect(query(pool, 'SELECT nonsense')).rejects.toSatisfy((error) => isKind(error, 'Unknown'));
+  });
+
+  it('are Unavailable when no answer comes', async () => {
+    const client = await pool.connect();
+    try {
+      const silent = { text: 'SELECT pg_sleep(5)', query_timeout: 50 };
+      const error = await client.query(silent).catch(fromSqlError);
+      expect(isKind(error, 'Unavailable')).toBe(true);
+    } finally {
+      client.release(true);
+    }
   });
 
   it('are Unavailable for the loser of a deadlock, whose transaction left nothing', async () => {

@@ -47,7 +47,7 @@ function isAwayCode(code: string): boolean {
 
 /** `pg` reports a connection that broke, or could not be made in time, by message only. */
 function isConnectionMessage(error: Error): boolean {
-  return /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Client has encountered)/.test(
+  return /^(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has encountered)/.test(
     error.message,
   );
 }

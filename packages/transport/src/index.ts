@@ -1,4 +1,5 @@
 export * from './address.ts';
+export * from './certificate-request.ts';
 export * from './end-when-revoked.ts';
 export * from './peer.ts';
 export * from './replica-choice.ts';

@@ -32,10 +32,12 @@ import type { keys } from './config.ts';
 import { BlobCache } from './content/blob-cache.ts';
 import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
+import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
 import { agentMetrics } from './metrics.ts';
 import { machineIdOf } from './node/host.ts';
 import { loadIdentity } from './node/identity.ts';
+import { noticeLostLink, PING_EVERY_MS } from './node/lost-link.ts';
 import { Membership } from './node/membership.ts';
 import { BlobPrefetch } from './records/blob-prefetch.ts';
 import { copyOwner } from './records/copy-owner.ts';
@@ -86,10 +88,11 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
 
   const revocations = new Revocations();
   const { called, quarantined } = agentMetrics(metrics);
-  const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log });
+  const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log, onSocket: noticeLostLink });
   const channel = (name: Peer) =>
-    undo.adopt(new Channel(config[name], config, { ...to(name), onCall: called }), (opened) =>
-      opened.close(),
+    undo.adopt(
+      new Channel(config[name], config, { ...to(name), onCall: called, pingEveryMs: PING_EVERY_MS }),
+      (opened) => opened.close(),
     );
   const content = channel('content');
   const image = channel('image');
@@ -114,11 +117,12 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
 
+  const owner = copyOwner(identity.id, config.tlsCa);
   const watchOf = (from: Channel) => createClient(WatchService, from);
   const records = undo.use(
     new NodeRecords({
       path: join(config.root, 'records.db'),
-      owner: copyOwner(identity.id, config.tlsCa),
+      owner,
       watches: {
         content: watchOf(content),
         image: watchOf(image),
@@ -151,6 +155,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.use(tasks);
   const membership = new Membership({
     nodeId: identity.id,
+    owner,
     labels: config.labels,
     machineId: machineIdOf(config.machineId, identity.uuid),
     snapshotters: ['overlayfs'],
@@ -222,15 +227,23 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   local.add(ImageService, imageInstallRpc(nodeImages, heard));
   const localAddress = await local.listen(`unix://${config.state}/agent-local.sock`, config);
 
+  const files = undo.use(
+    new LocalFiles(async (namespace, digest) => {
+      const callOptions = { headers: { ...headers, [Header.Namespace]: namespace } };
+      return (await blobs.locate(digest, callOptions)).place?.file ?? '';
+    }, log),
+  );
+  const bytes = { blobs: smallBlobs, prefetch, files, log };
   const reads = new Map([
     ...recordReads(records.copy),
-    ...blobReads({ copy: records.copy, blobs: smallBlobs, prefetch, log }),
+    ...blobReads({ ...bytes, copy: records.copy }),
     ...snapshotReads(snapshots, snapshotRecords),
   ]);
   const { lastKnown } = records.copy;
   const lastReads = new Map([
     ...recordReads(lastKnown),
-    ...blobReads({ copy: lastKnown, blobs: smallBlobs, prefetch, log }),
+    ...blobReads({ ...bytes, copy: lastKnown }),
+    ...snapshotReads(snapshots, snapshotRecords.lastKnown),
   ]);
   const upstream = (address: string, expected = {}) =>
     undo.adopt(new Upstream(address, config, expected), (opened) => opened.close());

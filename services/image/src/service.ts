@@ -6,7 +6,7 @@ import {
   type ServiceContext,
   watchRpc,
 } from '@longshore/kit';
-import { migrate, openPool, RecordWatch } from '@longshore/postgres';
+import { migrate, openPool, pingDatabase, RecordWatch } from '@longshore/postgres';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
@@ -74,6 +74,7 @@ export async function start(
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
     isHealthy: () => server.health.serving,
+    checks: { database: () => pingDatabase(config.databaseUrl) },
     async close() {
       await server.close(config.shutdownTimeoutMs);
       await transport.close();

@@ -7,7 +7,7 @@ import {
   type ServiceContext,
   watchRpc,
 } from '@longshore/kit';
-import { openPool, RecordWatch } from '@longshore/postgres';
+import { openPool, pingDatabase, RecordWatch } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
@@ -70,6 +70,7 @@ export async function start(
   return {
     addresses: { grpc, ...(fleet.joinAddress && { join: fleet.joinAddress }) },
     isHealthy: () => server.health.serving,
+    checks: { database: () => pingDatabase(config.databaseUrl) },
     async close() {
       await Promise.all([server.close(config.shutdownTimeoutMs), fleet.close()]);
       own.close();

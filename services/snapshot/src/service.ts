@@ -6,7 +6,7 @@ import {
   type ServiceContext,
   watchRpc,
 } from '@longshore/kit';
-import { migrate, openPool, RecordWatch } from '@longshore/postgres';
+import { migrate, openPool, pingDatabase, RecordWatch } from '@longshore/postgres';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
@@ -55,6 +55,7 @@ export async function start(
   return {
     addresses: { grpc: await server.listen(config.listen, config) },
     isHealthy: () => server.health.serving,
+    checks: { database: () => pingDatabase(config.databaseUrl) },
     async close() {
       await server.close(config.shutdownTimeoutMs);
       content.close();

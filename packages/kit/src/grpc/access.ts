@@ -19,6 +19,7 @@ export const NODE_MAY_CALL_IN_ITS_SCOPE: readonly string[] = [
   'containerd.services.snapshots.v1.Snapshots/Usage',
   'longshore.content.v1.BlobService/Link',
   'longshore.content.v1.BlobService/Locate',
+  'longshore.content.v1.BlobService/Verify',
   'longshore.content.v1.ClaimService/Acquire',
   'longshore.content.v1.ClaimService/Release',
   'longshore.content.v1.ClaimService/Renew',
@@ -51,6 +52,13 @@ export const NODE_MAY_CALL: readonly string[] = [
 /** Our own methods that were decided to be none of a node's: for services and, through the gateway, operators. */
 export const NODE_MAY_NOT_CALL: readonly string[] = [
   'longshore.content.v1.BlobService/ForgetNode',
+  'longshore.content.v1.CollectorService/DryRun',
+  'longshore.content.v1.CollectorService/Explain',
+  'longshore.content.v1.QuotaService/Get',
+  'longshore.content.v1.QuotaService/List',
+  'longshore.content.v1.QuotaService/Set',
+  'longshore.content.v1.ScrubService/ListCorrupt',
+  'longshore.content.v1.ScrubService/Scrub',
   'longshore.image.v1.FleetService/Pull',
   'longshore.node.v1.ImageService/Install',
   'longshore.runtime.v1.CertificateService/Issue',

@@ -33,6 +33,8 @@ export interface DialOptions {
   /** Refuses a server that says that it does not serve. */
   asksHealth: boolean;
   streams: OpenStreams;
+  /** Sees each TCP connection when it is made. */
+  onSocket?: ((socket: Socket) => void) | undefined;
   /** Hears of a session whose server has stopped to answer, before its streams do. */
   onSilent(session: ClientHttp2Session, reason: Error): void;
 }
@@ -45,6 +47,7 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<C
   signal.addEventListener('abort', abort, { once: true });
   await spoken(connection).finally(() => signal.removeEventListener('abort', abort));
   session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+  if (options.address.kind === 'tcp') options.onSocket?.(connection.socket);
   endWhenRevoked(connection.socket, options.expected, () =>
     session.destroy(new Error("the server's certificate is revoked")),
   );

@@ -82,7 +82,13 @@ export class Link {
       this.#session = undefined;
       this.#onLost();
     };
-    session.on('close', forget).on('goaway', forget).on('error', forget);
+    session
+      .on('close', forget)
+      .on('goaway', forget)
+      .on('error', (error) => {
+        if (isUnreachable(error)) this.#fellSilent(session, error);
+        forget();
+      });
   }
 
   /** The next call would find it silent too, after a long wait. */

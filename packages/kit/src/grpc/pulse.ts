@@ -15,7 +15,7 @@ export const LOCAL_PULSE: Pulse = { everyMs: 10_000, idleEveryMs: 10_000, timeou
  * A machine that is lost without a word is noticed within some six seconds by those who call it, else within ten. A busy
  * one gets five seconds to answer.
  */
-export const REMOTE_PULSE: Pulse = { everyMs: 1_000, idleEveryMs: 5_000, timeoutMs: 5_000 };
+export const REMOTE_PULSE: Pulse = { everyMs: 500, idleEveryMs: 5_000, timeoutMs: 5_000 };
 
 /**
  * The streams to all replicas of a server. While there are any, the pulse of each of its sessions is quick: those who

@@ -5,8 +5,11 @@ import {
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
 import { messageOf, unavailable } from '@longshore/errors';
+import { passBulk } from '../bulk-memory.ts';
 import { endWithError, isOver, statusTrailers } from './end-with-error.ts';
+import { cannotSay, LAST_RESORT_AFTER_MS, type LastResort } from './last-resort.ts';
 import { RequestLog } from './request-log.ts';
 import { startRouteSpan } from './route-span.ts';
 import type { OpenOptions } from './upstream.ts';
@@ -46,6 +49,11 @@ export interface Route {
   keepAnswer?: KeepAnswer;
   /** Lets another replica go on with an answer that was cut; for retry-safe calls whose request is there as a whole. */
   resume?: Resume;
+  /**
+   * Ends a retry-safe call that was not answered: nobody was reached, the last one that was tried went away, or cannot say
+   * ({@link cannotSay}), or takes too long to begin.
+   */
+  lastResort?: LastResort;
 }
 
 /** How to ask for the rest of one answer. */
@@ -130,6 +138,10 @@ class Passage {
   /** What the caller gets goes through it, while an answer can be resumed. */
   #messages: WholeMessages | undefined;
   #isResumable = true;
+  /** It was not answered; how it ends is being found out. */
+  #isEnding = false;
+  /** The last resort has ended it. */
+  #isTaken = false;
 
   constructor(incoming: ServerHttp2Stream, headers: OutgoingHttpHeaders, route: Route) {
     this.#incoming = incoming;
@@ -141,14 +153,28 @@ class Passage {
     return this.#route.upstream.size ?? 1;
   }
 
+  get #isOver(): boolean {
+    return this.#isTaken || isOver(this.#incoming);
+  }
+
+  /** An answer that the caller has not heard of can be had elsewhere. */
+  get #mayHold(): boolean {
+    const { retrySafe, lastResort } = this.#route;
+    return retrySafe === true && (this.#replicas > 1 || lastResort !== undefined);
+  }
+
   async start(): Promise<void> {
     const incoming = this.#incoming;
+    if (this.#route.lastResort) {
+      const timer = setTimeout(() => this.#endOtherwise(), LAST_RESORT_AFTER_MS);
+      incoming.once('close', () => clearTimeout(timer));
+    }
     const outgoing = await this.#open();
     if (!outgoing) return;
     const cancel = () => {
       if (!this.#outgoing?.closed) this.#outgoing?.close(NGHTTP2_CANCEL);
     };
-    incoming.on('wantTrailers', () => void this.#sendTrailers());
+    incoming.on('wantTrailers', this.#onWantTrailers);
     // A caller that resets its stream without an error aborts it; the stream closes only when all was read.
     incoming.on('error', cancel).on('aborted', cancel).on('close', cancel);
     this.#receive(outgoing);
@@ -159,7 +185,7 @@ class Passage {
     }
     if (request) outgoing.write(request.bytes);
     if (this.#replicas > 1) this.#log = new RequestLog(incoming);
-    incoming.pipe(outgoing);
+    pipe(incoming, outgoing);
   }
 
   /** Undefined when the call is over for want of a server, or of a caller. */
@@ -171,10 +197,11 @@ class Passage {
     try {
       outgoing = await upstream.open(this.#headers, { sticky });
     } catch (error) {
-      endWithError(incoming, unavailable(`${name}: ${messageOf(error)}`, { cause: error }));
+      const failure = unavailable(`${name}: ${messageOf(error)}`, { cause: error });
+      this.#endOtherwise(() => endWithError(incoming, failure));
       return undefined;
     }
-    if (!isOver(incoming)) return outgoing;
+    if (!this.#isOver) return outgoing;
     // Nobody is left to tell of a failure.
     outgoing.on('error', () => undefined);
     outgoing.close(NGHTTP2_CANCEL);
@@ -199,7 +226,7 @@ class Passage {
 
   #respond(outgoing: ClientHttp2Stream, headers: IncomingHttpHeaders, flags: number): void {
     const incoming = this.#incoming;
-    if (isOver(incoming)) return;
+    if (this.#isOver) return;
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     if (incoming.headersSent) {
       // The rest is refused, in trailers that came alone.
@@ -207,37 +234,50 @@ class Passage {
       this.#pipe(outgoing);
       return;
     }
-    if (isLast) this.#route.takeTrailers?.(headers);
-    else if (this.#route.retrySafe && this.#replicas > 1) {
+    if (isLast) {
+      this.#route.takeTrailers?.(headers);
+      if (cannotSay(headers) && this.#route.lastResort) {
+        this.#endOtherwise(() => this.#begin(outgoing, headers, { endStream: true }));
+        return;
+      }
+    } else if (this.#mayHold) {
       if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
       holdAnswer(outgoing, (held) => this.#release(outgoing, headers, held));
       return;
     }
+    if (!this.#begin(outgoing, headers, isLast ? { endStream: true } : { waitForTrailers: true }) || isLast)
+      return;
+    if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
+    pipe(outgoing, incoming);
+  }
+
+  #begin(
+    outgoing: ClientHttp2Stream,
+    headers: IncomingHttpHeaders,
+    options: { endStream?: boolean; waitForTrailers?: boolean },
+  ): boolean {
     try {
-      incoming.respond(
-        headers as OutgoingHttpHeaders,
-        isLast ? { endStream: true } : { waitForTrailers: true },
-      );
+      this.#incoming.respond(headers as OutgoingHttpHeaders, options);
     } catch (error) {
       // An answer that HTTP/2 does not allow, e.g. status 101.
       this.#failure = error as Error;
       outgoing.close(NGHTTP2_CANCEL);
-      return;
+      if (this.#isEnding) endWithError(this.#incoming, this.#cut());
+      return false;
     }
     this.#log?.stop();
-    if (isLast) return;
-    if (this.#route.keepAnswer) collectAnswer(outgoing, headers, this.#route.keepAnswer);
-    outgoing.pipe(incoming);
+    return true;
   }
 
   /** Begins an answer that was held back, with what there is of it. */
   #release(outgoing: ClientHttp2Stream, headers: IncomingHttpHeaders, held: Buffer[]): void {
-    const incoming = this.#incoming;
     // One that ended without trailers was cut: its close decides.
-    if (isOver(incoming) || (this.#isComplete && !this.#trailers)) return;
-    this.#log?.stop();
-    incoming.respond(headers as OutgoingHttpHeaders, { waitForTrailers: true });
-    this.#pipe(outgoing, held);
+    if (this.#isOver || (this.#isComplete && !this.#trailers)) return;
+    const begin = () => {
+      if (this.#begin(outgoing, headers, { waitForTrailers: true })) this.#pipe(outgoing, held);
+    };
+    if (this.#isComplete && this.#trailers && cannotSay(this.#trailers)) this.#endOtherwise(begin);
+    else begin();
   }
 
   /** What is there of the answer, and what comes. */
@@ -245,10 +285,10 @@ class Passage {
     const caller = this.#messages ?? this.#openMessages() ?? this.#incoming;
     for (const chunk of held) caller.write(chunk);
     if (this.#isComplete) caller.end();
-    else if (caller === this.#incoming) outgoing.pipe(caller);
+    else if (caller === this.#incoming) pipe(outgoing, caller);
     else {
       // Its end comes with its trailers: without them there may be a rest.
-      outgoing.pipe(caller, { end: false });
+      pipe(outgoing, caller, { end: false });
       outgoing.on('end', () => {
         if (this.#trailers) caller.end();
       });
@@ -274,6 +314,8 @@ class Passage {
     this.#trailers = trailers as OutgoingHttpHeaders;
   }
 
+  readonly #onWantTrailers = () => void this.#sendTrailers();
+
   async #sendTrailers(): Promise<void> {
     if (this.#beforeTrailers) await this.#beforeTrailers;
     if (!isOver(this.#incoming)) this.#incoming.sendTrailers(this.#finalTrailers());
@@ -281,18 +323,40 @@ class Passage {
 
   #outgoingClosed(outgoing: ClientHttp2Stream): void {
     const incoming = this.#incoming;
-    if (isOver(incoming)) return;
+    if (this.#isOver || this.#isEnding) return;
     if (this.#mayTryAgain(outgoing)) {
       void this.#tryAgain(outgoing);
       return;
     }
     this.#log?.stop();
-    if (!incoming.headersSent) endWithError(incoming, this.#cut());
+    if (!incoming.headersSent) this.#endOtherwise(() => endWithError(incoming, this.#cut()));
     else if (this.#messages) this.#messages.end();
     else if (!incoming.writableEnded) incoming.end();
     // The caller's half is of no use any more; without this a caller that never half-closes keeps the stream open.
     incoming.unpipe(outgoing);
     incoming.resume();
+  }
+
+  /** As the last resort does; when that cannot, as `fail` does, or not yet. */
+  #endOtherwise(fail?: () => void): void {
+    const { lastResort } = this.#route;
+    const incoming = this.#incoming;
+    if (!lastResort) {
+      fail?.();
+      return;
+    }
+    if (fail) this.#isEnding = true;
+    void lastResort().then((end) => {
+      if (this.#isOver || incoming.headersSent) return;
+      if (!end) {
+        fail?.();
+        return;
+      }
+      this.#isTaken = true;
+      incoming.off('wantTrailers', this.#onWantTrailers);
+      end();
+      this.#outgoing?.close(NGHTTP2_CANCEL);
+    });
   }
 
   /** Elsewhere, when this server has not acted on the call, or nothing changes by acting on it twice. */
@@ -328,7 +392,7 @@ class Passage {
     if (request) outgoing.write(request.bytes);
     for (const chunk of this.#log?.chunks ?? []) outgoing.write(chunk);
     if (request?.isWhole || incoming.readableEnded) outgoing.end();
-    else incoming.pipe(outgoing);
+    else pipe(incoming, outgoing);
   }
 
   #cut(): Error {
@@ -341,6 +405,15 @@ class Passage {
     const isWhole = this.#isComplete && this.#messages?.hasPart !== true;
     return isWhole && this.#trailers ? this.#trailers : statusTrailers(this.#cut());
   }
+}
+
+function pipe(from: Readable, to: Writable, options?: { end: boolean }): void {
+  from.pipe(to, options);
+  from.on('data', countBulk);
+}
+
+function countBulk(chunk: Buffer): void {
+  passBulk(chunk.length);
 }
 
 function grpcOnly(headers: IncomingHttpHeaders): IncomingHttpHeaders {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { constants, createServer, type ServerHttp2Stream } from 'node:http2';
-import { createServer as createNetServer } from 'node:net';
+import { createServer as createNetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import {
@@ -264,6 +264,24 @@ describe('an upstream that cannot be reached', () => {
       timeout: 10_000,
     });
   }, 20_000);
+
+  it('fails at once after the kernel has given a server up', async () => {
+    const authority = new TestAuthority();
+    const server = await replica().listen('127.0.0.1:0', authority.issue('service/content'));
+    const cable = await Cable.to(server);
+    const sockets: Socket[] = [];
+    const onSocket = (socket: Socket) => sockets.push(socket);
+    const upstream = new Upstream(cable.address, authority.issue('service/gateway'), { onSocket });
+    onTestFinished(() => upstream.close());
+    const stream = (await upstream.open({ ':path': '/a/B' })).on('error', () => undefined);
+    const closed = new Promise((resolve) => stream.session!.once('close', resolve));
+    cable.cut();
+    sockets[0]!.destroy(Object.assign(new Error('read ETIMEDOUT'), { code: 'ETIMEDOUT' }));
+    await closed;
+    const startedAt = performance.now();
+    await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('ETIMEDOUT');
+    expect(performance.now() - startedAt).toBeLessThan(50);
+  });
 
   it('does not wait long for a silent replica while there is another', async () => {
     const path = join(scratchDirectory(), 'silent.sock');

@@ -1,4 +1,5 @@
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 import {
   type Expected,
   formatAddress,
@@ -18,6 +19,8 @@ const PATIENCE_MS = 500;
 
 export interface UpstreamOptions extends Expected {
   log?: Warnings | undefined;
+  /** Sees each TCP connection when it is made. */
+  onSocket?: ((socket: Socket) => void) | undefined;
 }
 
 export interface OpenOptions {
@@ -38,7 +41,8 @@ export class Upstream {
   #identity: TlsIdentity | undefined;
 
   /** `addresses`: one, or several with commas between. Throws InvalidArgument for what is none. */
-  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, ...expected }: UpstreamOptions = {}) {
+  constructor(addresses: string, tls: TlsFiles = NO_TLS, options: UpstreamOptions = {}) {
+    const { log, onSocket, ...expected } = options;
     const parsed = parseAddresses(addresses);
     this.#tls = tls;
     this.#log = log;
@@ -46,8 +50,8 @@ export class Upstream {
     this.#links = parsed.map((address, index) => {
       const identity = () => this.#openIdentity(address.kind === 'tcp' ? address.host : '');
       const asksHealth = parsed.length > 1;
-      const options = { address, identity, expected, asksHealth, streams: this.#streams };
-      return new Link(options, () => this.#choice.failed(index));
+      const dialling = { address, identity, expected, asksHealth, streams: this.#streams, onSocket };
+      return new Link(dialling, () => this.#choice.failed(index));
     });
   }
 

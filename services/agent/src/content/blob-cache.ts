@@ -111,6 +111,15 @@ export class BlobCache {
     }
   }
 
+  /** The file of a blob turned out to be wrong: whoever asks for the blob from here on gets it fetched anew. */
+  async forget(digest: Digest): Promise<void> {
+    const entry = this.#entries.get(digest);
+    if (!entry) return;
+    this.#entries.delete(digest);
+    this.#bytes -= entry.sizeBytes;
+    await rm(this.#pathOf(digest), { force: true });
+  }
+
   #fill(digest: Digest, sizeBytes: number, fetch: FetchBlob): Filling {
     const giveUp = new AbortController();
     const filling: Filling = { waiters: 0, giveUp, done: Promise.resolve(undefined) };

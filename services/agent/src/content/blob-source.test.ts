@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { digestOf } from '@longshore/oci';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
@@ -30,6 +30,8 @@ interface Faults {
   /** Cuts the first answer after this many bytes. */
   cutAfterBytes?: number;
   cacheBytes?: number;
+  /** In place of the blob. */
+  bytes?: Buffer;
 }
 
 /** A content service on another host: its file is not to be seen here, and it gives URLs. */
@@ -38,6 +40,7 @@ async function start({
   status,
   cutAfterBytes,
   cacheBytes = 1 << 20,
+  bytes = BLOB,
 }: Faults = {}) {
   const authority = new TestAuthority(await scratchDirectory());
   const { tlsCert, tlsKey } = authority.issue(identity);
@@ -49,8 +52,8 @@ async function start({
       requests.push(range);
       const begin = Number(/^bytes=(\d+)-$/.exec(range)?.[1] ?? 0);
       response.writeHead(status ?? (begin > 0 ? 206 : 200));
-      if (requests.length > 1 || cutAfterBytes === undefined) response.end(BLOB.subarray(begin));
-      else response.write(BLOB.subarray(0, cutAfterBytes), () => response.destroy());
+      if (requests.length > 1 || cutAfterBytes === undefined) response.end(bytes.subarray(begin));
+      else response.write(bytes.subarray(0, cutAfterBytes), () => response.destroy());
     },
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -59,7 +62,7 @@ async function start({
   const content = await served(Content, {
     async *read({ offset }) {
       reads += 1;
-      yield { data: BLOB.subarray(Number(offset)) };
+      yield { data: bytes.subarray(Number(offset)) };
     },
   });
   const blobs = await served(BlobService, {
@@ -74,12 +77,13 @@ async function start({
   });
   const source = new BlobSource({ blobs, content, cache, urls });
   const open = async () => source.open(await source.locate(digest, options), options);
-  return { source, open, requests, reads: () => reads };
+  return { source, cache, open, requests, reads: () => reads };
 }
 
 async function contentOf(opened: OpenedBlob): Promise<Buffer> {
   const source = opened.source();
-  return typeof source === 'string' ? readFile(source) : buffer(source as Readable);
+  if (source instanceof Readable) return buffer(source);
+  return readFile(typeof source === 'string' ? source : source.path);
 }
 
 describe('BlobSource', () => {
@@ -116,10 +120,30 @@ describe('BlobSource', () => {
     expect((await contentOf(opened)).equals(BLOB)).toBe(true);
   });
 
+  it('takes nothing from the URL that is not the blob, and forgets what it has once it turns out wrong', async () => {
+    const wrong = Buffer.from(BLOB).reverse();
+    const { open, source, cache } = await start({ bytes: wrong });
+    await expect(open()).rejects.toMatchObject({ kind: 'DataLoss' });
+    const right = (await cache.get(
+      digest,
+      BLOB.length,
+      () => Readable.from([BLOB]),
+      new AbortController().signal,
+    ))!;
+    right.close();
+    await source.doubt(digest, options);
+    expect(cache.find(digest)).toBeUndefined();
+    expect(cache.sizeBytes).toBe(0);
+  });
+
   it('gives the whole of what is small', async () => {
     const { source } = await start();
     const held = await source.locate(digest, options);
     expect((await source.readSmall(held, options)).equals(BLOB)).toBe(true);
+    const file = join(await scratchDirectory(), 'blob');
+    await writeFile(file, Buffer.from(BLOB).reverse());
+    const wrong = { ...held, place: { file, url: '' } };
+    await expect(source.readSmall(wrong, options)).rejects.toMatchObject({ kind: 'DataLoss' });
     const tooLarge = { ...held, sizeBytes: 100 * 1024 * 1024 };
     await expect(source.readSmall(tooLarge, options)).rejects.toMatchObject({ kind: 'ResourceExhausted' });
   });

@@ -1,6 +1,7 @@
 import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { unimplemented } from '@longshore/errors';
 import { type Mount, unmountRecursive } from '@longshore/linux';
 import { layerCompression } from '@longshore/oci';
@@ -12,6 +13,9 @@ import { ApplyWorkerPool } from './worker/apply-worker-pool.ts';
 
 export type { AppliedLayer } from './apply-job.ts';
 export type { LayerSource } from './worker/apply-worker-handle.ts';
+
+/** Errors of a layer that can come from bytes that are not those of its digest. */
+export const SUSPECT_KINDS = ['DataLoss', 'InvalidArgument'] as const;
 
 export interface LayerApplierOptions {
   /** Where mount points are made for mounts that cannot be written directly; a directory of root's alone. */
@@ -72,7 +76,7 @@ export class LayerApplier {
     try {
       return await this.apply(request);
     } finally {
-      if (typeof request.source !== 'string') request.source.destroy();
+      if (request.source instanceof Readable) request.source.destroy();
     }
   }
 

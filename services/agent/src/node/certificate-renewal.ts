@@ -2,9 +2,8 @@ import type { ServiceClient } from '@longshore/client';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
-import { TlsIdentity } from '@longshore/transport';
+import { newKeyPair, TlsIdentity } from '@longshore/transport';
 import type { IdentityFiles } from './identity-files.ts';
-import { certificateRequestOf, newPrivateKey } from './key-pair.ts';
 
 /** Of the certificate's time. */
 const RENEW_AFTER = 2 / 3;
@@ -57,8 +56,7 @@ export class CertificateRenewal {
 
   async #renew(): Promise<void> {
     try {
-      const privateKey = await newPrivateKey();
-      const certificateRequest = await certificateRequestOf(privateKey);
+      const { privateKey, certificateRequest } = await newKeyPair();
       const { signal } = this.#stopped;
       const { certificate, authorities } = await this.#certificates.renew({ certificateRequest }, { signal });
       this.#files.save({ privateKey, certificate, authorities }, this.#files.addresses());

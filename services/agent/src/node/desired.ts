@@ -1,6 +1,8 @@
 import type { Duration } from '@bufbuild/protobuf/wkt';
 import { durationMs } from '@bufbuild/protobuf/wkt';
-import { failedPrecondition } from '@longshore/errors';
+import { failedPrecondition, messageOf } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
+import type { DesiredStore } from './desired-store.ts';
 
 /** As the control plane says it. */
 interface DesiredMessage {
@@ -9,15 +11,26 @@ interface DesiredMessage {
   drainGrace?: Duration | undefined;
 }
 
-/** What the control plane wants of this node, as last heard: without its word, everything is open. */
+/**
+ * What the control plane wants of this node, as last heard: without its word, everything is open. That the node is cordoned
+ * outlives this process; a drain, which ends tasks, goes on once the control plane has said so again.
+ */
 export class Desired {
   readonly #nodeId: string;
+  readonly #store: DesiredStore;
+  readonly #log: Logger;
   readonly #listeners = new Set<() => void>();
-  #cordoned = false;
+  #cordoned: boolean;
+  /** As it is on the disk. */
+  #kept: boolean;
   #drainGraceMs: number | undefined;
 
-  constructor(nodeId: string) {
+  constructor(nodeId: string, store: DesiredStore, log: Logger) {
     this.#nodeId = nodeId;
+    this.#store = store;
+    this.#log = log;
+    this.#kept = store.cordoned;
+    this.#cordoned = this.#kept;
   }
 
   /** How long tasks may take to end by themselves; undefined when none is to end. */
@@ -27,6 +40,7 @@ export class Desired {
 
   /** Tells the listeners, also when nothing is new: what was to be done may not have been done. */
   take({ cordoned, draining, drainGrace }: DesiredMessage): void {
+    if (cordoned !== this.#kept) this.#keep(cordoned);
     this.#cordoned = cordoned;
     this.#drainGraceMs = draining ? (drainGrace ? durationMs(drainGrace) : 0) : undefined;
     for (const listener of this.#listeners) listener();
@@ -39,5 +53,14 @@ export class Desired {
   /** Throws FailedPrecondition while nothing new is to run here. */
   requireOpen(): void {
     if (this.#cordoned) throw failedPrecondition(`node ${JSON.stringify(this.#nodeId)} is cordoned`);
+  }
+
+  #keep(cordoned: boolean): void {
+    try {
+      this.#store.save(cordoned);
+      this.#kept = cordoned;
+    } catch (error) {
+      this.#log.error({ cordoned, error: messageOf(error) }, 'what is wanted of this node cannot be kept');
+    }
   }
 }

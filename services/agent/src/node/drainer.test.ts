@@ -4,12 +4,20 @@ import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testin
 import { admitting } from './admission.ts';
 import { DeletingContainers } from './deleting-containers.ts';
 import { Desired } from './desired.ts';
+import { DesiredStore } from './desired-store.ts';
 import { Drainer } from './drainer.ts';
 
 const log = createLogger('test', 'silent');
 const TRAPS = ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.05; done'];
 /** The first process of a container ignores SIGTERM unless it says otherwise. */
 const IGNORES = ['sleep', '1000'];
+
+/** Of a node whose disk is gone with the test. */
+function newDesired(): Desired {
+  const store = new DesiredStore(':memory:', 'n1');
+  onTestFinished(() => store[Symbol.dispose]());
+  return new Desired('n1', store, log);
+}
 
 let node: TaskFixture;
 
@@ -21,7 +29,7 @@ afterEach(() => node.close());
 
 describe('Drainer', () => {
   it('ends all tasks: by SIGTERM, and by SIGKILL after the grace time', async () => {
-    const desired = new Desired('n1');
+    const desired = newDesired();
     const drainer = new Drainer(node.manager, desired, log);
     onTestFinished(() => drainer.close());
     await node.run('polite', TRAPS);
@@ -77,7 +85,7 @@ describe('a drain that is over before the grace time is', () => {
 
   it('kills nothing: it was called off', async () => {
     const { task, calls, heard, ended } = stubborn();
-    const desired = new Desired('n1');
+    const desired = newDesired();
     const drainer = new Drainer({ running: () => [task] } as never, desired, log);
     onTestFinished(() => drainer.close());
     desired.take(draining(0n));
@@ -89,7 +97,7 @@ describe('a drain that is over before the grace time is', () => {
 
   it('kills nothing: the agent stops', async () => {
     const { task, calls, heard, ended } = stubborn();
-    const desired = new Desired('n1');
+    const desired = newDesired();
     const drainer = new Drainer({ running: () => [task] } as never, desired, log);
     desired.take(draining(600n));
     await heard;
@@ -120,7 +128,7 @@ describe('a container that the fleet deletes', () => {
     const task = await node.run('web', IGNORES);
     const confirming = deleting.confirm(NAMESPACE, 'web');
     expect(deleting.confirm(NAMESPACE, 'web')).toBe(confirming);
-    const tasks = admitting({ create: async () => ({}) }, new Desired('n1'), deleting);
+    const tasks = admitting({ create: async () => ({}) }, newDesired(), deleting);
     const create = tasks.create!(node.request('web'), CALL as never);
     await expect(create).rejects.toThrow('container "web": is being deleted');
     await task.call('kill', { signal: 9 });
@@ -134,7 +142,7 @@ describe('a container that the fleet deletes', () => {
 
 describe('a cordoned node', () => {
   it('makes no tasks', async () => {
-    const desired = new Desired('n1');
+    const desired = newDesired();
     const deleting = { requireKept: () => undefined } as unknown as DeletingContainers;
     const tasks = admitting({ create: async () => ({ pid: 1 }) }, desired, deleting);
     await expect(tasks.create!(node.request('web'), CALL as never)).resolves.toEqual({ pid: 1 });

@@ -13,12 +13,12 @@ import {
 } from '@longshore/errors';
 import { type ConfigOf, loadConfig } from '@longshore/kit';
 import { JoinService } from '@longshore/proto/longshore/runtime/v1/join';
+import { certificateRequestOf, newPrivateKey } from '@longshore/transport';
 import { keys } from '../config.ts';
 import { hostReport, machineIdOf } from './host.ts';
 import { IDENTITY_FILE, loadIdentity, type NodeIdentity } from './identity.ts';
 import { IdentityFiles } from './identity-files.ts';
 import { fingerprintOf } from './join-token.ts';
-import { certificateRequestOf, newPrivateKey } from './key-pair.ts';
 import { connectPinned } from './pinned-connection.ts';
 import { unaryCall } from './unary-call.ts';
 
@@ -91,7 +91,7 @@ async function joinFleet(
   identity: NodeIdentity,
   searchPath: string,
 ) {
-  const certificateRequest = await certificateRequestOf(await pendingKey(config.root));
+  const certificateRequest = certificateRequestOf(await pendingKey(config.root));
   const node = hostReport({
     nodeId: identity.id,
     address: config.advertise,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Channel, createClient } from '@longshore/client';
 import type { Handlers, Logger } from '@longshore/kit';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
@@ -9,12 +10,15 @@ import { admitting } from './admission.ts';
 import { CertificateRenewal } from './certificate-renewal.ts';
 import { DeletingContainers } from './deleting-containers.ts';
 import { Desired } from './desired.ts';
+import { DesiredStore } from './desired-store.ts';
 import { Drainer } from './drainer.ts';
 import { type HostOptions, hostReport } from './host.ts';
 import { IdentityFiles } from './identity-files.ts';
 import { Registration } from './registration.ts';
 
 export interface MembershipOptions extends Omit<HostOptions, 'address'> {
+  /** Says of which node and fleet this is. */
+  owner: string;
   heartbeatMs: number;
   tasks: TaskManager;
   runtime: Channel;
@@ -25,15 +29,17 @@ export interface MembershipOptions extends Omit<HostOptions, 'address'> {
 export class Membership {
   readonly deleting: DeletingContainers;
   readonly #options: MembershipOptions;
+  readonly #store: DesiredStore;
   readonly #desired: Desired;
   readonly #drainer: Drainer;
   readonly #renewal: CertificateRenewal;
   #registration: Registration | undefined;
 
   constructor(options: MembershipOptions) {
-    const { nodeId, tasks, runtime, root, log } = options;
+    const { nodeId, owner, tasks, runtime, root, log } = options;
     this.#options = options;
-    this.#desired = new Desired(nodeId);
+    this.#store = new DesiredStore(join(root, 'desired.db'), owner);
+    this.#desired = new Desired(nodeId, this.#store, log);
     this.#drainer = new Drainer(tasks, this.#desired, log);
     const certificates = createClient(CertificateService, runtime);
     this.#renewal = new CertificateRenewal(new IdentityFiles(root), certificates, log);
@@ -67,5 +73,6 @@ export class Membership {
     this.#renewal.close();
     this.#drainer.close();
     this.deleting.close();
+    this.#store[Symbol.dispose]();
   }
 }

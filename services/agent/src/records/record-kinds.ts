@@ -18,6 +18,12 @@ export function isRecordKind(kind: string): kind is RecordKind {
   return Object.hasOwn(KEEPER_OF, kind);
 }
 
+/** The kinds of records that a keeper has. */
+export function kindsOf(keeper: Keeper): RecordKind[] {
+  const kinds = Object.keys(KEEPER_OF) as RecordKind[];
+  return kinds.filter((kind) => KEEPER_OF[kind] === keeper);
+}
+
 export function keeperOf(kind: RecordKind): Keeper {
   return KEEPER_OF[kind];
 }

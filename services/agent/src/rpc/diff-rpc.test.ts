@@ -58,6 +58,10 @@ async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 102
       hold(request.digest, 'locate', call);
       return { size: BigInt(blob.length), place: { file: path, url: '' } };
     },
+    async verify(request, call) {
+      hold(request.digest, 'verify', call);
+      return { corruptReason: '' };
+    },
   });
   const applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
   onTestFinished(() => applier.close());
@@ -67,7 +71,7 @@ async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 102
     Diff,
     diffRpc({ blobs: source, applier, toControlPlane: toControlPlane('node-1') }),
   );
-  return { client, digest, calls };
+  return { client, digest, calls, path };
 }
 
 async function overlay() {
@@ -117,6 +121,26 @@ describe('Diff.Apply', () => {
       expect(calls.filter((call) => call.startsWith('read')).length).toBe(reads);
     }
   });
+
+  it.each([
+    ['a packed layer', MediaType.OciLayerGzip, ({ blob }: { blob: Buffer }) => blob],
+    ['a plain one, whose archive is as good as any', MediaType.OciLayer, ({ tar }: { tar: Buffer }) => tar],
+  ])(
+    'takes no wrong byte of a file for %s, and has the content service look at it',
+    async (_, mediaType, bytesOf) => {
+      const bytes = bytesOf(await layer());
+      const { client, digest, calls, path } = await start(bytes, 'here');
+      const at = mediaType === MediaType.OciLayer ? bytes.indexOf('hello') : bytes.length - 12;
+      const wrong = Buffer.from(bytes);
+      wrong[at] = wrong[at]! ^ 1;
+      await writeFile(path, wrong);
+      const { mounts } = await overlay();
+      await expect(client.apply({ diff: { digest, mediaType }, mounts }, options)).rejects.toMatchObject({
+        kind: expect.stringMatching(/DataLoss|InvalidArgument/),
+      });
+      expect(calls.at(-1)).toBe('verify default node-1');
+    },
+  );
 
   it('tells what is wrong with the blob', async () => {
     const { blob } = await layer();

@@ -1,10 +1,10 @@
 import type { CallOptions } from '@longshore/client';
-import { invalidArgument, kindOf, LongshoreError, messageOf } from '@longshore/errors';
+import { invalidArgument, isKind, kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import type { Handlers } from '@longshore/kit';
 import { type Digest, MediaType, parseDigest } from '@longshore/oci';
 import type { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
 import type { BlobSource, OpenedBlob } from '../content/blob-source.ts';
-import type { LayerApplier } from '../diff/apply.ts';
+import { type LayerApplier, SUSPECT_KINDS } from '../diff/apply.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';
 import { mountFromProto } from './convert-mount.ts';
 
@@ -31,7 +31,9 @@ export function diffRpc({ blobs, applier, toControlPlane }: DiffRpcOptions): Han
   return {
     async apply({ diff, mounts, syncFs }, call) {
       if (!diff) throw invalidArgument('diff must be set');
-      const opened = await open(parseDigest(diff.digest), toControlPlane(call));
+      const digest = parseDigest(diff.digest);
+      const options = toControlPlane(call);
+      const opened = await open(digest, options);
       try {
         const applied = await applier.applyLayer({
           source: opened.source(),
@@ -43,6 +45,9 @@ export function diffRpc({ blobs, applier, toControlPlane }: DiffRpcOptions): Han
         return {
           applied: { mediaType: MediaType.OciLayer, digest: applied.digest, size: BigInt(applied.sizeBytes) },
         };
+      } catch (error) {
+        if (isKind(error, ...SUSPECT_KINDS)) await blobs.doubt(digest, options);
+        throw error;
       } finally {
         opened.close();
       }

@@ -67,7 +67,7 @@ describe('Snapshots of the node socket', () => {
     });
   });
 
-  it('answers reads from what was last known while the catalogue is away, and changes nothing', async () => {
+  it('goes by what was last known of a snapshot while the catalogue is away, and changes nothing', async () => {
     const copy = syncedCopy();
     const { overlayfs, unsettled } = await layersUnderTest();
     const channel = new Channel(`unix://${await scratchDirectory()}/nobody.sock`);
@@ -87,10 +87,6 @@ describe('Snapshots of the node socket', () => {
     copy.doubt('snapshot');
     expect((await client.usage({ snapshotter, key: 'a' }, options)).size).toBe(7n);
     expect((await client.stat({ snapshotter, key: 'a' }, options)).info?.name).toBe('a');
-    const names: string[] = [];
-    for await (const { info } of client.list({ snapshotter }, options))
-      names.push(...info.map((one) => one.name));
-    expect(names).toEqual(['a']);
     await expect(client.commit({ snapshotter, key: 'b', name: 'c' }, options)).rejects.toMatchObject({
       kind: 'Unavailable',
     });

@@ -1,4 +1,4 @@
-import { invalidArgument, isKind } from '@longshore/errors';
+import { invalidArgument } from '@longshore/errors';
 import type { Call, Handlers } from '@longshore/kit';
 import type { Snapshots as SnapshotsService } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
@@ -6,7 +6,7 @@ import type { NodeRecords } from '../records/node-records.ts';
 import type { CatalogueCall, CatalogueClient } from '../snapshots/catalogue-call.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';
-import { chosenInfos, parseListFilters } from '../socket/snapshot-reads.ts';
+import { parseListFilters } from '../socket/snapshot-reads.ts';
 import { mountToProto } from './convert-mount.ts';
 import { infoToProto } from './convert-snapshot.ts';
 
@@ -82,19 +82,8 @@ export function snapshotsRpc({
     async *list({ snapshotter, filters }, call) {
       snapshots.snapshotter(snapshotter);
       parseListFilters(filters);
-      let isBegun = false;
-      try {
-        const blocks = catalogue.list({ snapshotter, filters }, catalogueCall(call).options);
-        for await (const block of blocks) {
-          isBegun = true;
-          yield { info: block.snapshots.map(infoToProto) };
-        }
-      } catch (error) {
-        const last =
-          isKind(error, 'Unavailable') && !isBegun && snapshots.lastKnown(call.namespace, snapshotter);
-        if (!last) throw error;
-        yield* chosenInfos(last, filters);
-      }
+      const blocks = catalogue.list({ snapshotter, filters }, catalogueCall(call).options);
+      for await (const block of blocks) yield { info: block.snapshots.map(infoToProto) };
     },
 
     async usage(request, call) {

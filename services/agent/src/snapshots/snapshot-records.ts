@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { type Snapshot, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
-import type { CopyReads } from '../records/record-copy.ts';
+import type { CopyReads } from '../records/copy-reads.ts';
 
 /**
  * The catalogue's records of this node, from its copy. Undefined answers mean that only the catalogue knows.

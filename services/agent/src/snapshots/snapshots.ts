@@ -3,6 +3,7 @@ import type { Logger } from '@longshore/kit';
 import type { Mount } from '@longshore/linux';
 import type { Labels } from '@longshore/oci';
 import { Kind, type Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { orLastKnown } from '../records/or-last-known.ts';
 import type { CatalogueCall, CatalogueClient } from './catalogue-call.ts';
 import { newGeneration } from './layer-directories.ts';
 import { readMountedLayers } from './mounted-layers.ts';
@@ -89,19 +90,10 @@ export class Snapshots {
 
   /** A snapshot's record with its ancestors, as it was last known when the catalogue cannot say. Throws NotFound. */
   async find({ snapshotter, key }: SnapshotKey, call: CatalogueCall): Promise<Snapshot> {
-    try {
-      return await this.#current({ snapshotter, key }, call);
-    } catch (error) {
-      if (!isKind(error, 'Unavailable')) throw error;
-      const last = this.#records.lastKnown.get(call.namespace, snapshotter, key);
-      if (last) return last;
-      throw error;
-    }
-  }
-
-  /** All records of a namespace as they were last known; undefined before they were all here once. */
-  lastKnown(namespace: string, snapshotter: string): Snapshot[] | undefined {
-    return this.#records.lastKnown.list(namespace, snapshotter);
+    return orLastKnown(
+      () => this.#current({ snapshotter, key }, call),
+      () => this.#records.lastKnown.get(call.namespace, snapshotter, key),
+    );
   }
 
   /** Throws NotFound, and FailedPrecondition for a committed snapshot. */

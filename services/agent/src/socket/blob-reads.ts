@@ -1,5 +1,5 @@
-import { fromBinary } from '@bufbuild/protobuf';
-import { messageOf, notFound, outOfRange } from '@longshore/errors';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { messageOf, notFound, outOfRange, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type Digest, parseDigest } from '@longshore/oci';
 import {
@@ -7,35 +7,52 @@ import {
   ReadContentRequestSchema,
   ReadContentResponseSchema,
 } from '@longshore/proto/containerd/services/content/v1/content';
+import type { LocalFile } from '../content/local-file.ts';
+import type { LocalFiles } from '../content/local-files.ts';
 import type { BlobPrefetch } from '../records/blob-prefetch.ts';
-import type { CopyReads } from '../records/record-copy.ts';
+import type { CopyReads } from '../records/copy-reads.ts';
 import { SMALL_BLOB_BYTES, type SmallBlobs } from '../records/small-blobs.ts';
 import { messagesIn } from './grpc-message.ts';
 import { type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
 import { resumedRead } from './resumed-read.ts';
-import { wireField } from './wire-field.ts';
+import { wireField, wireHead } from './wire-field.ts';
 
 /** With what gRPC and the messages add. */
 const MAX_ANSWER_BYTES = SMALL_BLOB_BYTES + 1024;
+
+/** `end` is behind the last byte. */
+interface ByteRange {
+  start: number;
+  end: number;
+}
+
+interface LargeBlob {
+  digest: Digest;
+  sizeBytes: number;
+}
 
 export interface BlobReadsOptions {
   copy: CopyReads;
   blobs: SmallBlobs;
   prefetch: Pick<BlobPrefetch, 'want'>;
+  files: LocalFiles;
   log: Logger;
 }
 
-/** Reads of small blobs, for namespaces that hold them. The first read of a blob goes to its service, and is kept. */
-export function blobReads({ copy, blobs, prefetch, log }: BlobReadsOptions): LocalReads {
-  function read(namespace: string, digest: Digest, offset: number, size: number): Outcome {
+/**
+ * Reads of blobs, for namespaces that hold them. The first read of a small blob goes to its service, and is kept; a large
+ * one is read from its file, where that is on this host.
+ */
+export function blobReads({ copy, blobs, prefetch, files, log }: BlobReadsOptions): LocalReads {
+  function read(namespace: string, digest: Digest, offset: number, size: number): Outcome | Promise<Outcome> {
     if (!copy.isComplete('content')) return PASS_ON;
     const record = copy.get('content', namespace, digest);
     if (record === 'stale') return PASS_ON;
     if (!record) throw notFound(`content digest ${digest}`);
-    const sizeBytes = Number(fromBinary(InfoSchema, record.value).size);
+    const sizeBytes = sizeIn(record.value);
     const range = rangeOf(sizeBytes, offset, size);
     if (range.start === range.end) return [];
-    if (sizeBytes > SMALL_BLOB_BYTES) return { resume: resumedRead(digest, range, sizeBytes) };
+    if (sizeBytes > SMALL_BLOB_BYTES) return readLarge(namespace, { digest, sizeBytes }, range);
     const data = blobs.get(digest);
     if (data) return [wireField(2, data.subarray(range.start, range.end))];
     if (range.end - range.start < sizeBytes) {
@@ -43,6 +60,34 @@ export function blobReads({ copy, blobs, prefetch, log }: BlobReadsOptions): Loc
       return PASS_ON;
     }
     return { keepAnswer: { maxBytes: MAX_ANSWER_BYTES, keep: ({ body }) => keep(digest, body) } };
+  }
+
+  async function readLarge(
+    namespace: string,
+    { digest, sizeBytes }: LargeBlob,
+    range: ByteRange,
+  ): Promise<Outcome> {
+    const file = await files.find(namespace, digest, sizeBytes);
+    const first = await file?.read(range.start, range.end);
+    if (!file) return { resume: resumedRead(digest, range, sizeBytes) };
+    if (!first) {
+      files.reject(digest);
+      return { resume: resumedRead(digest, range, sizeBytes) };
+    }
+    if (first.length === range.end - range.start) return [dataField(first)];
+    return { messages: readOn(file, digest, range, first) };
+  }
+
+  async function* readOn(file: LocalFile, digest: Digest, { start, end }: ByteRange, first: Uint8Array) {
+    for (let position = start, next: Uint8Array | undefined = first; ; ) {
+      yield position === start ? dataField(next) : [offsetField(position - start), ...dataField(next)];
+      position += next.length;
+      if (position === end) return;
+      next = await file.read(position, end);
+      if (next) continue;
+      files.reject(digest);
+      throw unavailable(`content ${digest}: its file cannot be read, or is wrong`);
+    }
   }
 
   function keep(digest: Digest, body: Buffer): void {
@@ -66,8 +111,30 @@ export function blobReads({ copy, blobs, prefetch, log }: BlobReadsOptions): Loc
   ]);
 }
 
+/** Sizes of the values of records that were asked for again and again. */
+const sizes = new WeakMap<Uint8Array, number>();
+
+function sizeIn(value: Uint8Array): number {
+  const known = sizes.get(value);
+  if (known !== undefined) return known;
+  const sizeBytes = Number(fromBinary(InfoSchema, value).size);
+  sizes.set(value, sizeBytes);
+  return sizeBytes;
+}
+
+/** The field `data` of a ReadContentResponse. */
+function dataField(data: Uint8Array): [head: Uint8Array, data: Uint8Array] {
+  return [wireHead(2, data.length), data];
+}
+
+/** Its field `offset`. */
+function offsetField(offset: number): Uint8Array {
+  const answer = create(ReadContentResponseSchema, { offset: BigInt(offset) });
+  return toBinary(ReadContentResponseSchema, answer);
+}
+
 /** `size` 0, negative or too long reads to the end. Throws OutOfRange. Source: containerd contentserver.go, Read. */
-function rangeOf(sizeBytes: number, offset: number, size: number): { start: number; end: number } {
+function rangeOf(sizeBytes: number, offset: number, size: number): ByteRange {
   const start = Math.max(0, offset);
   if (start > sizeBytes) throw outOfRange(`read past object length ${sizeBytes} bytes`);
   return { start, end: size <= 0 ? sizeBytes : Math.min(sizeBytes, start + size) };

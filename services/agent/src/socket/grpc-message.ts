@@ -1,9 +1,13 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { LongshoreError } from '@longshore/errors';
+import { isOver, passBulk, statusTrailers } from '@longshore/kit';
 import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
 
 /** A flag, 1 for compressed, and the length of the message. */
 const PREFIX_BYTES = 5;
+
+/** A message of protobuf, or its parts one behind the other: what is large need not be copied into one. */
+export type Message = Uint8Array | readonly Uint8Array[];
 
 /** The one message that a unary or server-streaming request is; undefined for what only a real server can judge. */
 export function messageIn(request: Buffer): Buffer | undefined {
@@ -26,29 +30,68 @@ export function messagesIn(body: Buffer): Buffer[] {
 }
 
 /** A message as it goes over the wire. */
-export function framed(message: Uint8Array): Buffer {
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
+export function framed(message: Message): Buffer {
+  return Buffer.concat(partsOf(message));
 }
 
 /** Answers a call with the messages and status OK. Throws ResourceExhausted for one that no client takes. */
-export function answerCall(stream: ServerHttp2Stream, messages: readonly Uint8Array[]): void {
-  const parts: Uint8Array[] = [];
-  for (const message of messages) {
-    if (message.length > MAX_MESSAGE_BYTES) {
-      const problem = `answer of ${message.length} bytes: more than ${MAX_MESSAGE_BYTES}: resource exhausted`;
-      throw new LongshoreError('ResourceExhausted', problem);
+export function answerCall(stream: ServerHttp2Stream, messages: readonly Message[]): void {
+  const body = Buffer.concat(messages.flatMap(partsOf));
+  if (isOver(stream)) return;
+  begin(stream, () => OK);
+  stream.end(body);
+  passBulk(body.length);
+}
+
+/** Answers a call with messages as they come, no faster than its caller takes them, and with the status of their end. */
+export async function streamAnswer(
+  stream: ServerHttp2Stream,
+  messages: AsyncIterable<Message>,
+): Promise<void> {
+  if (isOver(stream)) return;
+  let status: OutgoingHttpHeaders = OK;
+  begin(stream, () => status);
+  try {
+    for await (const message of messages) {
+      if (isOver(stream)) return;
+      const bytes = framed(message);
+      if (!stream.write(bytes)) await drainedOrClosed(stream);
+      passBulk(bytes.length);
     }
-    const prefix = Buffer.alloc(PREFIX_BYTES);
-    prefix.writeUInt32BE(message.length, 1);
-    parts.push(prefix, message);
+  } catch (error) {
+    status = statusTrailers(error);
   }
-  if (stream.destroyed || stream.closed || stream.aborted) return;
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  if (!isOver(stream)) stream.end();
+}
+
+const OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
+
+function begin(stream: ServerHttp2Stream, trailers: () => OutgoingHttpHeaders): void {
+  stream.on('wantTrailers', () => stream.sendTrailers(trailers()));
   stream.respond(
     { [constants.HTTP2_HEADER_STATUS]: 200, [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc' },
     { waitForTrailers: true },
   );
-  stream.end(Buffer.concat(parts));
+}
+
+function partsOf(message: Message): Uint8Array[] {
+  const parts = message instanceof Uint8Array ? [message] : message;
+  const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  if (sizeBytes > MAX_MESSAGE_BYTES) {
+    const problem = `answer of ${sizeBytes} bytes: more than ${MAX_MESSAGE_BYTES}: resource exhausted`;
+    throw new LongshoreError('ResourceExhausted', problem);
+  }
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32BE(sizeBytes, 1);
+  return [prefix, ...parts];
+}
+
+function drainedOrClosed(stream: ServerHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done).off('aborted', done);
+      resolve();
+    };
+    stream.on('drain', done).on('close', done).on('aborted', done);
+  });
 }

@@ -3,6 +3,7 @@ import { failedPrecondition } from '@longshore/errors';
 import type { KeepAnswer, Resume } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import { Header } from '@longshore/proto/headers';
+import type { Message } from './grpc-message.ts';
 
 /** Who asks: this node, in a namespace. */
 export class Caller {
@@ -21,7 +22,12 @@ export class Caller {
 }
 
 /** What becomes of a call: the messages of its answer, or it is passed on to the service that has the record. */
-export type Outcome = readonly Uint8Array[] | PassOn;
+export type Outcome = readonly Message[] | Streamed | PassOn;
+
+/** An answer that is too long to be held; the call ends as the messages do. */
+export interface Streamed {
+  messages: AsyncIterable<Message>;
+}
 
 export interface PassOn {
   /** Sees the answer that the call then gets. */

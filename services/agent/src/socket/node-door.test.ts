@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Channel, createClient } from '@longshore/client';
-import { notFound } from '@longshore/errors';
+import { kindOf, LongshoreError, messageOf, notFound, unavailable } from '@longshore/errors';
 import { createLogger, createMetrics, GrpcServer, type Handlers, Upstream } from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
 import {
@@ -14,7 +14,9 @@ import { Content, InfoSchema, WriteAction } from '@longshore/proto/containerd/se
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { Header } from '@longshore/proto/headers';
 import { type Record as NodeRecord, RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { LocalFiles } from '../content/local-files.ts';
+import { KEEPERS } from '../records/record-kinds.ts';
 import { SmallBlobs } from '../records/small-blobs.ts';
 import { emptyCopy, syncedCopy } from '../records/testing/copies.ts';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
@@ -55,6 +57,7 @@ async function openDoor(
   );
   const upstream = new Upstream(sockets.join());
   const blobs = new SmallBlobs(':memory:');
+  const files = new LocalFiles(async () => '', log);
   const wanted: string[] = [];
   const doubted: string[] = [];
   const caughtUp = Promise.withResolvers<void>();
@@ -63,11 +66,11 @@ async function openDoor(
     upstreams: { agent: upstream, content: upstream, image: upstream, runtime: upstream },
     reads: new Map([
       ...recordReads(copy),
-      ...blobReads({ copy, blobs, prefetch: { want: (_, digest) => wanted.push(digest) }, log }),
+      ...blobReads({ copy, blobs, prefetch: { want: (_, digest) => wanted.push(digest) }, files, log }),
     ]),
     lastReads: new Map([
       ...recordReads(copy.lastKnown),
-      ...blobReads({ copy: copy.lastKnown, blobs, prefetch: { want: () => undefined }, log }),
+      ...blobReads({ copy: copy.lastKnown, blobs, prefetch: { want: () => undefined }, files, log }),
     ]),
     records: {
       take: (encoded) => copy.apply(encoded.map((bytes) => decodeRecord(bytes))),
@@ -90,6 +93,7 @@ async function openDoor(
     await door.close(0);
     await server.close(0);
     blobs[Symbol.dispose]();
+    await files[Symbol.asyncDispose]();
   });
   return { copy, blobs, wanted, doubted, caughtUp, channel, server };
 }
@@ -315,6 +319,69 @@ describe('reads that their service should answer', () => {
     expect(await listed).toEqual(['a']);
     const get = createClient(Containers, channel).get({ id: 'new' }, options);
     await expect(get).rejects.toMatchObject({ kind: 'Unavailable' });
+  });
+
+  it.each([
+    ['Unavailable', unavailable('database')],
+    ['DeadlineExceeded', new LongshoreError('DeadlineExceeded', 'statement')],
+  ])('are answered so too when it is there and cannot say: %s', async (_, error) => {
+    const fail = async (): Promise<never> => {
+      throw error;
+    };
+    const { copy, channel } = await openDoor(syncedCopy(), {
+      containers: { get: fail, list: fail, create: fail },
+      content: {
+        // It has begun: none of it may be in the answer.
+        list: async function* () {
+          yield { info: [{ digest: 'sha256:y' }] };
+          throw error;
+        },
+        // biome-ignore lint/correctness/useYield: it fails before it has anything
+        read: async function* () {
+          throw error;
+        },
+      },
+    });
+    copy.apply([containerRecord('a', 1n), contentRecord('sha256:x', 1)]);
+    for (const keeper of KEEPERS) copy.doubt(keeper);
+    const containers = createClient(Containers, channel);
+    expect(await ids(channel)).toEqual(['a']);
+    expect((await containers.get({ id: 'a' }, options)).container?.image).toBe('image-of-a');
+    await expect(containers.get({ id: 'c' }, options)).rejects.toMatchObject({ kind: 'NotFound' });
+    const content = createClient(Content, channel);
+    const listed = await Array.fromAsync(content.list({}, options));
+    expect(listed.flatMap(({ info }) => info.map(({ digest }) => digest))).toEqual(['sha256:x']);
+    // What only the service has, and what changes something, fails as the service says.
+    const unread = contentRecord(`sha256:${'a'.repeat(64)}`, 5);
+    copy.apply([unread, { ...containerRecord('new', 1n), value: new Uint8Array() }]);
+    const failures = [
+      () => Array.fromAsync(content.read({ digest: unread.key }, options)),
+      () => containers.get({ id: 'new' }, options),
+      () => containers.create({ container: { id: 'a' } }, options),
+    ];
+    for (const fails of failures) {
+      await expect(fails()).rejects.toMatchObject({ kind: kindOf(error), message: messageOf(error) });
+    }
+  });
+
+  it('are answered so too when it has waited for long, e.g. for its database', async () => {
+    const asked = Promise.withResolvers<void>();
+    const { copy, channel } = await openDoor(syncedCopy(), {
+      containers: {
+        list: async () => {
+          asked.resolve();
+          return new Promise<never>(() => undefined);
+        },
+      },
+    });
+    copy.apply([containerRecord('a', 1n)]);
+    copy.doubt('runtime');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const listed = ids(channel);
+    await asked.promise;
+    vi.advanceTimersByTime(5_000);
+    expect(await listed).toEqual(['a']);
   });
 
   it('fail when it is away before the copy was ever complete', async () => {

@@ -15,9 +15,10 @@ import { Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
 import type { RecordKind } from '../records/record-kinds.ts';
 import { changedKind } from './changes.ts';
-import { answerCall, messageIn } from './grpc-message.ts';
-import { lastResort, withLastResort } from './last-resort.ts';
+import { answerCall, messageIn, streamAnswer } from './grpc-message.ts';
+import { lastResort } from './last-resort.ts';
 import { Caller, type LocalRead, type LocalReads, namespaceOf } from './local-read.ts';
+import { nameNode } from './name-node.ts';
 import { type Owner, ownerOf } from './routes.ts';
 
 /** A question about records names one, or a few filters. */
@@ -50,7 +51,7 @@ const MAY_BE_LOST: ReadonlySet<string> = new Set(['1', '4', '14']);
 /**
  * The one way into a node's scope: containerd's API as raw HTTP/2, passed to whoever owns each service. Every call
  * gets the node's own scope, whatever its caller says. Most reads are answered here, from this node's own records; those
- * that are not, when their owner cannot be reached, from what was last known.
+ * that are not, when their owner cannot be reached or cannot say, from what was last known.
  */
 export function nodeDoor(options: NodeDoorOptions): RawListener {
   const onCall: OnCall = (stream, headers) => {
@@ -83,6 +84,7 @@ function routeTo(owner: Owner, { nodeId, upstreams, records, onEvents }: NodeDoo
     takeTrailers: (trailers) => {
       records.take(takeBinary(trailers, Header.RecordBin));
       onEvents(takeBinary(trailers, Header.EventBin));
+      if (owner === 'agent') nameNode(trailers, nodeId);
       return takeCollected(trailers) ? records.caughtUp() : undefined;
     },
   };
@@ -155,9 +157,9 @@ async function answerRead(
     const caller = new Caller(headers);
     const outcome = await read(message, caller);
     if ('length' in outcome) return answerCall(stream, outcome);
-    const last = lastRead && (await lastResort(lastRead, message, caller));
-    const whole = { ...passed, ...outcome, request };
-    return passOn(stream, headers, last ? withLastResort(stream, whole, last) : whole);
+    if ('messages' in outcome) return streamAnswer(stream, outcome.messages);
+    const last = lastRead && { lastResort: lastResort(stream, lastRead, message, caller) };
+    return passOn(stream, headers, { ...passed, ...outcome, ...last, request });
   } catch (error) {
     if (error instanceof LongshoreError) return endWithError(stream, error);
     // A request that is no protobuf, or a copy that cannot be read: the owner knows what to say.

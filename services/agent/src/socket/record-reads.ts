@@ -30,7 +30,7 @@ import {
   StoreListRequestSchema,
 } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { type Sandbox, SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
-import type { CopiedRecord, CopyReads, RecordPage } from '../records/record-copy.ts';
+import type { CopiedRecord, CopyReads, RecordPage } from '../records/copy-reads.ts';
 import { KEEPERS, keeperOf, type RecordKind } from '../records/record-kinds.ts';
 import { type Caller, type LocalRead, type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
 import { wireField } from './wire-field.ts';

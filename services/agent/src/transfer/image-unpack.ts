@@ -14,13 +14,13 @@ export interface ImageUnpackOptions {
 export interface ImageToUnpack {
   image: ImageManifest;
   snapshotter: string;
+  whenStored: WhenStored;
+  signal: AbortSignal;
+  onLayer(layer: Descriptor, status: LayerStatus): void;
   namespace: string;
   store: PullStore;
   /** With the lease. */
   options: CallOptions;
-  whenStored: WhenStored;
-  signal: AbortSignal;
-  onLayer(layer: Descriptor, status: LayerStatus): void;
 }
 
 /** Unpacks an image whose blobs are there or on their way, and writes on its blobs what it became. */

@@ -4,6 +4,7 @@ import type { Logger } from '@longshore/kit';
 import {
   type Descriptor,
   type Digest,
+  formatPlatform,
   formatReference,
   hostPlatform,
   type Labels,
@@ -104,8 +105,10 @@ export class NodeImages {
     const { reference, access, name, labels, progress } = request;
     const { transport, cache, images } = this.#parts;
     const client = new RegistryClient(transport, reference.host, access);
+    const onLayer = progress.layer.bind(progress);
     await withLease(this.#parts.leases, caller.options, async (options) => {
       const store = this.#store(reference.host, options);
+      const scope = { namespace: caller.namespace, store, options };
       const { target } = await pullImage({
         reference,
         client,
@@ -116,18 +119,7 @@ export class NodeImages {
         onBlob: (blob) => progress.blob(blob),
         onImage: async (image, whenStored, signal) => {
           for (const { snapshotter } of this.#unpacksOf(image, request)) {
-            const onLayer = progress.layer.bind(progress);
-            const { namespace } = caller;
-            await unpackImage(this.#parts, {
-              image,
-              snapshotter,
-              namespace,
-              store,
-              options,
-              whenStored,
-              signal,
-              onLayer,
-            });
+            await unpackImage(this.#parts, { image, snapshotter, whenStored, signal, onLayer, ...scope });
           }
         },
       });
@@ -138,30 +130,20 @@ export class NodeImages {
 
   /** Throws NotFound that names a blob which the fleet does not have. */
   async install(request: InstallOnNode, caller: NodeCaller): Promise<void> {
-    const { name, target, platform, snapshotter } = request;
+    const { name, target, platform, snapshotter, onLayer } = request;
     const { namespace, signal } = caller;
     await withLease(this.#parts.leases, caller.options, async (options) => {
       const store = this.#store(request.registry, options);
+      const scope = { namespace, store, options };
       const { tree, places } = await this.#linkTree(request, store, { ...options, signal });
+      const whenStored = async (digest: Digest) => places.get(digest);
       for (const image of tree.images) {
         request.onLinked(image.manifest.layers);
-        const whenStored = async (digest: Digest) => places.get(digest);
-        const { onLayer } = request;
-        await unpackImage(this.#parts, {
-          image,
-          snapshotter,
-          namespace,
-          store,
-          options,
-          whenStored,
-          signal,
-          onLayer,
-        });
+        await unpackImage(this.#parts, { image, snapshotter, whenStored, signal, onLayer, ...scope });
       }
-      if (tree.images.length === 0)
-        throw notFound(
-          `image ${JSON.stringify(name)}: no match for platform ${platform.os}/${platform.architecture}`,
-        );
+      if (tree.images.length === 0) {
+        throw notFound(`image ${JSON.stringify(name)}: no match for platform ${formatPlatform(platform)}`);
+      }
       await recordImage(this.#parts.images, name, target, {}, { ...options, signal });
     });
   }

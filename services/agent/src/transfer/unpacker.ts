@@ -4,7 +4,7 @@ import type { Descriptor, Digest, Labels } from '@longshore/oci';
 import { Kind } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import type { WhenStored } from '@longshore/transfer';
 import type { BlobSource } from '../content/blob-source.ts';
-import type { LayerApplier } from '../diff/apply.ts';
+import { type LayerApplier, SUSPECT_KINDS } from '../diff/apply.ts';
 import type { CatalogueCall } from '../snapshots/catalogue-call.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import { chainIds } from './chain-ids.ts';
@@ -127,7 +127,7 @@ export class Unpacker {
   }
 
   async #apply(
-    { onLayer, signal }: UnpackRequest,
+    { onLayer, signal, call }: UnpackRequest,
     { n, layer, diffId }: Step,
     ahead: LayersAhead,
     mounts: Awaited<ReturnType<Snapshots['prepare']>>,
@@ -146,6 +146,9 @@ export class Unpacker {
       throw failedPrecondition(
         `layer ${layer.digest}: wrong diff id calculated on extraction ${applied.digest}, expected ${diffId}`,
       );
+    } catch (error) {
+      if (isKind(error, ...SUSPECT_KINDS)) await this.#parts.blobs.doubt(layer.digest, call.options);
+      throw error;
     } finally {
       opened.close();
     }

@@ -77,6 +77,8 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.diff.v1.Diff': NODE_ONLY,
   'containerd.services.mounts.v1.Mounts': NODE_ONLY,
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
+  'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
+  'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.image.v1.FleetService': { owner: 'image', isOwn: true },
   'longshore.runtime.v1.NodeAdminService': { owner: 'runtime', isOwn: true },
   'longshore.runtime.v1.NodeService': { owner: 'runtime', isOwn: true, only: ['Get', 'List'] },

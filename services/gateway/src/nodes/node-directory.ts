@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceClient } from '@longshore/client';
 import { isKind, messageOf, notFound, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
@@ -8,6 +9,8 @@ import { NodeConnection } from './node-connection.ts';
 /** An agent that has moved is found again after this time. One list serves all calls meanwhile. */
 const FRESH_MS = 2_000;
 const LOOK_UP_TIMEOUT_MS = 5_000;
+/** More than a list takes while the registry is well. What is known is not worth a longer wait. */
+const REFRESH_WAIT_MS = 500;
 
 export interface NodeDirectoryOptions {
   /** Whose certificates are worthless. */
@@ -17,7 +20,7 @@ export interface NodeDirectoryOptions {
 
 /**
  * Finds the agents of nodes by the registry of the runtime service, and keeps the connections to them. What is known
- * stays good while the registry is away.
+ * stays good while the registry is away, and is answered at once; only for a node that is not known it is waited for.
  */
 export class NodeDirectory {
   readonly #registry: ServiceClient<typeof NodeService>;
@@ -26,6 +29,8 @@ export class NodeDirectory {
   readonly #connections = new Map<string, NodeConnection>();
   #refresh: Promise<void> | undefined;
   #isListed = false;
+  /** The registry was waited for in vain, and has not answered since. */
+  #isLate = false;
   /** Of the last list that was tried, in the time of `performance.now`. */
   #triedAt = Number.NEGATIVE_INFINITY;
 
@@ -69,9 +74,15 @@ export class NodeDirectory {
     this.#refresh ??= this.#list().finally(() => {
       this.#refresh = undefined;
     });
-    await this.#refresh;
+    if (!this.#isListed) return this.#refresh;
+    if (this.#isLate) return;
+    const given = new AbortController();
+    const late = delay(REFRESH_WAIT_MS, 'late', { signal: given.signal }).catch(() => undefined);
+    if ((await Promise.race([this.#refresh, late])) === 'late') this.#isLate = true;
+    given.abort();
   }
 
+  /** Throws only as long as nothing is known. */
   async #list(): Promise<void> {
     try {
       const { nodes } = await this.#registry.list({}, { deadline: soon() });
@@ -79,12 +90,12 @@ export class NodeDirectory {
       for (const id of this.#connections.keys()) if (!ids.has(id)) this.#forget(id);
       for (const node of nodes) this.#learn(node);
       this.#isListed = true;
+      this.#isLate = false;
     } catch (error) {
-      if (!this.#isListed || !isKind(error, 'Unavailable', 'DeadlineExceeded')) throw error;
-      this.#options.log.info(
-        { error: messageOf(error) },
-        'the registry of nodes is away; going by what is known',
-      );
+      if (!this.#isListed) throw error;
+      const isAway = isKind(error, 'Unavailable', 'DeadlineExceeded');
+      const level = isAway ? 'info' : 'error';
+      this.#options.log[level]({ error: messageOf(error) }, 'nodes cannot be listed; going by what is known');
     }
     this.#triedAt = performance.now();
   }

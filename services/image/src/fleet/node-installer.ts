@@ -36,9 +36,10 @@ export function installOnNodes(tls: TlsFiles, channelOptions: ChannelOptions = {
       const responses = createClient(ImageService, channel).install(request, { ...options, headers });
       for await (const response of responses) onProgress(response);
     } catch (error) {
-      throw new LongshoreError(kindOf(error), `node ${JSON.stringify(node.id)}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      const subject = `node ${JSON.stringify(node.id)}: `;
+      const message = messageOf(error);
+      const named = message.startsWith(subject) ? message : subject + message;
+      throw new LongshoreError(kindOf(error), named, { cause: error });
     } finally {
       channel.close();
     }

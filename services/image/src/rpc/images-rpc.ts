@@ -1,5 +1,5 @@
 import { type Collector, leaseOf, type ServiceClient } from '@longshore/client';
-import { parseFilters } from '@longshore/filters';
+import { parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { GcLabel } from '@longshore/oci';
 import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
@@ -34,8 +34,8 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
 
     async list({ filters }, call) {
       const filter = parseFilters(filters);
-      const all = await images.list(call.scope);
-      return { images: all.filter((image) => filter.matches(imageAdaptor(image))).map(imageToProto) };
+      const chosen = selectFrom(filter, images.pages(call.scope, filter), imageAdaptor);
+      return { images: (await Array.fromAsync(chosen)).map(imageToProto) };
     },
 
     async create({ image, sourceDateEpoch }, call) {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failedPrecondition } from '@longshore/errors';
-import { newPrivateKey, parseSigningKey, type SigningKey } from './authority-key.ts';
+import { newPrivateKey } from '@longshore/transport';
+import { parseSigningKey, type SigningKey } from './authority-key.ts';
 import { newSerial } from './serial.ts';
 import { x509 } from './x509.ts';
 

@@ -1,8 +1,5 @@
-import { createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { failedPrecondition } from '@longshore/errors';
-
-/** What new keys are: small, fast, and known to every TLS library. */
-export const NEW_KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 /** A private key, and how it signs. */
 export interface SigningKey {
@@ -17,14 +14,6 @@ const CURVES: Readonly<Record<string, { namedCurve: string; hash: string }>> = {
   secp384r1: { namedCurve: 'P-384', hash: 'SHA-384' },
   secp521r1: { namedCurve: 'P-521', hash: 'SHA-512' },
 };
-
-/** A fresh private key in PEM (PKCS #8). */
-export async function newPrivateKey(): Promise<string> {
-  const { privateKey } = await webcrypto.subtle.generateKey(NEW_KEY_ALGORITHM, true, ['sign', 'verify']);
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', privateKey));
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  return key.export({ format: 'pem', type: 'pkcs8' }) as string;
-}
 
 /** Throws FailedPrecondition for a key that is neither ECDSA on a NIST curve nor RSA, or is encrypted. */
 export function parseSigningKey(pem: string, path: string): SigningKey {

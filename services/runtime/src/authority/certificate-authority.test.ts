@@ -14,12 +14,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPool } from '@longshore/postgres';
 import { createTestDatabase } from '@longshore/postgres/testing';
+import { newKeyPair } from '@longshore/transport';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { prepareDatabase, SCHEMA } from '../database.ts';
 import { CertificateRepository } from '../storage/postgres/certificate-repository.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
 import { Issuer } from './issuer.ts';
-import { newKeyPair } from './key-pair.ts';
 
 const DAY_MS = 86_400_000;
 const LIFETIMES = { nodeCertificateTtlMs: DAY_MS, certificateTtlMs: DAY_MS };

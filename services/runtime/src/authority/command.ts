@@ -4,14 +4,13 @@ import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
 import { commonKeys, databaseKeys, loadConfig } from '@longshore/kit';
 import { openPool } from '@longshore/postgres';
-import { formatPeer, type NamedPeer, parsePeer } from '@longshore/transport';
+import { formatPeer, type NamedPeer, newKeyPair, parsePeer } from '@longshore/transport';
 import { z } from 'zod';
 import { authorityKeys } from '../config.ts';
 import { prepareDatabase, SCHEMA } from '../database.ts';
 import { CertificateRepository } from '../storage/postgres/certificate-repository.ts';
 import { CertificateAuthority, type IssuedCertificate } from './certificate-authority.ts';
 import { Issuer } from './issuer.ts';
-import { newKeyPair } from './key-pair.ts';
 import { replaceFile } from './replace-file.ts';
 
 const HELP = `longshore runtime ca: the fleet's certificate authority, for operators; no running service is needed

@@ -2,9 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
-import { type TlsFiles, TlsIdentity } from '@longshore/transport';
+import { newKeyPair, type TlsFiles, TlsIdentity } from '@longshore/transport';
 import type { Issuer } from './issuer.ts';
-import { newKeyPair } from './key-pair.ts';
 import { replaceFile } from './replace-file.ts';
 
 const RETRY_MS = 60_000;

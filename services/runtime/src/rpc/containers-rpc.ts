@@ -1,5 +1,5 @@
 import type { Collector } from '@longshore/client';
-import { objectAdaptor, parseFilters } from '@longshore/filters';
+import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -15,10 +15,9 @@ export function containersRpc(
   containers: ContainerRepository,
   collector: Collector,
 ): Handlers<typeof Containers> {
-  async function list(filters: string[], call: Call): Promise<Container[]> {
+  function list(filters: string[], call: Call): AsyncGenerator<Container> {
     const filter = parseFilters(filters);
-    const all = await containers.list(call.scope);
-    return filter.matchesAll ? all : all.filter((container) => filter.matches(adaptorOf(container)));
+    return selectFrom(filter, containers.pages(call.scope, filter), adaptorOf);
   }
 
   return {
@@ -28,11 +27,11 @@ export function containersRpc(
     },
 
     async list({ filters }, call) {
-      return { containers: (await list(filters, call)).map(containerToProto) };
+      return { containers: (await Array.fromAsync(list(filters, call))).map(containerToProto) };
     },
 
     async *listStream({ filters }, call) {
-      for (const container of await list(filters, call)) yield { container: containerToProto(container) };
+      for await (const container of list(filters, call)) yield { container: containerToProto(container) };
     },
 
     async create({ container }, call) {

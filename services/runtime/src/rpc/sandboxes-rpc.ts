@@ -1,5 +1,5 @@
 import type { Collector } from '@longshore/client';
-import { objectAdaptor, parseFilters } from '@longshore/filters';
+import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Handlers } from '@longshore/kit';
 import type { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { dropsLabelReference } from '../domain/references.ts';
@@ -42,9 +42,10 @@ export function sandboxesRpc(sandboxes: SandboxRepository, collector: Collector)
 
     async list({ filters }, call) {
       const filter = parseFilters(filters);
-      const all = await sandboxes.list(call.scope);
-      const matching = all.filter(({ id, labels }) => filter.matches(objectAdaptor({ id }, labels)));
-      return { list: matching.map(sandboxToProto) };
+      const chosen = selectFrom(filter, sandboxes.pages(call.scope, filter), ({ id, labels }) =>
+        objectAdaptor({ id }, labels),
+      );
+      return { list: (await Array.fromAsync(chosen)).map(sandboxToProto) };
     },
 
     async get({ sandboxId }, call) {

@@ -1,5 +1,6 @@
 import { type CallLease, type Collector, leaseOf, type ServiceClient } from '@longshore/client';
 import { invalidArgument } from '@longshore/errors';
+import { inBlocks, parseFilters, selectFrom } from '@longshore/filters';
 import { type Call, type Handlers, isFleet, type Scope } from '@longshore/kit';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { FLEET, Header } from '@longshore/proto/headers';
@@ -11,7 +12,7 @@ import type { SnapshotRepository } from '../storage/postgres/snapshot-repository
 import type { TombstoneRepository } from '../storage/postgres/tombstone-repository.ts';
 import { blocksOf } from './blocks.ts';
 import { commitFromProto, newSnapshotFromProto, snapshotToProto } from './convert.ts';
-import { filterSnapshots } from './filter.ts';
+import { snapshotAdaptor } from './filter.ts';
 import { snapshotRecord } from './records.ts';
 
 /** As containerd cuts its lists. */
@@ -85,8 +86,10 @@ export function catalogueRpc(options: CatalogueRpcOptions): Handlers<typeof Cata
 
     async *list(request, call) {
       const scope = scopeOf(call, request);
-      const chosen = filterSnapshots(await snapshots.list(scope, request.snapshotter), request.filters);
-      for (const block of blocksOf(chosen, SNAPSHOTS_PER_MESSAGE))
+      const filter = parseFilters(request.filters);
+      const pages = snapshots.pages(scope, request.snapshotter, filter);
+      const chosen = selectFrom(filter, pages, snapshotAdaptor);
+      for await (const block of inBlocks(chosen, SNAPSHOTS_PER_MESSAGE))
         yield { snapshots: block.map(snapshotToProto) };
     },
 

@@ -1,16 +1,13 @@
-import { ABSENT, mapField, parseFilters } from '@longshore/filters';
+import { ABSENT, type Adaptor, mapField } from '@longshore/filters';
 import type { Snapshot } from '../domain/snapshot.ts';
 
-/** Those that containerd's filters choose, by kind, name, parent and labels. Throws InvalidArgument. */
-export function filterSnapshots(snapshots: Snapshot[], filters: readonly string[]): Snapshot[] {
-  const filter = parseFilters(filters);
-  return filter.matchesAll ? snapshots : snapshots.filter((snapshot) => filter.matches(adaptorOf(snapshot)));
-}
-
-/** An empty parent counts as present, so that `parent==""` finds base layers. Source: core/metadata/adaptors.go. */
-function adaptorOf({ kind, name, parent, labels }: Snapshot) {
+/**
+ * Fields that filters of snapshots may name. An empty parent counts as present, so that `parent==""` finds base layers.
+ * Source: containerd core/metadata/adaptors.go.
+ */
+export function snapshotAdaptor({ kind, name, parent, labels }: Snapshot): Adaptor {
   const fields: Record<string, string> = { kind, name, parent };
-  return ([field = '', ...rest]: readonly string[]) => {
+  return ([field = '', ...rest]) => {
     if (field === 'labels') return mapField(labels, rest);
     return Object.hasOwn(fields, field) ? { value: fields[field]!, present: true } : ABSENT;
   };

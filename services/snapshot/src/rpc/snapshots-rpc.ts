@@ -1,12 +1,12 @@
 import { invalidArgument } from '@longshore/errors';
+import { inBlocks, parseFilters, selectFrom } from '@longshore/filters';
 import { type Call, type Handlers, isFleet } from '@longshore/kit';
 import type { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
 import { missing, requireSnapshotter, type Snapshot } from '../domain/snapshot.ts';
 import type { SnapshotRepository } from '../storage/postgres/snapshot-repository.ts';
-import { blocksOf } from './blocks.ts';
 import { infoToProto } from './convert.ts';
-import { filterSnapshots } from './filter.ts';
+import { snapshotAdaptor } from './filter.ts';
 
 const SNAPSHOTS_PER_MESSAGE = 100;
 
@@ -35,8 +35,10 @@ export function snapshotsRpc(snapshots: SnapshotRepository): Handlers<typeof Sna
 
     async *list({ snapshotter, filters }, call) {
       requireSnapshotter(snapshotter);
-      const chosen = filterSnapshots(await snapshots.list(call.scope, snapshotter), filters);
-      for (const block of blocksOf(chosen, SNAPSHOTS_PER_MESSAGE)) yield { info: block.map(infoToProto) };
+      const filter = parseFilters(filters);
+      const chosen = selectFrom(filter, snapshots.pages(call.scope, snapshotter, filter), snapshotAdaptor);
+      for await (const block of inBlocks(chosen, SNAPSHOTS_PER_MESSAGE))
+        yield { info: block.map(infoToProto) };
     },
   };
 }

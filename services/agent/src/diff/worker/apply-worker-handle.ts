@@ -1,12 +1,19 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { internal, LongshoreError } from '@longshore/errors';
+import type { Digest } from '@longshore/oci';
 import type { AppliedLayer, ApplyJob } from '../apply-job.ts';
 import { type FromWorker, type JobSource, type ToWorker, WINDOW_BYTES } from './protocol.ts';
 import { SendWindow } from './send-window.ts';
 
-/** A layer's bytes as they are stored: a stream, which is read to its end or destroyed, or the path of a file. */
-export type LayerSource = Readable | string;
+/** A file whose bytes are verified as they are read: its disk, or whoever else writes there, is not to be trusted. */
+export interface FileToVerify {
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+/** A layer's bytes as they are stored: a stream, which is read to its end or destroyed, or a file, which may be just its path. */
+export type LayerSource = Readable | FileToVerify | string;
 
 /** Short-lived objects of the reader; more only makes the thread larger. */
 const YOUNG_GENERATION_MB = 8;
@@ -38,8 +45,9 @@ export class ApplyWorkerHandle {
   async run(job: ApplyJob, source: LayerSource, signal: AbortSignal): Promise<AppliedLayer> {
     this.worker.ref();
     try {
-      if (typeof source === 'string') return await this.apply(job, { kind: 'file', path: source }, signal);
-      return await this.applyStream(job, source, signal);
+      if (source instanceof Readable) return await this.applyStream(job, source, signal);
+      const file = typeof source === 'string' ? { path: source, digest: undefined } : source;
+      return await this.apply(job, { kind: 'file', ...file }, signal);
     } finally {
       this.worker.unref();
     }

@@ -4,6 +4,7 @@ import { kindOf, messageOf } from '@longshore/errors';
 import { runApplyJob } from '../apply-job.ts';
 import { ChunkInbox } from './chunk-inbox.ts';
 import type { FromWorker, JobSource, ToWorker } from './protocol.ts';
+import { verifiedFile } from './verified-file.ts';
 
 /** The thread that layers are applied in: takes jobs from its parent, one at a time. */
 
@@ -60,7 +61,9 @@ function start({ job, source }: Extract<ToWorker, { type: 'apply' }>): void {
 
 function open(source: JobSource, { abort, inbox }: RunningJob): AsyncIterable<Buffer> {
   if (source.kind === 'chunks') return inbox;
-  return createReadStream(source.path, { highWaterMark: READ_BYTES, signal: abort.signal });
+  const { path, digest } = source;
+  if (digest) return verifiedFile(path, digest, abort.signal);
+  return createReadStream(path, { highWaterMark: READ_BYTES, signal: abort.signal });
 }
 
 function send(message: FromWorker): void {

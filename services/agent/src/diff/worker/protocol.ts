@@ -1,8 +1,9 @@
 import type { ErrorKind } from '@longshore/errors';
+import type { Digest } from '@longshore/oci';
 import type { AppliedLayer, ApplyJob } from '../apply-job.ts';
 
 /** Where the worker reads the layer: a file by itself, or the chunks that follow. */
-export type JobSource = { kind: 'file'; path: string } | { kind: 'chunks' };
+export type JobSource = { kind: 'file'; path: string; digest: Digest | undefined } | { kind: 'chunks' };
 
 /**
  * To the worker: one job at a time, answered by `done` or `failed`. Chunks and `end` that come after the answer belong

@@ -1,4 +1,5 @@
 import { alreadyExists, LongshoreError, notFound } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
 import {
@@ -6,6 +7,7 @@ import {
   DELETION_REVISION,
   isUniqueViolation,
   lockScope,
+  orderedPages,
   type OutboxEvent,
   type Pool,
   type Queryable,
@@ -37,6 +39,16 @@ const COLUMNS = `uid, namespace, node, name, revision, labels, target_media_type
   target_annotations, created_at, updated_at`;
 const BY_NAME = 'namespace = $1 AND node = $2 AND name = $3';
 
+/** What filters can ask for. */
+const FILTERED: SqlColumns = {
+  texts: {
+    name: { column: 'i.name' },
+    'target.digest': { column: 'i.target_digest' },
+    'target.mediatype': { column: 'i.target_media_type' },
+  },
+  labels: { column: 'i.labels', notStored: new Set() },
+};
+
 /** For the watch. */
 export const imageTable: RecordTable<Row, Image> = {
   columns: COLUMNS,
@@ -64,14 +76,18 @@ export class ImageRepository {
     return fromRow(rows[0]);
   }
 
-  /** In byte order of the names. */
-  async list(scope: Scope): Promise<Image[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM images WHERE namespace = $1 AND node = $2 ORDER BY name COLLATE "C"`,
-      [scope.namespace, scope.node],
-    );
-    return rows.map(fromRow);
+  /** At least the images that the filter matches, in byte order of the names. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Image[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: 'images AS i',
+      where: `i.namespace = $1 AND i.node = $2 AND ${matching}`,
+      parameters,
+      order: ['i.name'],
+    });
+    for await (const rows of pages) yield rows.map(fromRow);
   }
 
   /** Records `at` as its times, else now. Throws AlreadyExists. */

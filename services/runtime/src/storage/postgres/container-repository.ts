@@ -7,6 +7,7 @@ import {
   DELETION_REVISION,
   isUniqueViolation,
   lockScope,
+  orderedPages,
   type OutboxEvent,
   type Pool,
   type Queryable,
@@ -45,6 +46,9 @@ type EventOf = (container: Container) => OutboxEvent;
 
 const COLUMNS = `uid, namespace, node, id, revision, labels, image, runtime_name, runtime_options, spec_type_url,
   spec, snapshotter, snapshot_key, extensions, sandbox, created_at, updated_at, deleting_at`;
+
+/** A spec may be as large as a message. */
+const CONTAINER_PAGE_ROWS = 100;
 
 /** What filters can ask for. The index of images has their beginnings: they may be longer than an entry can be. */
 const FILTERED: SqlColumns = {
@@ -86,14 +90,19 @@ export class ContainerRepository {
     return fromRow(rows[0]);
   }
 
-  /** In byte order of the ids. */
-  async list(scope: Scope): Promise<Container[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM containers WHERE namespace = $1 AND node = $2 ORDER BY id COLLATE "C"`,
-      [scope.namespace, scope.node],
-    );
-    return rows.map(fromRow);
+  /** At least the containers that the filter matches, in byte order of the ids. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Container[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: 'containers',
+      where: `namespace = $1 AND node = $2 AND ${matching}`,
+      parameters,
+      order: ['id'],
+      pageRows: CONTAINER_PAGE_ROWS,
+    });
+    for await (const rows of pages) yield rows.map(fromRow);
   }
 
   /** Throws AlreadyExists, and FailedPrecondition when the node takes no new containers. */

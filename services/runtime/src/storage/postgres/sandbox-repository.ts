@@ -1,10 +1,12 @@
 import { alreadyExists, notFound } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   DELETION_REVISION,
   isUniqueViolation,
   lockScope,
+  orderedPages,
   type Pool,
   query,
   type RecordTable,
@@ -32,6 +34,15 @@ interface Row {
 const COLUMNS = `uid, namespace, node, id, revision, labels, runtime_name, runtime_options, spec, extensions,
   sandboxer, created_at, updated_at`;
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** A spec may be as large as a message. */
+const SANDBOX_PAGE_ROWS = 100;
+
+/** What filters can ask for. */
+const FILTERED: SqlColumns = {
+  texts: { id: { column: 'id' } },
+  labels: { column: 'labels', notStored: new Set() },
+};
 
 /** For the watch. Specs may be large. */
 export const sandboxTable: RecordTable<Row, Sandbox> = {
@@ -61,14 +72,19 @@ export class SandboxRepository {
     return fromRow(rows[0]);
   }
 
-  /** In byte order of the ids. */
-  async list(scope: Scope): Promise<Sandbox[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM sandboxes WHERE namespace = $1 AND node = $2 ORDER BY id COLLATE "C"`,
-      [scope.namespace, scope.node],
-    );
-    return rows.map(fromRow);
+  /** At least the sandboxes that the filter matches, in byte order of the ids. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Sandbox[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: 'sandboxes',
+      where: `namespace = $1 AND node = $2 AND ${matching}`,
+      parameters,
+      order: ['id'],
+      pageRows: SANDBOX_PAGE_ROWS,
+    });
+    for await (const rows of pages) yield rows.map(fromRow);
   }
 
   /** Throws AlreadyExists. */

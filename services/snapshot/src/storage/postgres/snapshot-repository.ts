@@ -1,4 +1,5 @@
 import { alreadyExists, failedPrecondition } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import { isFleet, type Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
@@ -7,6 +8,7 @@ import {
   isForeignKeyViolation,
   isUniqueViolation,
   lockScope,
+  orderedPages,
   type Pool,
   type Queryable,
   query,
@@ -39,6 +41,15 @@ import {
 } from './snapshot-row.ts';
 
 const BY_NAME = 'namespace = $1 AND node = $2 AND snapshotter = $3 AND name = $4';
+/** What filters can ask for. */
+const FILTERED: SqlColumns = {
+  texts: {
+    kind: { column: 'kind' },
+    name: { column: 'name' },
+    parent: { column: 'parent', isAlwaysPresent: true },
+  },
+  labels: { column: 'labels', notStored: new Set() },
+};
 /** Of the foreign key from a snapshot to its parent. */
 const PARENT_KEY = 'snapshots_parent';
 
@@ -82,15 +93,22 @@ export class SnapshotRepository implements SnapshotRecords {
     return rows.map(fromRow);
   }
 
-  /** In byte order of the names, node by node. The fleet's scope, which holds none of its own, means all nodes. */
-  async list(scope: Scope, snapshotter: string): Promise<Snapshot[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM snapshots WHERE namespace = $1 AND ($2::text IS NULL OR node = $2) AND snapshotter = $3
-       ORDER BY node COLLATE "C", name COLLATE "C"`,
-      [scope.namespace, isFleet(scope) ? null : scope.node, snapshotter],
-    );
-    return rows.map(fromRow);
+  /**
+   * At least the snapshots that the filter matches, in byte order of the names, node by node. The fleet's scope, which
+   * holds none of its own, means all nodes.
+   */
+  async *pages(scope: Scope, snapshotter: string, filter: Filter): AsyncGenerator<Snapshot[]> {
+    const parameters: unknown[] = [scope.namespace, snapshotter];
+    const onNode = isFleet(scope) ? 'true' : `node = $${parameters.push(scope.node)}`;
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: 'snapshots',
+      where: `namespace = $1 AND snapshotter = $2 AND ${onNode} AND ${matching}`,
+      parameters,
+      order: ['node', 'name'],
+    });
+    for await (const rows of pages) yield rows.map(fromRow);
   }
 
   prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot> {

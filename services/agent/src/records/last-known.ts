@@ -1,0 +1,47 @@
+import type { CopiedRecord, CopyReads, RecordPage } from './copy-reads.ts';
+import type { Keeper, RecordKind } from './record-kinds.ts';
+import type { RecordTable, StoredRecord } from './record-table.ts';
+
+/**
+ * What a copy last heard of its keepers, however old, for when they cannot be asked. Nothing, until their records were all
+ * here once. A record of which no value ever was is `stale`, and not in lists.
+ */
+export class LastKnown implements CopyReads {
+  readonly #records: RecordTable;
+  readonly #wasComplete: (keeper: Keeper) => boolean;
+
+  constructor(records: RecordTable, wasComplete: (keeper: Keeper) => boolean) {
+    this.#records = records;
+    this.#wasComplete = wasComplete;
+  }
+
+  get lastKnown(): CopyReads {
+    return this;
+  }
+
+  isComplete(keeper: Keeper): boolean {
+    return this.#wasComplete(keeper);
+  }
+
+  get(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined {
+    const record = this.#records.get(kind, namespace, key);
+    return record && !hasValue(record) ? 'stale' : record;
+  }
+
+  list(kind: RecordKind, namespace: string, prefix = ''): CopiedRecord[] {
+    return [...this.#records.list(kind, namespace, prefix)].filter(hasValue);
+  }
+
+  page(kind: RecordKind, namespace: string, after: string): RecordPage {
+    const { records, next } = this.#records.page(kind, namespace, after);
+    return { records: records.filter(hasValue), next };
+  }
+
+  namespaces(): string[] {
+    return this.#records.namespaces();
+  }
+}
+
+function hasValue({ isStale, value }: StoredRecord): boolean {
+  return !isStale || value.length > 0;
+}

@@ -1,0 +1,145 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
+import type { CopiedRecord } from './copy-reads.ts';
+import { isRecordKind, type RecordKind } from './record-kinds.ts';
+
+/** Read at a time: a millisecond or two. */
+const PAGE_RECORDS = 500;
+
+/** A record as it is stored: `isStale` when there is a newer value than this one, which was not told. */
+export interface StoredRecord extends CopiedRecord {
+  isStale: boolean;
+}
+
+export interface StoredPage {
+  records: StoredRecord[];
+  next: string | undefined;
+}
+
+/** The table of a copy's records: what is stored, whether or not it may be answered. */
+export class RecordTable {
+  readonly #database: DatabaseSync;
+  readonly #upsert: StatementSync;
+  readonly #see: StatementSync;
+  readonly #get: StatementSync;
+  readonly #list: StatementSync;
+  readonly #page: StatementSync;
+  readonly #namespaces: StatementSync;
+  readonly #deleting: StatementSync;
+  readonly #prune: StatementSync;
+  /** What was asked for last: a blob that is read in ranges is asked for at each. */
+  #last: { kind: RecordKind; record: StoredRecord } | undefined;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    const prepare = (sql: string) => database.prepare(sql);
+    this.#upsert = prepare(`
+      INSERT INTO record (kind, namespace, key, revision, deleted, deleting, stale, value, seen, applied_ms)
+      VALUES (:kind, :namespace, :key, :revision, :deleted, :deleting, :stale, :value, :seen, :now)
+      ON CONFLICT (kind, namespace, key) DO UPDATE SET revision = excluded.revision, deleted = excluded.deleted,
+        deleting = excluded.deleting, stale = excluded.stale, seen = excluded.seen, applied_ms = excluded.applied_ms,
+        value = CASE WHEN excluded.stale THEN record.value ELSE excluded.value END
+      WHERE excluded.revision > record.revision
+        OR excluded.revision = record.revision AND record.stale AND NOT excluded.stale
+        OR record.seen < :sweptFrom`);
+    this.#see = prepare(
+      'UPDATE record SET seen = ? WHERE kind = ? AND namespace = ? AND key = ? AND seen < ?',
+    );
+    this.#get = prepare(`SELECT namespace, key, value, stale, deleting FROM record
+      WHERE kind = ? AND namespace = ? AND key = ? AND NOT deleted`);
+    this.#list = prepare(`SELECT namespace, key, value, stale, deleting FROM record
+      WHERE kind = ? AND namespace = ? AND key >= ? AND NOT deleted ORDER BY key`);
+    this.#page = prepare(`SELECT namespace, key, value, stale, deleting FROM record
+      WHERE kind = ? AND namespace = ? AND key > ? AND NOT deleted ORDER BY key LIMIT ${PAGE_RECORDS}`);
+    this.#namespaces = prepare('SELECT DISTINCT namespace FROM record WHERE NOT deleted ORDER BY namespace');
+    this.#deleting = prepare(`SELECT namespace, key FROM record
+      WHERE kind = 'container' AND deleting AND NOT deleted ORDER BY namespace, key`);
+    this.#prune = prepare('DELETE FROM record WHERE deleted AND applied_ms < ?');
+  }
+
+  get(kind: RecordKind, namespace: string, key: string): StoredRecord | undefined {
+    const last = this.#last;
+    if (last?.record.key === key && last.record.namespace === namespace && last.kind === kind)
+      return last.record;
+    const row = this.#get.get(kind, namespace, key);
+    if (!row) return undefined;
+    const record = stored(row);
+    this.#last = { kind, record };
+    return record;
+  }
+
+  /** In byte order of the keys, those that begin with `prefix`. */
+  *list(kind: RecordKind, namespace: string, prefix: string): Iterable<StoredRecord> {
+    for (const row of this.#list.iterate(kind, namespace, prefix)) {
+      if (!String(row.key).startsWith(prefix)) return;
+      yield stored(row);
+    }
+  }
+
+  page(kind: RecordKind, namespace: string, after: string): StoredPage {
+    const records = this.#page.all(kind, namespace, after).map(stored);
+    return { records, next: records.length === PAGE_RECORDS ? records.at(-1)?.key : undefined };
+  }
+
+  /** Namespaces in which there is any record, in byte order. */
+  namespaces(): string[] {
+    return this.#namespaces.all().map(({ namespace }) => String(namespace));
+  }
+
+  deletingContainers(): { namespace: string; id: string }[] {
+    return this.#deleting
+      .all()
+      .map(({ namespace, key }) => ({ namespace: String(namespace), id: String(key) }));
+  }
+
+  /**
+   * Stores a record that is newer than what is there, and answers whether it was. One that was not heard of since the
+   * round of `sweptFrom` began is what a keeper said that has since gone back, e.g. to a backup: then a lower revision is
+   * the truth.
+   */
+  put(record: Record, round: number, sweptFrom = -1): boolean {
+    const { kind, namespace, key, revision, deleted, deleting, value } = record;
+    if (!isRecordKind(kind)) return false;
+    this.#last = undefined;
+    const { changes } = this.#upsert.run({
+      kind,
+      namespace,
+      key,
+      revision,
+      deleted: deleted ? 1 : 0,
+      deleting: deleting ? 1 : 0,
+      stale: !deleted && value.length === 0 ? 1 : 0,
+      value,
+      seen: round,
+      now: Date.now(),
+      sweptFrom,
+    });
+    return changes === 1;
+  }
+
+  /** A record was heard of in a round, and is not news. */
+  see({ kind, namespace, key }: Record, round: number): void {
+    this.#see.run(round, kind, namespace, key, round);
+  }
+
+  /** Forgets the records of a kind that were not heard of since the round of `sweptFrom` began. */
+  sweep(kind: RecordKind, sweptFrom: number): void {
+    this.#last = undefined;
+    this.#database.prepare('DELETE FROM record WHERE kind = ? AND seen < ?').run(kind, sweptFrom);
+  }
+
+  /** Forgets deletions that were heard of before. */
+  pruneDeletions(beforeMs: number): void {
+    this.#prune.run(beforeMs);
+  }
+}
+
+function stored(row: { [column: string]: unknown }): StoredRecord {
+  return {
+    namespace: String(row.namespace),
+    key: String(row.key),
+    value: row.value as Uint8Array,
+    deleting: row.deleting === 1,
+    isStale: row.stale === 1,
+  };
+}
