@@ -37,6 +37,11 @@ export class ControlPlaneCalls {
     return new ControlPlaneCalls(new Map(counts.filter(([, count]) => count > 0)));
   }
 
+  /** By `service/method`. */
+  count(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
   get inForeground(): number {
     const counted = [...this.#counts].filter(([name]) => !IN_THE_BACKGROUND.has(name));
     return counted.reduce((sum, [, count]) => sum + count, 0);

@@ -5,7 +5,7 @@ import type { EventStream } from './stream-reader.ts';
 import type { TestNode } from './test-node.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** How long a lost peer may go unnoticed: a ping a second, 5 s for its answer, and a new connection that is tried. */
+/** How long a lost peer may go unnoticed: what was sent, or a ping, is waited for, and a new connection is tried. */
 const NOTICED_MS = 9_000;
 const AT_ONCE_MS = 1_000;
 const HEALED_MS = 30_000;

@@ -20,7 +20,8 @@ import { TestNode } from './test-node.ts';
 
 const CLOCK_OFFSET = new URL('./clock-offset.mjs', import.meta.url).href;
 
-export interface FleetOptions extends Pick<LocalOptions, 'delayMs' | 'durable' | 'env' | 'nodeDiskBytes'> {
+export interface FleetOptions
+  extends Pick<LocalOptions, 'bucket' | 'delayMs' | 'durable' | 'env' | 'nodeDiskBytes'> {
   /** Default 2. */
   nodes?: number;
   /** Default 2. */
@@ -86,6 +87,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     report: (line) => reports.push(line),
     ...(options.delayMs !== undefined && { delayMs: options.delayMs }),
     ...(options.env && { env: options.env }),
+    ...(options.bucket && { bucket: options.bucket }),
     ...(options.nodeDiskBytes && { nodeDiskBytes: options.nodeDiskBytes }),
     nodeEnv: (id) => ({ ...clockEnvironment(options.clockOffsetMs?.(id)), ...options.nodeEnv?.(id) }),
   });

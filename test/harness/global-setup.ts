@@ -2,10 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guard, startPostgres, toolchain } from '@longshore/local';
+import { offerS3 } from './shared-s3.ts';
 
-/** One Postgres server for the whole run, and the project's own copies of the foreign programs first on PATH. */
-export default function setUp(): Promise<() => Promise<void>> {
-  return startServer({ durable: false });
+/**
+ * One Postgres server for the whole run, an S3 server once a test asks for it, and the project's own copies of the foreign
+ * programs first on PATH.
+ */
+export default async function setUp(): Promise<() => Promise<void>> {
+  const stopServer = await startServer({ durable: false });
+  const stopS3 = await offerS3();
+  return async () => {
+    await Promise.all([stopServer(), stopS3()]);
+  };
 }
 
 /** `durable` as `npm start` has it: with a wait for the disk at each commit. */

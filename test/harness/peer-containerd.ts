@@ -13,11 +13,16 @@ export interface PeerContainerd extends AsyncDisposable {
   readonly ctr: Ctr;
 }
 
+export interface PeerOptions {
+  /** What its root is made in; the system's directory of temporary files unless it is said. */
+  directory?: string;
+}
+
 /** Debian's containerd with private root, state and socket: the peer that longshore is compared with. */
-export async function startContainerd(): Promise<PeerContainerd> {
+export async function startContainerd({ directory = tmpdir() }: PeerOptions = {}): Promise<PeerContainerd> {
   await using undo = new AsyncDisposableStack();
   const { binaries, env } = await toolchain();
-  const root = await mkdtemp(join(tmpdir(), 'longshore-peer-'));
+  const root = await mkdtemp(join(directory, 'longshore-peer-'));
   const state = `/run/longshore-peer-${randomBytes(4).toString('hex')}`;
   undo.defer(async () => {
     await rm(root, { recursive: true, force: true });

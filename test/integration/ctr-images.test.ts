@@ -1,4 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages, type TestImages } from '../harness/images.ts';
@@ -124,5 +126,73 @@ describe('ctr content, snapshot', () => {
     const mount = await stack.ctr.ok(['snapshot', 'mounts', '/mnt/x', 'writable']);
     expect(mount).toMatch(/^mount -t overlay overlay \/mnt\/x -o .*workdir=.*upperdir=.*lowerdir=/);
     await stack.ctr.ok(['snapshot', 'rm', 'writable']);
+  });
+});
+
+describe('a blob whose file is damaged', () => {
+  /** The file of a blob. */
+  async function fileOf(digest: string): Promise<string> {
+    const hex = digest.slice('sha256:'.length);
+    const directory = join(stack.root, 'content/blobs/sha256', hex.slice(0, 2), hex);
+    const generations = await readdir(directory);
+    const changed = await Promise.all(
+      generations.map(async (name) => (await stat(join(directory, name))).ctimeMs),
+    );
+    return join(directory, generations[changed.indexOf(Math.max(...changed))]!);
+  }
+
+  async function flipByte(path: string): Promise<void> {
+    await using file = await open(path, 'r+');
+    const at = Math.floor((await file.stat()).size / 2);
+    const byte = Buffer.alloc(1);
+    await file.read(byte, 0, 1, at);
+    await file.write(Buffer.from([byte[0]! ^ 0xff]), 0, 1, at);
+  }
+
+  async function get(digest: string) {
+    const child = stack.ctr.start(['content', 'get', digest]);
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    const bytes = await buffer(child.stdout!);
+    return { code: await exited, bytes };
+  }
+
+  async function ingest(bytes: Buffer, digest: string): Promise<void> {
+    const child = stack.ctr.start(['content', 'ingest', '--expected-digest', digest, 'damaged']);
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.stdin!.end(bytes);
+    expect(await exited).toBe(0);
+  }
+
+  it('is not given out as if it were whole, and can be stored anew', async () => {
+    const bytes = randomBytes(3_000_000);
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    await ingest(bytes, digest);
+    await flipByte(await fileOf(digest));
+    const damaged = await get(digest);
+    expect(damaged.code).not.toBe(0);
+    expect(damaged.bytes.length).toBeLessThan(bytes.length);
+    await ingest(bytes, digest);
+    const healed = await get(digest);
+    expect(healed.code).toBe(0);
+    expect(healed.bytes.equals(bytes)).toBe(true);
+  });
+
+  it('is not unpacked, and the next pull fetches it anew, for all namespaces', async () => {
+    await pull(images.busybox);
+    const [largest] = rows(await stack.ctr.ok(['content', 'ls', `labels."containerd.io/uncompressed"`]));
+    const digest = largest![0]!;
+    await flipByte(await fileOf(digest));
+    const options = { namespace: 'unpacks' };
+    const args = ['image', 'pull', '--plain-http', images.busybox];
+    const { code, stderr } = await stack.ctr.run(args, options);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/data loss|invalid argument/);
+    stack.registry.forgetRequests();
+    await stack.ctr.ok(args, options);
+    const fetched = stack.registry.requests().filter(({ path }) => path.endsWith(`/blobs/${digest}`));
+    expect(fetched.length).toBeGreaterThan(0);
+    const run = ['run', '--rm', images.busybox, 'healed', 'echo', 'hello'];
+    expect(await stack.ctr.ok(run, options)).toBe('hello\n');
+    expect((await get(digest)).code).toBe(0);
   });
 });

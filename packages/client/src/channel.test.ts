@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import type { Server, sendUnaryData } from '@grpc/grpc-js';
 import { isKind, kindOf, messageOf } from '@longshore/errors';
@@ -185,6 +185,17 @@ describe('a channel over TLS', () => {
     expect(shown).toHaveLength(2);
     expect(shown[1]).not.toBe(shown[0]);
   });
+});
+
+it('shows each TCP connection to whoever wants to set it up', async () => {
+  const authority = new TestAuthority();
+  const tls = serverTls(authority.issue('service/image'));
+  const { address } = await startServer(Images, handlers(), '127.0.0.1:0', tls);
+  const ports: (number | undefined)[] = [];
+  const onSocket = (socket: Socket) => ports.push(socket.remotePort);
+  const channel = openChannel(address, authority.issue('service/gateway'), { onSocket });
+  await createClient(Images, channel).get({ name: 'a' });
+  expect(ports).toEqual([Number(address.split(':')[1])]);
 });
 
 describe('a channel that reaches nobody', () => {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Client, credentials, connectivityState as State } from '@grpc/grpc-js';
 import { unavailable } from '@longshore/errors';
 import {
@@ -20,6 +21,10 @@ export interface ChannelOptions extends Expected {
   log?: Warnings | undefined;
   /** Hears of each call when it begins. */
   onCall?: OnCall | undefined;
+  /** Sees each TCP connection when it is made. */
+  onSocket?: ((socket: Socket) => void) | undefined;
+  /** How often a server on another machine is asked for a sign of life; for many that call one, seldom. Default 1,000. */
+  pingEveryMs?: number | undefined;
 }
 
 /** `service` is the full name, e.g. `containerd.services.images.v1.Images`. */
@@ -49,13 +54,14 @@ export class Channel {
   readonly #waiting = new Set<() => void>();
 
   /** Throws InvalidArgument for what is no address, FailedPrecondition for TCP without TLS files. */
-  constructor(addresses: string, tls: TlsFiles = NO_TLS, { log, onCall, ...expected }: ChannelOptions = {}) {
+  constructor(addresses: string, tls: TlsFiles = NO_TLS, options: ChannelOptions = {}) {
+    const { log, onCall, onSocket, pingEveryMs, ...expected } = options;
     this.onCall = onCall ?? (() => undefined);
     this.server = (expected.expect ?? '').replace(/^([^/]+)\/(.*)$/, '$1 "$2"');
     const parsed = parseAddresses(addresses);
     const [first] = parsed;
     this.#addresses = parsed.map(formatAddress).join(',');
-    this.#secure = new SecureChannel(tls, expected, log);
+    this.#secure = new SecureChannel(tls, expected, { log, onSocket });
     this.#choice = new ReplicaChoice(parsed.map(formatAddress));
     this.#lanes = [];
     if (parsed.length === 1 && first?.kind === 'unix') {
@@ -67,8 +73,8 @@ export class Channel {
     const wakeUp = () => {
       for (const wake of this.#waiting) wake();
     };
-    const options = { secure: this.#secure, asksHealth: parsed.length > 1 };
-    this.#lanes = parsed.map((address) => new Lane({ ...options, address }, wakeUp));
+    const common = { secure: this.#secure, asksHealth: parsed.length > 1, pingEveryMs };
+    this.#lanes = parsed.map((address) => new Lane({ ...common, address }, wakeUp));
   }
 
   /** How many replicas there are. */

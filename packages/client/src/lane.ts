@@ -16,6 +16,7 @@ export interface LaneOptions {
   secure: SecureChannel;
   /** Uses a server only when it says that it serves. */
   asksHealth: boolean;
+  pingEveryMs: number | undefined;
 }
 
 /** The way to one replica. It keeps itself connected from its first use until it is closed. */
@@ -70,9 +71,9 @@ export class Lane {
   }
 
   #newClient(): Client {
-    const { address, secure } = this.#options;
+    const { address, secure, pingEveryMs } = this.#options;
     const credentials = secure.credentialsFor(address);
-    return new Client(targetOf(address), credentials, clientOptions(address));
+    return new Client(targetOf(address), credentials, clientOptions(address, pingEveryMs));
   }
 
   #watch(client: Client): void {

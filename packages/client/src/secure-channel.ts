@@ -14,28 +14,35 @@ import {
 
 type CertificateProvider = Parameters<typeof experimental.createCertificateProviderChannelCredentials>[0];
 
+export interface SecureChannelOptions {
+  log?: Warnings | undefined;
+  /** Sees each TCP connection when it is made. */
+  onSocket?: ((socket: Socket) => void) | undefined;
+}
+
 /** What a channel shows its servers, and whom it takes them for. New files are used for new connections. */
 export class SecureChannel {
   readonly #tls: TlsFiles;
   readonly #expected: Expected;
-  readonly #log: Warnings | undefined;
+  readonly #options: SecureChannelOptions;
   #identity: TlsIdentity | undefined;
 
-  constructor(tls: TlsFiles, expected: Expected, log: Warnings | undefined) {
+  constructor(tls: TlsFiles, expected: Expected, options: SecureChannelOptions) {
     this.#tls = tls;
     this.#expected = expected;
-    this.#log = log;
+    this.#options = options;
   }
 
   /** Throws FailedPrecondition for TCP without TLS files. */
   credentialsFor(address: Address): ChannelCredentials {
     if (address.kind === 'unix') return credentials.createInsecure();
-    this.#identity ??= TlsIdentity.open(requireTls(address.host, this.#tls), this.#log);
+    this.#identity ??= TlsIdentity.open(requireTls(address.host, this.#tls), this.#options.log);
     const provider = providerOf(this.#identity);
     const made = experimental.createCertificateProviderChannelCredentials(provider, provider, {
       checkServerIdentity: checkServer(this.#expected),
     });
     return eachSocket(made, (socket) => {
+      this.#options.onSocket?.(socket);
       endWhenRevoked(socket, this.#expected, () => socket.destroy());
     });
   }

@@ -12,5 +12,6 @@ export * from './ownership.ts';
 export * from './peer-credentials.ts';
 export * from './statx.ts';
 export * from './sync.ts';
+export * from './tcp-user-timeout.ts';
 export * from './timestamps.ts';
 export * from './xattr.ts';

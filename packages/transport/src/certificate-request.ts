@@ -1,13 +1,8 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, webcrypto } from 'node:crypto';
 import { promisify } from 'node:util';
 
-const TAG = { integer: 0x02, bits: 0x03, oid: 0x06, utf8: 0x0c, sequence: 0x30, set: 0x31, attributes: 0xa0 };
-/** 2.5.4.3 */
-const COMMON_NAME = [0x55, 0x04, 0x03];
-/** 1.2.840.10045.4.3.2 */
-const ECDSA_WITH_SHA256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-
-const LINE_LENGTH = 64;
+/** Small, fast, and known to every TLS library. */
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 export interface KeyPair {
   /** PEM */
@@ -19,13 +14,13 @@ export interface KeyPair {
 /** A key for a new certificate, and the request for it. */
 export async function newKeyPair(): Promise<KeyPair> {
   const privateKey = await newPrivateKey();
-  return { privateKey, certificateRequest: certificateRequestOf(privateKey) };
+  return { privateKey, certificateRequest: await certificateRequestOf(privateKey) };
 }
 
-/** A fresh private key in PEM (PKCS #8): ECDSA on P-256, which is small, fast, and known to every TLS library. */
+/** A fresh private key in PEM (PKCS #8): ECDSA on P-256. */
 export async function newPrivateKey(): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)('ec', {
-    namedCurve: 'P-256',
+    namedCurve: ALGORITHM.namedCurve,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
@@ -34,31 +29,27 @@ export async function newPrivateKey(): Promise<string> {
 
 /**
  * Asks for a certificate of a key that {@link newPrivateKey} made: PKCS #10 in PEM. Whose certificate it is decides who
- * issues it. Written out by hand (RFC 2986): a library for X.509 would cost every agent its memory.
+ * issues it.
  */
-export function certificateRequestOf(privateKey: string): string {
-  const key = createPrivateKey(privateKey);
-  const name = der(TAG.sequence, der(TAG.oid, COMMON_NAME), der(TAG.utf8, Buffer.from('longshore')));
-  const info = der(
-    TAG.sequence,
-    der(TAG.integer, [0]),
-    der(TAG.sequence, der(TAG.set, name)),
-    createPublicKey(key).export({ format: 'der', type: 'spki' }),
-    der(TAG.attributes),
-  );
-  const signature = sign('sha256', info, key);
-  const algorithm = der(TAG.sequence, der(TAG.oid, ECDSA_WITH_SHA256));
-  return pem('CERTIFICATE REQUEST', der(TAG.sequence, info, algorithm, der(TAG.bits, [0], signature)));
+export async function certificateRequestOf(privateKeyPem: string): Promise<string> {
+  const x509 = await loadX509();
+  const key = createPrivateKey(privateKeyPem);
+  const keys = {
+    privateKey: key.toCryptoKey(ALGORITHM, false, ['sign']),
+    publicKey: createPublicKey(key).toCryptoKey(ALGORITHM, true, ['verify']),
+  };
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: 'CN=longshore',
+    keys,
+    signingAlgorithm: ALGORITHM,
+  });
+  return request.toString('pem');
 }
 
-/** One element of less than 256 bytes, which is more than a request takes. */
-function der(tag: number, ...parts: (Uint8Array | number[])[]): Buffer {
-  const content = Buffer.concat(parts.map((part) => Buffer.from(part)));
-  const { length } = content;
-  return Buffer.concat([Buffer.from(length < 0x80 ? [tag, length] : [tag, 0x81, length]), content]);
-}
-
-function pem(label: string, bytes: Buffer): string {
-  const lines = bytes.toString('base64').match(new RegExp(`.{1,${LINE_LENGTH}}`, 'g')) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
+/** Once in days: loaded when needed, it does not cost every agent its memory. It finds its parts by decorators' metadata. */
+async function loadX509() {
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  x509.cryptoProvider.set(webcrypto);
+  return x509;
 }

@@ -1,10 +1,12 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
-import { kindOf } from '@longshore/errors';
+import { createClient } from '@longshore/client';
+import { GrpcCode } from '@longshore/errors';
 import { makeBusyboxImage } from '@longshore/local';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { Header } from '@longshore/proto/headers';
+import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { describe, expect, it } from 'vitest';
 import { nodeStates } from '../../harness/cut-off.ts';
 import type { Fleet } from '../../harness/fleet.ts';
@@ -61,7 +63,7 @@ export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): 
   });
 
   describe('a node whose disk is full', () => {
-    it('refuses pulls and runs for want of space; others do not notice, and nothing half-done stays', async () => {
+    it('refuses pulls and runs for want of space, and is named; others do not notice, and nothing half-done stays', async () => {
       const fleet = theFleet();
       const [n1, n2] = [fleet.node('n1'), fleet.node('n2')];
       const layers = [[{ path: 'f', type: 'file' as const, content: randomBytes(LAYER_BYTES) }]];
@@ -72,12 +74,15 @@ export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): 
       const pull = await n2.ctr.run(['image', 'pull', '--plain-http', fresh]);
       const run = await n2.ctr.run(['run', '--rm', image(), 'full', 'echo', 'ran']);
       const elsewhere = await n1.ctr.run(['image', 'pull', '--plain-http', fresh]);
-      const channel = new Channel(`unix://${n2.socket}`);
+      const headers = { [Header.Namespace]: 'default' };
+      const edge = await fleet.gateway('operator');
       const exec = { containerId: 'steady', execId: 'full', spec: PROCESS };
-      const executed = await createClient(Tasks, channel)
-        .exec(exec, { headers: { 'containerd-namespace': 'default' } })
-        .then(() => 'OK', kindOf);
-      channel.close();
+      const executed = await createClient(Tasks, edge)
+        .exec(exec, { headers: { ...headers, [Header.Node]: 'n2' } })
+        .catch((error: unknown) => error);
+      const rollOut = { reference: fresh, nodes: ['n1', 'n2'], plainHttp: true };
+      const told = await Array.fromAsync(createClient(FleetService, edge).pull(rollOut, { headers }));
+      edge.close();
       const killed = await n2.ctr.run(['task', 'kill', '-s', 'KILL', 'steady']);
       await n2.exec(['rm', fill]);
 
@@ -88,7 +93,13 @@ export function diskAndClockFaults(theFleet: () => Fleet, image: () => string): 
       expect(elsewhere.code).toBe(0);
       expect(run.code).toBe(1);
       expect(run.stderr).toMatch(/no space left|disk is full/i);
-      expect(executed).toBe('ResourceExhausted');
+      const message = expect.stringMatching(/^node "n2": [^"]*disk is full/);
+      expect(executed).toMatchObject({ kind: 'ResourceExhausted', message });
+      const error = expect.stringMatching(/^node "n2": layer entry "f": .*no space left/);
+      expect(told.at(-1)?.nodes).toMatchObject([
+        { node: 'n1', code: GrpcCode.OK },
+        { node: 'n2', code: GrpcCode.ResourceExhausted, error },
+      ]);
       // What runs can be ended, and its end is reported once there is space again.
       expect(killed.code).toBe(0);
       const exits = async () =>

@@ -9,6 +9,7 @@ import { type Fleet, startFleet } from '../../harness/fleet.ts';
 import type { TestNode } from '../../harness/test-node.ts';
 import { transferImage } from '../../harness/transfer.ts';
 import { waitUntil } from '../../harness/wait-until.ts';
+import { CLAIM_TTL_MS, midPullFaults } from './mid-pull.suite.ts';
 
 interface Size {
   layers: number;
@@ -20,6 +21,8 @@ const MEGABYTE = 1024 * 1024;
 /** Random bytes, which do not shrink: more than 100 MB go over the wire. */
 const LARGE: Size = { layers: 4, layerBytes: 26 * MEGABYTE, gzip: false };
 const SMALL: Size = { layers: 3, layerBytes: MEGABYTE };
+/** Long enough on the way that it can be held up in the middle. */
+const SLOW: Size = { layers: 1, layerBytes: 48 * MEGABYTE, gzip: false };
 const JOIN_TO_READY_MS = 5_000;
 const MOST_PER_RUN = 12;
 const MOST_PER_LAYER = 4;
@@ -36,6 +39,7 @@ beforeAll(async () => {
     nodes: 3,
     delayMs: 0,
     nodeEnv: () => ({ LONGSHORE_NODE_LABELS: 'pool=all' }),
+    env: { LONGSHORE_CONTENT_CLAIM_TTL_MS: String(CLAIM_TTL_MS) },
   });
   gateway = await fleet.gateway('operator');
 });
@@ -181,6 +185,12 @@ describe('a roll-out over HTTP', () => {
     });
   }
 });
+
+midPullFaults(
+  () => fleet,
+  () => freshImage(SLOW),
+  (node, image) => expectToRun(node, image, SLOW),
+);
 
 describe('round trips from a node to the control plane', () => {
   const tiny = (layers: number) => freshImage({ layers, layerBytes: 64 * 1024 });

@@ -126,7 +126,7 @@ export function replicaFaults(theFleet: () => Fleet, theImage: () => OnAllNodes)
     it.each([
       ['runtime', 'nodes'],
       ['content', 'collection'],
-      ['events', 'relay/runtime/0'],
+      ['events', 'outbox/runtime/0'],
     ] as const)(
       'of %s that leads "%s" is killed: another takes over, with a higher term',
       async (service, name) => {

@@ -91,7 +91,7 @@ async function joinFleet(
   identity: NodeIdentity,
   searchPath: string,
 ) {
-  const certificateRequest = certificateRequestOf(await pendingKey(config.root));
+  const certificateRequest = await certificateRequestOf(await pendingKey(config.root));
   const node = hostReport({
     nodeId: identity.id,
     address: config.advertise,
