@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Channel, createClient, watchRevocations } from '@longshore/client';
 import {
@@ -34,6 +33,7 @@ import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
+import { clearMountPoints } from './diff/mount-points.ts';
 import { agentMetrics } from './metrics.ts';
 import { machineIdOf } from './node/host.ts';
 import { loadIdentity } from './node/identity.ts';
@@ -188,7 +188,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   });
   undo.adopt(housekeeping, (started) => started.close());
   const mountPoints = join(config.root, 'tmp');
-  mkdirSync(mountPoints, { recursive: true, mode: 0o700 });
+  await clearMountPoints(mountPoints);
   const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
 
   const local = new GrpcServer(log, metrics);

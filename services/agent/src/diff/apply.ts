@@ -1,13 +1,12 @@
-import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { unimplemented } from '@longshore/errors';
-import { type Mount, unmountRecursive } from '@longshore/linux';
+import type { Mount } from '@longshore/linux';
 import { layerCompression } from '@longshore/oci';
 import type { AppliedLayer } from './apply-job.ts';
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './layer-limits.ts';
 import { planApply } from './mount-plan.ts';
+import { makeMountPoint, removeMountPoint } from './mount-points.ts';
 import type { LayerSource } from './worker/apply-worker-handle.ts';
 import { ApplyWorkerPool } from './worker/apply-worker-pool.ts';
 
@@ -94,22 +93,13 @@ export class LayerApplier {
     const compression = layerCompression(mediaType);
     if (compression === undefined) throw unimplemented(`no processor for media-type "${mediaType}"`);
     const target = planApply(mounts);
-    const mountPoint = target.kind === 'mounts' ? await this.makeMountPoint() : undefined;
+    const mountPoint = target.kind === 'mounts' ? await makeMountPoint(this.tempDirectory) : undefined;
     try {
       const job = { target, compression, limits: this.limits, mountPoint, syncFs };
       return await this.pool.run(job, source, signal);
     } finally {
+      // The thread unmounts by itself, unless it died.
       if (mountPoint !== undefined) await removeMountPoint(mountPoint);
     }
   }
-
-  private makeMountPoint(): Promise<string> {
-    return mkdtemp(join(this.tempDirectory, 'longshore-layer-'));
-  }
-}
-
-/** The thread unmounts by itself, unless it died. */
-async function removeMountPoint(mountPoint: string): Promise<void> {
-  await unmountRecursive(mountPoint);
-  await rmdir(mountPoint);
 }

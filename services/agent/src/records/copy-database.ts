@@ -2,15 +2,16 @@ import type { DatabaseSync } from 'node:sqlite';
 import { openDisposable } from './disposable-database.ts';
 
 /** Of the tables below: a copy with another one is made anew. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
- * `seen` is the round of the watch in which a record was last heard of; `stale`: there is a newer value than this one,
+ * `record_label` says which records can have a label; see `label-index.ts`. `seen` is the round of the watch in which a record was last heard of; `stale`: there is a newer value than this one,
  * which was not told. Of a keeper, `swept_from` is the round from which on a record must have been heard of to survive the
  * next `synced`; null while nothing was reset.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS record (
+    id         INTEGER PRIMARY KEY,
     kind       TEXT    NOT NULL,
     namespace  TEXT    NOT NULL,
     key        TEXT    NOT NULL,
@@ -21,11 +22,21 @@ const SCHEMA = `
     value      BLOB    NOT NULL,
     seen       INTEGER NOT NULL,
     applied_ms INTEGER NOT NULL,
-    PRIMARY KEY (kind, namespace, key)
+    UNIQUE (kind, namespace, key)
   );
   CREATE INDEX IF NOT EXISTS record_deleted ON record (applied_ms) WHERE deleted;
   CREATE INDEX IF NOT EXISTS record_namespace ON record (namespace) WHERE NOT deleted;
+  CREATE INDEX IF NOT EXISTS record_stale ON record (kind, namespace) WHERE stale AND NOT deleted;
   CREATE INDEX IF NOT EXISTS record_deleting ON record (kind) WHERE deleting;
+  CREATE TABLE IF NOT EXISTS record_label (
+    record INTEGER NOT NULL,
+    entry  INTEGER NOT NULL,
+    PRIMARY KEY (entry, record)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS record_label_record ON record_label (record);
+  CREATE TRIGGER IF NOT EXISTS record_gone AFTER DELETE ON record BEGIN
+    DELETE FROM record_label WHERE record = OLD.id;
+  END;
   CREATE TABLE IF NOT EXISTS keeper (
     name       TEXT    PRIMARY KEY,
     position   TEXT    NOT NULL DEFAULT '',

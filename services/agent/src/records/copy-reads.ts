@@ -1,3 +1,4 @@
+import type { Filter } from '@longshore/filters';
 import type { Keeper, RecordKind } from './record-kinds.ts';
 
 /** A record that is there. */
@@ -9,12 +10,6 @@ export interface CopiedRecord {
   deleting: boolean;
 }
 
-export interface RecordPage {
-  records: CopiedRecord[];
-  /** The key behind which the next page begins; undefined at the end. */
-  next: string | undefined;
-}
-
 /** Answers questions about the records of a node; `stale` when only the control plane knows the answer. */
 export interface CopyReads {
   /** Whether the keeper's records may be answered at all. */
@@ -22,8 +17,11 @@ export interface CopyReads {
   get(kind: RecordKind, namespace: string, key: string): CopiedRecord | 'stale' | undefined;
   /** In byte order of the keys, those that begin with `prefix`. */
   list(kind: RecordKind, namespace: string, prefix?: string): CopiedRecord[] | 'stale';
-  /** {@link list} in pieces, for lists that are long: between two of them others have their turn, and records may change. */
-  page(kind: RecordKind, namespace: string, after: string): RecordPage | 'stale';
+  /**
+   * At least the records that the filter matches, page by page in byte order of the keys. What changes before the last page
+   * was read may be among them or not.
+   */
+  select(kind: RecordKind, namespace: string, filter: Filter): AsyncIterable<CopiedRecord[]> | 'stale';
   /** Namespaces in which there is any record, in byte order. */
   namespaces(): string[];
   /** What is to be answered when nobody can be asked. */

@@ -1,4 +1,5 @@
-import type { CopiedRecord, CopyReads, RecordPage } from './copy-reads.ts';
+import type { Filter } from '@longshore/filters';
+import type { CopiedRecord, CopyReads } from './copy-reads.ts';
 import type { Keeper, RecordKind } from './record-kinds.ts';
 import type { RecordTable, StoredRecord } from './record-table.ts';
 
@@ -32,9 +33,8 @@ export class LastKnown implements CopyReads {
     return [...this.#records.list(kind, namespace, prefix)].filter(hasValue);
   }
 
-  page(kind: RecordKind, namespace: string, after: string): RecordPage {
-    const { records, next } = this.#records.page(kind, namespace, after);
-    return { records: records.filter(hasValue), next };
+  async *select(kind: RecordKind, namespace: string, filter: Filter): AsyncGenerator<CopiedRecord[]> {
+    for (const records of this.#records.select(kind, namespace, filter)) yield records.filter(hasValue);
   }
 
   namespaces(): string[] {

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { Filter } from '@longshore/filters';
 import type { Record, WatchResponse } from '@longshore/proto/longshore/watch/v1/watch';
 import { openCopyDatabase } from './copy-database.ts';
-import type { CopiedRecord, CopyReads, RecordPage } from './copy-reads.ts';
+import type { CopiedRecord, CopyReads } from './copy-reads.ts';
 import { KeeperTable } from './keeper-table.ts';
 import { LastKnown } from './last-known.ts';
 import { isRecordKind, type Keeper, keeperOf, kindsOf, type RecordKind } from './record-kinds.ts';
@@ -25,7 +26,7 @@ export type RecordListener = (record: Record) => void;
  * {@link isComplete}.
  */
 export class RecordCopy implements CopyReads, Disposable {
-  readonly lastKnown: CopyReads;
+  readonly lastKnown: LastKnown;
   readonly #database: DatabaseSync;
   readonly #records: RecordTable;
   readonly #keepers: KeeperTable;
@@ -124,10 +125,10 @@ export class RecordCopy implements CopyReads, Disposable {
     return records;
   }
 
-  page(kind: RecordKind, namespace: string, after: string): RecordPage | 'stale' {
-    if (this.#isUncertain(kind, namespace)) return 'stale';
-    const page = this.#records.page(kind, namespace, after);
-    return page.records.some(({ isStale }) => isStale) ? 'stale' : page;
+  select(kind: RecordKind, namespace: string, filter: Filter): AsyncIterable<CopiedRecord[]> | 'stale' {
+    const isStale = this.#isUncertain(kind, namespace) || this.#records.hasStale(kind, namespace);
+    // What is changed from here on need not be in the answer.
+    return isStale ? 'stale' : this.lastKnown.select(kind, namespace, filter);
   }
 
   namespaces(): string[] {

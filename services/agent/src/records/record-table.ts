@@ -1,6 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Filter } from '@longshore/filters';
 import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
 import type { CopiedRecord } from './copy-reads.ts';
+import { labelsOf } from './filtered-kinds.ts';
+import { LabelIndex } from './label-index.ts';
 import { isRecordKind, type RecordKind } from './record-kinds.ts';
 
 /** Read at a time: a millisecond or two. */
@@ -11,7 +14,7 @@ export interface StoredRecord extends CopiedRecord {
   isStale: boolean;
 }
 
-export interface StoredPage {
+interface StoredPage {
   records: StoredRecord[];
   next: string | undefined;
 }
@@ -24,6 +27,9 @@ export class RecordTable {
   readonly #get: StatementSync;
   readonly #list: StatementSync;
   readonly #page: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #stale: StatementSync;
+  readonly #labels: LabelIndex;
   readonly #namespaces: StatementSync;
   readonly #deleting: StatementSync;
   readonly #prune: StatementSync;
@@ -41,7 +47,8 @@ export class RecordTable {
         value = CASE WHEN excluded.stale THEN record.value ELSE excluded.value END
       WHERE excluded.revision > record.revision
         OR excluded.revision = record.revision AND record.stale AND NOT excluded.stale
-        OR record.seen < :sweptFrom`);
+        OR record.seen < :sweptFrom
+      RETURNING id, value`);
     this.#see = prepare(
       'UPDATE record SET seen = ? WHERE kind = ? AND namespace = ? AND key = ? AND seen < ?',
     );
@@ -51,6 +58,12 @@ export class RecordTable {
       WHERE kind = ? AND namespace = ? AND key >= ? AND NOT deleted ORDER BY key`);
     this.#page = prepare(`SELECT namespace, key, value, stale, deleting FROM record
       WHERE kind = ? AND namespace = ? AND key > ? AND NOT deleted ORDER BY key LIMIT ${PAGE_RECORDS}`);
+    this.#byId = prepare(`SELECT namespace, key, value, stale, deleting FROM record
+      WHERE id IN (SELECT value FROM json_each(?)) AND NOT deleted ORDER BY key`);
+    this.#stale = prepare(
+      'SELECT 1 FROM record WHERE kind = ? AND namespace = ? AND stale AND NOT deleted LIMIT 1',
+    );
+    this.#labels = new LabelIndex(database);
     this.#namespaces = prepare('SELECT DISTINCT namespace FROM record WHERE NOT deleted ORDER BY namespace');
     this.#deleting = prepare(`SELECT namespace, key FROM record
       WHERE kind = 'container' AND deleting AND NOT deleted ORDER BY namespace, key`);
@@ -76,9 +89,30 @@ export class RecordTable {
     }
   }
 
-  page(kind: RecordKind, namespace: string, after: string): StoredPage {
+  #pageOf(kind: RecordKind, namespace: string, after: string): StoredPage {
     const records = this.#page.all(kind, namespace, after).map(stored);
     return { records, next: records.length === PAGE_RECORDS ? records.at(-1)?.key : undefined };
+  }
+
+  /** At least the records that the filter matches, in byte order of the keys. What changes meanwhile may be there or not. */
+  *select(kind: RecordKind, namespace: string, filter: Filter): Generator<StoredRecord[]> {
+    const ids = this.#labels.find(kind, namespace, filter);
+    if (ids) {
+      for (let at = 0; at < ids.length; at += PAGE_RECORDS) {
+        yield this.#byId.all(JSON.stringify(ids.slice(at, at + PAGE_RECORDS))).map(stored);
+      }
+      return;
+    }
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const { records, next }: StoredPage = this.#pageOf(kind, namespace, after);
+      yield records;
+      after = next;
+    }
+  }
+
+  /** Whether there is a record with a newer value than is known. */
+  hasStale(kind: RecordKind, namespace: string): boolean {
+    return this.#stale.get(kind, namespace) !== undefined;
   }
 
   /** Namespaces in which there is any record, in byte order. */
@@ -101,7 +135,7 @@ export class RecordTable {
     const { kind, namespace, key, revision, deleted, deleting, value } = record;
     if (!isRecordKind(kind)) return false;
     this.#last = undefined;
-    const { changes } = this.#upsert.run({
+    const row = this.#upsert.get({
       kind,
       namespace,
       key,
@@ -114,7 +148,9 @@ export class RecordTable {
       now: Date.now(),
       sweptFrom,
     });
-    return changes === 1;
+    if (!row) return false;
+    this.#labels.put(Number(row.id), kind, namespace, deleted ? {} : labelsOf(kind, row.value as Uint8Array));
+    return true;
   }
 
   /** A record was heard of in a round, and is not news. */

@@ -1,24 +1,17 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
-import { type Adaptor, mapField, objectAdaptor, parseFilters } from '@longshore/filters';
+import { inBlocks, parseFilters, selectFrom } from '@longshore/filters';
 import { parseDigest, parseIdentifier } from '@longshore/oci';
 import {
-  type Container,
-  ContainerSchema,
   GetContainerRequestSchema,
   ListContainersRequestSchema,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
 import {
-  type Info,
   InfoRequestSchema,
-  InfoSchema,
   ListContentRequestSchema,
 } from '@longshore/proto/containerd/services/content/v1/content';
 import {
   GetImageRequestSchema,
-  type Image,
-  ImageSchema,
   ListImagesRequestSchema,
 } from '@longshore/proto/containerd/services/images/v1/images';
 import {
@@ -29,8 +22,8 @@ import {
   StoreGetRequestSchema,
   StoreListRequestSchema,
 } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
-import { type Sandbox, SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
-import type { CopiedRecord, CopyReads, RecordPage } from '../records/copy-reads.ts';
+import type { CopiedRecord, CopyReads } from '../records/copy-reads.ts';
+import { adaptorOf, type FilteredKind } from '../records/filtered-kinds.ts';
 import { KEEPERS, keeperOf, type RecordKind } from '../records/record-kinds.ts';
 import { type Caller, type LocalRead, type LocalReads, type Outcome, PASS_ON } from './local-read.ts';
 import { wireField } from './wire-field.ts';
@@ -51,28 +44,31 @@ export function recordReads(copy: CopyReads): LocalReads {
     return [wireField(1, record.value)];
   }
 
-  /** Calls `encode` with the values that the filters choose. Other calls have their turn between pages. */
-  async function list<S extends DescMessage>(
-    { kind, schema, adaptorOf }: Listed<S>,
+  /** The values that the filters choose, one by one; undefined when the owner is to be asked. */
+  function select(
+    kind: FilteredKind,
+    filters: readonly string[],
+    { namespace }: Caller,
+  ): AsyncGenerator<Uint8Array> | undefined {
+    const filter = parseFilters(filters);
+    const pages = copy.isComplete(keeperOf(kind)) ? copy.select(kind, namespace, filter) : 'stale';
+    if (pages === 'stale') return undefined;
+    return valuesOf(selectFrom(filter, pages, ({ value }) => adaptorOf(kind, value)));
+  }
+
+  async function list(kind: FilteredKind, filters: readonly string[], caller: Caller): Promise<Outcome> {
+    const values = select(kind, filters, caller);
+    return values ? [fieldsOf(await Array.fromAsync(values))] : PASS_ON;
+  }
+
+  function stream(
+    kind: FilteredKind,
     filters: readonly string[],
     caller: Caller,
-    encode: (values: Uint8Array[]) => Uint8Array[],
-  ): Promise<Outcome> {
-    const filter = parseFilters(filters);
-    const { namespace } = caller;
-    const isChosen = ({ value }: CopiedRecord) =>
-      filter.matchesAll || filter.matches(adaptorOf(fromBinary(schema, value)));
-    const values: Uint8Array[] = [];
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      if (after !== '') await nextTurn();
-      const page: RecordPage | 'stale' = copy.isComplete(keeperOf(kind))
-        ? copy.page(kind, namespace, after)
-        : 'stale';
-      if (page === 'stale') return PASS_ON;
-      for (const record of page.records) if (isChosen(record)) values.push(record.value);
-      after = page.next;
-    }
-    return encode(values);
+    blockSize: number,
+  ): Outcome {
+    const values = select(kind, filters, caller);
+    return values ? { messages: messagesOf(inBlocks(values, blockSize)) } : PASS_ON;
   }
 
   function getNamespace(request: Uint8Array): Outcome {
@@ -92,7 +88,7 @@ export function recordReads(copy: CopyReads): LocalReads {
       if (record === 'stale') return PASS_ON;
       values.push(record?.value ?? unlabelled(name));
     }
-    return oneMessage(values);
+    return [fieldsOf(values)];
   }
 
   return new Map<string, LocalRead>([
@@ -107,14 +103,12 @@ export function recordReads(copy: CopyReads): LocalReads {
     [
       '/containerd.services.containers.v1.Containers/List',
       (request, caller) =>
-        list(CONTAINERS, fromBinary(ListContainersRequestSchema, request).filters, caller, oneMessage),
+        list('container', fromBinary(ListContainersRequestSchema, request).filters, caller),
     ],
     [
       '/containerd.services.containers.v1.Containers/ListStream',
       (request, caller) =>
-        list(CONTAINERS, fromBinary(ListContainersRequestSchema, request).filters, caller, (values) =>
-          values.map((value) => wireField(1, value)),
-        ),
+        stream('container', fromBinary(ListContainersRequestSchema, request).filters, caller, 1),
     ],
     [
       '/containerd.services.sandbox.v1.Store/Get',
@@ -126,8 +120,7 @@ export function recordReads(copy: CopyReads): LocalReads {
     ],
     [
       '/containerd.services.sandbox.v1.Store/List',
-      (request, caller) =>
-        list(SANDBOXES, fromBinary(StoreListRequestSchema, request).filters, caller, oneMessage),
+      (request, caller) => list('sandbox', fromBinary(StoreListRequestSchema, request).filters, caller),
     ],
     [
       '/containerd.services.images.v1.Images/Get',
@@ -138,8 +131,7 @@ export function recordReads(copy: CopyReads): LocalReads {
     ],
     [
       '/containerd.services.images.v1.Images/List',
-      (request, caller) =>
-        list(IMAGES, fromBinary(ListImagesRequestSchema, request).filters, caller, oneMessage),
+      (request, caller) => list('image', fromBinary(ListImagesRequestSchema, request).filters, caller),
     ],
     [
       '/containerd.services.content.v1.Content/Info',
@@ -152,60 +144,23 @@ export function recordReads(copy: CopyReads): LocalReads {
     [
       '/containerd.services.content.v1.Content/List',
       (request, caller) =>
-        list(CONTENT, fromBinary(ListContentRequestSchema, request).filters, caller, inBlocks),
+        stream('content', fromBinary(ListContentRequestSchema, request).filters, caller, CONTENT_BLOCK),
     ],
     ['/containerd.services.namespaces.v1.Namespaces/Get', getNamespace],
     ['/containerd.services.namespaces.v1.Namespaces/List', listNamespaces],
   ]);
 }
 
-/** What filters see of one kind's message. Source: containerd core/metadata/adaptors.go. */
-interface Listed<S extends DescMessage> {
-  kind: RecordKind;
-  schema: S;
-  adaptorOf(message: MessageShape<S>): Adaptor;
+async function* valuesOf(records: AsyncIterable<CopiedRecord>): AsyncGenerator<Uint8Array> {
+  for await (const { value } of records) yield value;
 }
 
-const CONTAINERS: Listed<typeof ContainerSchema> = {
-  kind: 'container',
-  schema: ContainerSchema,
-  adaptorOf: ({ id, runtime, image, labels }: Container) =>
-    objectAdaptor({ id, 'runtime.name': runtime?.name, image }, labels),
-};
-
-const SANDBOXES: Listed<typeof SandboxSchema> = {
-  kind: 'sandbox',
-  schema: SandboxSchema,
-  adaptorOf: ({ sandboxId, labels }: Sandbox) => objectAdaptor({ id: sandboxId }, labels),
-};
-
-const IMAGES: Listed<typeof ImageSchema> = {
-  kind: 'image',
-  schema: ImageSchema,
-  adaptorOf: ({ name, target, labels }: Image) => {
-    const fields = { name, 'target.digest': target?.digest, 'target.mediatype': target?.mediaType };
-    const other = objectAdaptor(fields, labels);
-    return (path) =>
-      path[0] === 'annotations' ? mapField(target?.annotations ?? {}, path.slice(1)) : other(path);
-  },
-};
-
-const CONTENT: Listed<typeof InfoSchema> = {
-  kind: 'content',
-  schema: InfoSchema,
-  adaptorOf: ({ digest, labels }: Info) => objectAdaptor({ digest }, labels),
-};
-
-function oneMessage(values: Uint8Array[]): Uint8Array[] {
-  return [Buffer.concat(values.map((value) => wireField(1, value)))];
+async function* messagesOf(blocks: AsyncIterable<Uint8Array[]>): AsyncGenerator<Uint8Array> {
+  for await (const block of blocks) yield fieldsOf(block);
 }
 
-function inBlocks(values: Uint8Array[]): Uint8Array[] {
-  const messages: Uint8Array[] = [];
-  for (let at = 0; at < values.length; at += CONTENT_BLOCK) {
-    messages.push(...oneMessage(values.slice(at, at + CONTENT_BLOCK)));
-  }
-  return messages;
+function fieldsOf(values: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(values.map((value) => wireField(1, value)));
 }
 
 /** A namespace that nobody labelled has no record of its own. */
