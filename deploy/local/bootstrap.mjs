@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { watchPackageManager } from './bootstrap/ancestors.mjs';
+import { provideCeph } from './bootstrap/ceph.mjs';
 import { startChild } from './bootstrap/child.mjs';
 import { takeLock } from './bootstrap/lock.mjs';
 import { checkMachine } from './bootstrap/machine.mjs';
@@ -62,7 +63,7 @@ function parseCommand() {
 }
 
 /** @returns {Promise<NodeJS.ProcessEnv>} the command's environment */
-async function setUp({ needsWorkspace }) {
+async function setUp({ needsWorkspace, needsS3 = false }) {
   await checkMachine();
   mkdirSync(cache, { recursive: true, mode: 0o755 });
   const unlock = await takeLock(join(cache, 'lock'));
@@ -70,6 +71,7 @@ async function setUp({ needsWorkspace }) {
     const nodeDir = await provideNode(cache);
     if (needsWorkspace) await provideWorkspace(repo, childEnvironment(cache, nodeDir, undefined));
     const env = childEnvironment(cache, nodeDir, await provideToolchain(cache));
+    if (needsS3) await provideCeph(cache);
     return { ...env, PATH: [join(repo, 'node_modules/.bin'), env.PATH].join(delimiter) };
   } finally {
     unlock();

@@ -6,6 +6,7 @@ import { startServer } from '../harness/global-setup.ts';
 import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { startStack } from '../harness/stack.ts';
+import { benchCollection } from './collection.ts';
 import { benchDelay } from './delay.ts';
 import { benchScale } from './scale.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
@@ -17,14 +18,17 @@ Parts, all when none is named. Any failed step makes it fail.
                   in turn, and prints both with the ratio.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
+  collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
   --runs N        compare, delay: counted repetitions of each step (default 30), after 5 that are not counted
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare: seconds between the last step and the reading of memory (default 60)
   --nodes N,...   scale: numbers of nodes, growing (default 0,250,500,1000); each has 20 containers
-  --seconds S     scale: for how long the cost at each number of nodes is measured (default 60)
+  --seconds S     scale: for how long the cost at each number of nodes is measured (default 60); collection: calls
+                  without a collection
   --lists N       scale: how often each list is asked for (default 200)
+  --objects N     collection: records in the scope (default 100000)
   --help          this text
 `;
 
@@ -53,6 +57,7 @@ const { values, positionals } = parseArgs({
     nodes: { type: 'string', default: '0,250,500,1000' },
     seconds: { type: 'string', default: '60' },
     lists: { type: 'string', default: '200' },
+    objects: { type: 'string', default: '100000' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -71,6 +76,7 @@ const PARTS: Record<string, () => Promise<void>> = {
       seconds: Number(values.seconds),
       lists: Number(values.lists),
     }),
+  collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 
 if (values.help) process.stdout.write(HELP);

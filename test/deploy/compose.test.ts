@@ -61,6 +61,19 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('keeps blobs in the bucket of the S3 server that it starts', () => {
+    const { environment: server = {} } = compose.services.s3!;
+    const { environment: content = {} } = compose.services.content!;
+    expect(new URL(content.LONGSHORE_CONTENT_S3_ENDPOINT ?? '').hostname).toBe('s3');
+    expect(content).toMatchObject({
+      LONGSHORE_CONTENT_DRIVER: 's3',
+      LONGSHORE_CONTENT_S3_ACCESS_KEY: server.MINIO_ROOT_USER,
+      LONGSHORE_CONTENT_S3_SECRET_KEY: server.MINIO_ROOT_PASSWORD,
+    });
+    const made = JSON.stringify(compose.services['s3-bucket']);
+    expect(made).toContain(`s3/${content.LONGSHORE_CONTENT_S3_BUCKET}`);
+  });
+
   it('gives the node no credentials of the stores, and opens ports to this machine only', () => {
     const { environment = {} } = compose.services.agent!;
     expect(Object.keys(environment).filter((key) => /DATABASE|NATS|S3|MINIO/.test(key))).toEqual([]);

@@ -19,16 +19,18 @@ function environment() {
  * found with those that there are.
  * @param {string[]} args
  * @param {{ cwd?: string, mustFinish?: boolean }} [options]
+ * @returns {Promise<{ stdout: string }>}
  */
 export async function aptGet(args, options = {}) {
   const attempt = () => tryRun('apt-get', [...OPTIONS, ...args], { ...options, env: environment() });
   if (!hasLists()) await updateLists();
   const first = await attempt();
-  if (first.code === 0) return;
+  if (first.code === 0) return first;
   if (/could not get lock/i.test(first.stderr)) throw failure(args, first);
   await updateLists();
   const second = await attempt();
   if (second.code !== 0) throw failure(args, second);
+  return second;
 }
 
 /** What a query such as `apt-cache depends NAME` prints. */

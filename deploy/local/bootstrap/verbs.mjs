@@ -11,14 +11,15 @@ export const USAGE = `Usage: node deploy/local/bootstrap.mjs VERB [ARG...]
   bench    Run the benchmark; arguments go to it.
   exec     Run a command with everything set up: exec COMMAND [ARG...].
   tools    Only get Node and Debian's packages.
+  s3-tools The same, and the S3 server that the tests use.
 `;
 
 /**
  * What a verb runs once everything is there.
  * @param {string} repo
  * @param {string[]} argv verb and arguments
- * @returns {{ text: string } | { words: string[], needsWorkspace: boolean }} `text` is the whole answer; `words` is a
- *   command, empty for none
+ * @returns {{ text: string } | { words: string[], needsWorkspace: boolean, needsS3?: boolean }} `text` is the whole
+ *   answer; `words` is a command, empty for none
  * @throws {Error} that says what is wrong with the arguments
  */
 export function commandOf(repo, [verb, ...args]) {
@@ -31,7 +32,7 @@ export function commandOf(repo, [verb, ...args]) {
       if (parseFleetOptions(args).help) return { text: FLEET_HELP };
       return node('deploy/local/src/fleet-main.ts');
     case 'test':
-      return { words: ['vitest', 'run', ...args], needsWorkspace: true };
+      return { words: ['vitest', 'run', ...args], needsWorkspace: true, needsS3: !process.env.S3_ENDPOINT };
     case 'bench':
       if (!existsSync(join(repo, 'test/bench/main.ts'))) throw new Error('there is no test/bench/main.ts');
       return node('test/bench/main.ts');
@@ -40,6 +41,8 @@ export function commandOf(repo, [verb, ...args]) {
       return { words: args, needsWorkspace: true };
     case 'tools':
       return { words: [], needsWorkspace: false };
+    case 's3-tools':
+      return { words: [], needsWorkspace: false, needsS3: true };
     case 'help':
     case '--help':
     case '-h':

@@ -12,6 +12,13 @@ export interface Filter {
   matches(adaptor: Adaptor): boolean;
 }
 
+/**
+ * Of an expression, in characters and in steps that it is compiled to. Matching takes time in proportion to the steps and to
+ * the value, whatever the expression; containerd has no such limits, and a machine that nobody else waits for.
+ */
+const MAX_EXPRESSION_LENGTH = 16_384;
+const MAX_EXPRESSION_STEPS = 16_384;
+
 type Test = (adaptor: Adaptor) => boolean;
 
 /**
@@ -54,12 +61,22 @@ function compile({ path, operator, value }: Selector): Test {
   }
 }
 
-/** A bad expression matches nothing: containerd finds it while matching, when there is no call left to fail. */
+/**
+ * A bad expression matches nothing: containerd finds it while matching, when there is no call left to fail. Throws
+ * InvalidArgument for one that is too large.
+ */
 function compileExpression(expression: string): RE2JS | undefined {
+  if (expression.length > MAX_EXPRESSION_LENGTH) throw tooLarge();
   try {
-    return RE2JS.compile(expression);
+    const compiled = RE2JS.compile(expression);
+    if (compiled.programSize() > MAX_EXPRESSION_STEPS) throw tooLarge();
+    return compiled;
   } catch (error) {
     if (error instanceof RE2JSException) return undefined;
     throw error;
   }
+}
+
+function tooLarge(): Error {
+  return invalidArgument('filters: regular expression is too large');
 }

@@ -6,6 +6,7 @@ const COLUMNS: SqlColumns = {
   texts: {
     id: { column: 'id' },
     'runtime.name': { column: 'runtime_name' },
+    parent: { column: 'parent', isAlwaysPresent: true },
     image: { column: 'image', equals: (value) => `lower(image) = ${value}` },
   },
   labels: { column: 'labels', notStored: new Set(['made.up']) },
@@ -27,6 +28,7 @@ describe('compileToSql', () => {
     ],
     [['labels.__proto__==x'], ['(labels @> $2)', '{"__proto__":"x"}']],
     [['id==""'], ['(false)']],
+    [['parent==""'], ['(parent = $2)', '']],
     [['id==a,image!=b,labels.c~=d,other==e'], ['(id = $2)', 'a']],
   ])('makes of %j what can be looked up', (filters, expected) => {
     expect(compiled(...filters)).toEqual(expected);
@@ -37,6 +39,8 @@ describe('compileToSql', () => {
     [['id==a', '']],
     [['id==a', 'image!=b']],
     [['labels']],
+    [['parent']],
+    [Array.from({ length: 501 }, (_, n) => `id==${n}`)],
     [['labels.made.up==true']],
     [['labels.made.up', 'id==a']],
     [['id=="\\x00"']],

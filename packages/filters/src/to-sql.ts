@@ -1,9 +1,14 @@
 import type { Conjunction, Selector } from './ast.ts';
 import type { Filter } from './filter.ts';
 
+/** Beyond it a look-up is no gain, and Postgres takes only so many parameters. */
+const MAX_TERMS = 500;
+
 /** A column of text, which counts as absent when it is empty. */
 export interface TextColumn {
   column: string;
+  /** The field is there even when it is empty. */
+  isAlwaysPresent?: boolean;
   /** How to ask for one value, given its placeholder, where `column = value` would find no index. */
   equals?: (placeholder: string) => string;
 }
@@ -12,7 +17,7 @@ export interface TextColumn {
 export interface SqlColumns {
   /** By field, e.g. `runtime.name`. */
   texts: Readonly<Record<string, TextColumn>>;
-  labels: {
+  labels?: {
     /** Of the type `jsonb`. */
     column: string;
     /** Keys that objects are given elsewhere. */
@@ -38,6 +43,7 @@ export function compileToSql(
 ): string | undefined {
   const compiled = alternatives.map((selectors) => termsOf(selectors, columns));
   if (compiled.some((terms) => terms.length === 0)) return undefined;
+  if (compiled.reduce((sum, terms) => sum + terms.length, 0) > MAX_TERMS) return undefined;
   const place = (value: string) => `$${parameters.push(value)}`;
   const conjunctions = compiled.map((terms) =>
     terms.map(({ text, value }) => text(value === undefined ? '' : place(value))).join(' AND '),
@@ -51,22 +57,25 @@ function termsOf(selectors: Conjunction, columns: SqlColumns): Term[] {
 
 function termOf(selector: Selector, { texts, labels }: SqlColumns): Term | undefined {
   const [first, ...rest] = selector.path;
-  if (first === 'labels') return labelTerm(selector, rest.join('.'), labels);
+  if (first === 'labels') return labels && labelTerm(selector, rest.join('.'), labels);
   const name = selector.path.join('.');
   return Object.hasOwn(texts, name) ? textTerm(selector, texts[name]!) : undefined;
 }
 
-function textTerm({ operator, value }: Selector, { column, equals }: TextColumn): Term | undefined {
-  if (operator === 'present') return { text: () => `${column} <> ''` };
+function textTerm(
+  { operator, value }: Selector,
+  { column, equals, isAlwaysPresent = false }: TextColumn,
+): Term | undefined {
+  if (operator === 'present') return isAlwaysPresent ? undefined : { text: () => `${column} <> ''` };
   if (operator !== 'equal' || !isStorable(value)) return undefined;
-  if (value === '') return { text: () => 'false' };
+  if (value === '' && !isAlwaysPresent) return { text: () => 'false' };
   return { value, text: equals ?? ((placeholder) => `${column} = ${placeholder}`) };
 }
 
 function labelTerm(
   { operator, value }: Selector,
   key: string,
-  { column, notStored }: SqlColumns['labels'],
+  { column, notStored }: NonNullable<SqlColumns['labels']>,
 ): Term | undefined {
   if (key === '' || notStored.has(key) || !isStorable(key) || !isStorable(value)) return undefined;
   if (operator === 'present') return { value: key, text: (placeholder) => `${column} ? ${placeholder}` };

@@ -106,5 +106,7 @@ function verdictOn(error: unknown): 'wrong' | 'unlike' | 'locked' | 'later' | 'f
 }
 
 export function placeFromProto(place: Place | undefined): BlobPlace | undefined {
-  return place && { file: place.file, url: place.url };
+  if (!place) return undefined;
+  const { file, url, objectStore } = place;
+  return { file, url, ...(objectStore && { objectStore: { ca: objectStore.ca } }) };
 }

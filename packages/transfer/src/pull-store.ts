@@ -12,6 +12,11 @@ export interface BlobPlace {
   file: string;
   /** A secret: it needs no other proof. */
   url: string;
+  /**
+   * Of a URL that is an object store's, HTTP or HTTPS, by certificates of a public authority, or of the one in `ca` (PEM); without
+   * it, a URL is the content service's own.
+   */
+  objectStore?: { ca: string } | undefined;
 }
 
 export interface LinkedBlob {

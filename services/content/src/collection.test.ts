@@ -4,17 +4,18 @@ import { lockScope, openPool, transaction } from '@longshore/postgres';
 import { ImageDeleteSchema } from '@longshore/proto/containerd/services/images/v1/events';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CollectionRescue } from './domain/collection-rescue.ts';
 import { Collector } from './domain/collector.ts';
+import { PostgresCollectionMemory } from './storage/postgres/collection-memory.ts';
 import { CollectionRepository } from './storage/postgres/collection-repository.ts';
 import { CollectionViews } from './storage/postgres/collection-views.ts';
-import { ContentFixture, callOf } from './testing/content-fixture.ts';
+import { CollectionScene, SCHEMAS } from './testing/collection-scene.ts';
+import { ContentFixture } from './testing/content-fixture.ts';
 
 const PAST = '2001-01-01T00:00:00Z';
 const FUTURE = '2999-01-01T00:00:00Z';
-const SCHEMAS = ['content', 'image', 'snapshot', 'runtime'];
 
 let fixture: ContentFixture;
-let namespaces = 0;
 
 beforeAll(async () => {
   fixture = await ContentFixture.start();
@@ -22,72 +23,9 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-/** The records of one namespace, which no other test touches. */
-class Scene {
-  readonly namespace = `scene-${namespaces++}`;
-  readonly node: string;
-
-  constructor(node = '_') {
-    this.node = node;
-  }
-
-  /** Content that nothing keeps. */
-  content(text: string, labels: Record<string, string> = {}): Promise<string> {
-    return fixture.put(text, labels, { ...this.#caller, lease: '' });
-  }
-
-  image(name: string, target: string, more: { labels?: Record<string, string>; expiresAt?: string } = {}) {
-    return this.#insert(
-      'image.images',
-      'name, target_digest, expires_at',
-      [name, target, more.expiresAt],
-      more.labels,
-    );
-  }
-
-  snapshot(name: string, parent?: string, labels: Record<string, string> = {}) {
-    return this.#insert('snapshot.snapshots', 'name, parent', [name, parent], labels);
-  }
-
-  container(id: string, snapshot?: string, labels: Record<string, string> = {}) {
-    return this.#insert('runtime.containers', 'id, snapshot', [id, snapshot], labels);
-  }
-
-  async lease(id: string, labels: Record<string, string>, ...resources: [type: string, id: string][]) {
-    await fixture.leases.create({ id, labels }, callOf(this.#caller));
-    for (const [type, resource] of resources) {
-      await fixture.leases.addResource({ id, resource: { type, id: resource } }, callOf(this.#caller));
-    }
-  }
-
-  /** Collects, and answers what is left, as `kind key`. */
-  async collect(): Promise<string[]> {
-    await fixture.collector.collect({ wait: true }, callOf(this.#caller));
-    return this.left();
-  }
-
-  async left(): Promise<string[]> {
-    const parts = SCHEMAS.map(
-      (schema) => `SELECT kind, key FROM ${schema}.gc_objects WHERE namespace = $1 AND node = $2`,
-    );
-    const { rows } = await fixture.pool.query(parts.join(' UNION ALL '), [this.namespace, this.node]);
-    return rows.map(({ kind, key }) => `${kind} ${key}`).sort();
-  }
-
-  get caller() {
-    return callOf(this.#caller);
-  }
-
-  get #caller() {
-    return { namespace: this.namespace, node: this.node };
-  }
-
-  async #insert(table: string, columns: string, values: unknown[], labels: Record<string, string> = {}) {
-    const places = values.map((_, n) => `$${n + 4}`).join(', ');
-    await fixture.pool.query(
-      `INSERT INTO ${table} (namespace, node, labels, ${columns}) VALUES ($1, $2, $3, ${places})`,
-      [this.namespace, this.node, labels, ...values],
-    );
+class Scene extends CollectionScene {
+  constructor(node?: string) {
+    super(fixture, node);
   }
 }
 
@@ -156,6 +94,38 @@ describe('a collection', () => {
         'snapshot overlayfs/s',
       ].sort(),
     );
+  });
+
+  it('keeps snapshots while the condition of a reference holds', async () => {
+    const scene = new Scene();
+    const used = (at: string) => ({ 'containerd.io/gc.cond.value-usedat': at });
+    await scene.snapshot('parent');
+    await scene.snapshot('recent', 'parent', used(new Date(Date.now() - 60_000).toISOString()));
+    await scene.snapshot('old', undefined, used(PAST));
+    await scene.snapshot('never');
+    await scene.snapshot('unreadable', undefined, used('yesterday'));
+    await scene.snapshot('twice', undefined, {
+      ...used(PAST),
+      'containerd.io/gc.cond.value-usedat.b': new Date().toISOString(),
+    });
+    const conditions: Record<string, string> = {
+      recent: 'usedat<1h30m',
+      old: 'usedat<24h',
+      never: 'usedat<24h,usedat>1ms',
+      unreadable: 'usedat<24h',
+      twice: 'other=1,usedat<1h',
+    };
+    const label = (name: string) => `containerd.io/gc.cond.snapshot.overlayfs/${name}`;
+    const labels = Object.entries(conditions).map(([name, condition]) => [
+      label(name),
+      `${condition}|${name}`,
+    ]);
+    await scene.image('img', await scene.content('target', Object.fromEntries(labels)));
+    // Only content and images refer so, and only what is kept itself.
+    await scene.container('c', undefined, { [label('old')]: 'usedat>1h|old' });
+    await scene.content('garbage', { [label('old')]: 'usedat>1h|old' });
+    const kept = ['parent', 'recent', 'twice'].map((name) => `snapshot overlayfs/${name}`);
+    expect(await scene.collect()).toEqual([...digests('target'), 'container c', 'image img', ...kept].sort());
   });
 
   it('keeps what is labelled as a root, and circles only with one', async () => {
@@ -245,6 +215,17 @@ describe('a collection', () => {
     expect(rows).toEqual([{ topic: '/images/delete', node: 'n1', subject: 'expired' }]);
   });
 
+  it('answers however many events it causes', async () => {
+    const scene = new Scene('n1');
+    await fixture.pool.query(
+      `INSERT INTO image.images (namespace, node, name, target_digest, expires_at, labels)
+       SELECT $1, 'n1', 'img' || n, '', $2::text::timestamptz, jsonb_build_object('containerd.io/gc.expire', $2::text)
+       FROM generate_series(1, 300) AS n`,
+      [scene.namespace, PAST],
+    );
+    expect(await scene.collect()).toEqual([]);
+  });
+
   it('keeps ingests until they expire, or as long as a lease has them', async () => {
     const scene = new Scene();
     const caller = { namespace: scene.namespace };
@@ -313,7 +294,13 @@ describe('what changes after the mark', () => {
   async function marked(scene: Scene) {
     const records = new CollectionRepository(fixture.pool, new CollectionViews(SCHEMAS));
     const mark = await records.mark(scene);
-    return { mark, sweep: () => records.sweep(scene, mark, mark.candidates) };
+    const rescue = await CollectionRescue.of(mark.open);
+    const choose = (changed: readonly bigint[]) => {
+      rescue.keep(changed);
+      return mark.candidates.filter((candidate) => !rescue.isKept(candidate));
+    };
+    const sweep = async () => (await records.sweep(scene, mark.snapshot, choose)).removed;
+    return { mark, sweep };
   }
 
   it('rescues what a new root leads to, over any number of references', async () => {
@@ -337,6 +324,36 @@ describe('what changes after the mark', () => {
     const info = { digest: changed, labels: { 'containerd.io/gc.ref.content': leaf } };
     await fixture.content.update({ info }, scene.caller);
     expect((await sweep()).map(({ key }) => key)).toEqual([digestOf('garbage')]);
+  });
+
+  it('rescues by labels of what only a flat lease kept', async () => {
+    const scene = new Scene();
+    const child = await scene.content('child');
+    const target = await scene.content('target', { 'containerd.io/gc.ref.content': child });
+    await scene.lease('flat', { 'containerd.io/gc.flat': 'x' }, ['content', target]);
+    const { mark, sweep } = await marked(scene);
+    expect(mark.candidates.map(({ key }) => key)).toEqual([child]);
+    await scene.lease('l', {}, ['content', target]);
+    expect(await sweep()).toEqual([]);
+  });
+
+  it('rescues what refers back to a record that did not exist', async () => {
+    const scene = new Scene();
+    await scene.content('waiting', { 'containerd.io/gc.bref.container': 'c' });
+    const { mark, sweep } = await marked(scene);
+    expect(mark.candidates).toHaveLength(1);
+    await scene.container('c');
+    expect(await sweep()).toEqual([]);
+  });
+
+  it('rescues what a new condition could keep', async () => {
+    const scene = new Scene();
+    await scene.snapshot('s');
+    const { sweep } = await marked(scene);
+    await scene.image('img', '', {
+      labels: { 'containerd.io/gc.cond.snapshot.overlayfs': 'usedat<1h|s' },
+    });
+    expect(await sweep()).toEqual([]);
   });
 
   it('does not remove a record that was made anew under the same name', async () => {
@@ -388,7 +405,8 @@ describe('Collector', () => {
       [scene.namespace],
     );
     const records = new CollectionRepository(fixture.pool, new CollectionViews(SCHEMAS));
-    const cautious = new Collector(records, { maxShare: 0.5 }, () => undefined);
+    const memory = new PostgresCollectionMemory(fixture.pool);
+    const cautious = new Collector(records, memory, { maxShare: 0.5 }, { onRemoved: () => undefined });
     await expect(cautious.collect(scene)).rejects.toMatchObject({
       kind: 'FailedPrecondition',
       message: expect.stringContaining('would remove 1000 of 1000 records'),

@@ -12,18 +12,102 @@ const BaseUrls = z.union([
     .pipe(z.array(z.url({ protocol: /^https$/ }))),
 ]);
 
+const HttpUrl = z.union([z.literal(''), z.url({ protocol: /^https?$/ })]);
+
+/** Characters that a URL need not escape. */
+const KeyPrefix = z
+  .string()
+  .regex(/^[\w.~/-]*$/, 'may hold letters, digits, "-", ".", "_", "~" and "/"')
+  .transform((text) => (text === '' || text.endsWith('/') ? text : `${text}/`));
+
 export const keys = {
   ...commonKeys('content'),
   ...databaseKeys(),
   ...watchKeys(),
   runtime: peerKey('runtime'),
+  driver: key({
+    env: 'LONGSHORE_CONTENT_DRIVER',
+    schema: z.enum(['directory', 's3']),
+    default: 'directory',
+    meaning: 'Where the bytes of blobs are kept: in a directory that all replicas see, or in a bucket.',
+  }),
   directory: key({
     env: 'LONGSHORE_CONTENT_DIRECTORY',
     schema: Text,
     default: (earlier) => `${earlier.root}/content`,
     defaultText: '$LONGSHORE_ROOT/content',
     unit: 'path',
-    meaning: 'Where the bytes of blobs are kept.',
+    meaning: 'Where the driver "directory" keeps them.',
+  }),
+  s3Endpoint: key({
+    env: 'LONGSHORE_CONTENT_S3_ENDPOINT',
+    schema: HttpUrl,
+    default: '',
+    unit: 'URL',
+    meaning:
+      'The S3 server of the driver "s3"; the rest of the keys LONGSHORE_CONTENT_S3_* is for that driver, too.',
+  }),
+  s3PublicUrl: key({
+    env: 'LONGSHORE_CONTENT_S3_PUBLIC_URL',
+    schema: HttpUrl,
+    default: (earlier) => earlier.s3Endpoint as string,
+    defaultText: 'LONGSHORE_CONTENT_S3_ENDPOINT',
+    unit: 'URL',
+    meaning:
+      'The same server, as nodes reach it: they read blobs by URLs that are signed for this host and port.',
+  }),
+  s3Region: key({
+    env: 'LONGSHORE_CONTENT_S3_REGION',
+    schema: Text,
+    default: 'us-east-1',
+    meaning: 'The region that requests are signed for.',
+  }),
+  s3Bucket: key({
+    env: 'LONGSHORE_CONTENT_S3_BUCKET',
+    schema: z.string(),
+    default: '',
+    meaning: 'The bucket, which must be there.',
+  }),
+  s3Prefix: key({
+    env: 'LONGSHORE_CONTENT_S3_PREFIX',
+    schema: KeyPrefix,
+    default: '',
+    meaning: 'What all keys in the bucket begin with, e.g. "longshore/".',
+  }),
+  s3PathStyle: key({
+    env: 'LONGSHORE_CONTENT_S3_PATH_STYLE',
+    schema: z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]),
+    default: true,
+    meaning: "Whether the bucket is the first part of a URL's path; false: of its host's name.",
+  }),
+  s3Ca: key({
+    env: 'LONGSHORE_CONTENT_S3_CA',
+    schema: z.string(),
+    default: '',
+    unit: 'path',
+    meaning:
+      'Certificates (PEM) of who vouches for the server, which nodes are told, too; empty: the public authorities.',
+  }),
+  s3AccessKey: key({
+    env: 'LONGSHORE_CONTENT_S3_ACCESS_KEY',
+    schema: z.string(),
+    default: '',
+    secret: true,
+    meaning: 'The access key.',
+  }),
+  s3SecretKey: key({
+    env: 'LONGSHORE_CONTENT_S3_SECRET_KEY',
+    schema: z.string(),
+    default: '',
+    secret: true,
+    meaning: 'The secret key.',
+  }),
+  s3TimeoutMs: key({
+    env: 'LONGSHORE_CONTENT_S3_TIMEOUT_MS',
+    schema: Whole.min(100),
+    default: 10_000,
+    unit: 'ms',
+    meaning: 'A server that says or takes nothing for so long is asked again.',
   }),
   sharing: key({
     env: 'LONGSHORE_CONTENT_SHARING',
@@ -72,6 +156,54 @@ export const keys = {
     default: 30_000,
     unit: 'ms',
     meaning: 'How long whoever fetches a blob for all may be silent before another takes over.',
+  }),
+  scrubBytesPerSecond: key({
+    env: 'LONGSHORE_CONTENT_SCRUB_BYTES_PER_SECOND',
+    schema: Whole,
+    default: 20_000_000,
+    unit: 'bytes/s',
+    meaning:
+      'How fast one replica reads all stored blobs again, to find those that are corrupt; a tenth of it while the replica ' +
+      'is busy; 0: never.',
+  }),
+  scrubRoundMs: key({
+    env: 'LONGSHORE_CONTENT_SCRUB_ROUND_MS',
+    schema: Whole.min(100),
+    default: 14 * 24 * 60 * 60 * 1000,
+    unit: 'ms',
+    meaning: 'In which every stored blob is read again once, if the rate allows it.',
+  }),
+  verifyReads: key({
+    env: 'LONGSHORE_CONTENT_VERIFY_READS',
+    schema: z.enum(['off', 'full']),
+    default: 'full',
+    meaning:
+      'full: a read of the last byte of a blob succeeds only after all of the blob was read and found to be right; off: ' +
+      'bytes are passed on as they are.',
+  }),
+  verifyWindowMs: key({
+    env: 'LONGSHORE_CONTENT_VERIFY_WINDOW_MS',
+    schema: Whole,
+    default: 60 * 60 * 1000,
+    unit: 'ms',
+    meaning:
+      'How long a replica that has read a blob whole takes it for right when the end is read alone, rather than after all before.',
+  }),
+  quotaBytes: key({
+    env: 'LONGSHORE_CONTENT_QUOTA_BYTES',
+    schema: Whole,
+    default: 0,
+    unit: 'bytes',
+    meaning:
+      'What a namespace may store, over all nodes, when it has no limit of its own; 0: any. The same for all replicas.',
+  }),
+  quotaIngests: key({
+    env: 'LONGSHORE_CONTENT_QUOTA_INGESTS',
+    schema: Whole,
+    default: 0,
+    meaning:
+      'How many ingests a namespace may have open, over all nodes, when it has no limit of its own; 0: any. The same for ' +
+      'all replicas.',
   }),
   gcIntervalMs: key({
     env: 'LONGSHORE_CONTENT_GC_INTERVAL_MS',

@@ -16,7 +16,10 @@ interface NamespaceChange {
   labels: Labels;
 }
 
-/** Every event of this service. What the collector removes for others is told by their own `gc_delete`. */
+/**
+ * Every event of this service, but for those of stored bytes, `/content/corrupt` and `/content/restored`, which migrations/0006_verification.sql
+ * writes. What the collector removes for others is told by their own `gc_delete`.
+ */
 export const contentEvents = {
   created: (content: ContentIdentity): OutboxEvent =>
     recordEvent(content, content.digest, '/content/create', ContentCreateSchema, {

@@ -113,7 +113,7 @@ describe('replicas of the service', () => {
     const collection = new CollectionRepository(first.pool, new CollectionViews(['content']));
     const scope = { namespace: 'default', node: '_' };
     const mark = await collection.mark(scope);
-    await expect(collection.sweep(scope, mark, [], old)).rejects.toMatchObject(refused);
+    await expect(collection.sweep(scope, mark.snapshot, () => [], old)).rejects.toMatchObject(refused);
   });
 
   it('remove bytes by the one that leads, and by another when it has gone', async () => {

@@ -18,6 +18,7 @@ const CONTROL_PLANE: readonly ServiceName[] = [
 export interface ControlPlane extends AsyncDisposable {
   /** Where the services' sockets are. */
   readonly state: string;
+  readonly databaseUrl: string;
   /** Of the gRPC server of a service. */
   address(name: ServiceName): string;
   /** Of every process, by what it is. */
@@ -55,6 +56,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const owned = undo.move();
   return {
     state,
+    databaseUrl: stores.postgres.url,
     address: (name) => services.addresses(name).grpc ?? '',
     async unsentEvents() {
       const { rows } = await pool.query('SELECT count(*)::int AS count FROM outbox WHERE stream_seq IS NULL');

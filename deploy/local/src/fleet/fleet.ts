@@ -24,6 +24,7 @@ import {
 } from './layout.ts';
 import { Namespaces } from './namespaces.ts';
 import { layBridge } from './network.ts';
+import { type FleetBucket, ObjectStore } from './object-store.ts';
 import { Outside } from './outside.ts';
 import { RelayProcess } from './relay-process.ts';
 
@@ -48,6 +49,8 @@ export interface FleetOptions {
   nodeEnv?: (id: string) => NodeJS.ProcessEnv;
   /** See {@link FleetNodeOptions.diskBytes}. */
   nodeDiskBytes?: (id: string) => number | undefined;
+  /** Where blobs are kept; default: in a directory. */
+  bucket?: FleetBucket | undefined;
   /** Is told, in a line, of what is being done, and of each process that ended by itself. */
   report?: (line: string) => void;
   /** Ends a start that is under way, which then throws. */
@@ -88,6 +91,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   undo.defer(() => sweep(layout));
   const control = undo.use(await provideControl(layout, tools));
   const outside = undo.use(await Outside.open(layout, control, tools, report));
+  const store =
+    options.bucket && undo.use(await ObjectStore.open(options.bucket, layout, control, tools, report));
   const authority = new Authority(layout.identityDir, layout.authorityDir, tools);
   const [stores, nodes, registry] = await all([
     startStores({
@@ -114,7 +119,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   report(`starting the control plane: ${layout.replicas.length} of each service`);
   const controlPlane = undo.use(
     await ControlPlane.start(
-      { layout, inside: control, stores, authority, tools, env: options.env ?? {}, report },
+      { layout, inside: control, stores, authority, tools, env: { ...store?.env, ...options.env }, report },
       signal,
     ),
   );

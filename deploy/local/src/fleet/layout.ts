@@ -22,6 +22,7 @@ export const PORTS = {
   agent: 7020,
   registry: 5000,
   nats: 4222,
+  s3: 9000,
 } as const;
 
 /** Inside the control plane's namespace only, on loopback: HTTP without TLS, reached through a forwarder. */

@@ -17,9 +17,14 @@ export function adaptorOf(kind: FilteredKind, value: Uint8Array): Adaptor {
   return KINDS[kind].adaptorOf(value);
 }
 
-/** None for kinds whose lists know no filters, or are not answered from labels. */
+/** None for kinds whose lists are not answered from labels, nor of a value that is no such message. */
 export function labelsOf(kind: RecordKind, value: Uint8Array): Readonly<Record<string, string>> {
-  return Object.hasOwn(KINDS, kind) ? KINDS[kind as FilteredKind].labelsOf(value) : {};
+  if (!Object.hasOwn(KINDS, kind)) return {};
+  try {
+    return KINDS[kind as FilteredKind].labelsOf(value);
+  } catch {
+    return {};
+  }
 }
 
 const KINDS = {

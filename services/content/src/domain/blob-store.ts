@@ -10,8 +10,13 @@ export interface BlobName {
   readonly generation: string;
 }
 
-/** Where a caller may find the bytes without this service. */
-export type BlobPlace = { kind: 'file'; path: string };
+/**
+ * Where a caller may find the bytes without this service: a file, for who can open it, or a URL, which is a secret, with the
+ * certificates (PEM) of who vouches for its server unless that is a public authority.
+ */
+export type BlobPlace =
+  | { kind: 'file'; path: string }
+  | { kind: 'url'; url: string; expiresAt: Date; ca: string | undefined };
 
 export interface BlobReader extends AsyncDisposable {
   readonly sizeBytes: number;
@@ -46,7 +51,8 @@ export interface StoredBytes {
 /**
  * Keeps bytes; who may see them and when they go is decided elsewhere. One ingest may have had several writers,
  * told apart by a growing `epoch`; what a writer appends after a later one has started is lost, never mixed in.
- * Errors: NotFound for bytes that are not there, ResourceExhausted for a full store.
+ * Errors: NotFound for bytes that are not there, ResourceExhausted for a full store, Unavailable for one that is away or does
+ * not answer, of which nothing is taken for missing.
  */
 export interface BlobStore {
   /**
@@ -60,10 +66,13 @@ export interface BlobStore {
     seen: (chunk: Uint8Array) => void,
   ): Promise<PartWriter>;
   open(name: BlobName): Promise<BlobReader>;
-  locate(name: BlobName): BlobPlace;
+  /** A URL is good for `lifetimeMs`. */
+  locate(name: BlobName, lifetimeMs: number): Promise<BlobPlace>;
   /** Removing what is not there succeeds. */
   removeBlob(name: BlobName): Promise<void>;
   removeIngest(ingest: string): Promise<void>;
   /** Everything that is stored, in no order. */
   list(): AsyncIterable<StoredBytes>;
+  /** Removes what was being published before that time, under any name, and never was. */
+  discardUnfinished(before: Date): Promise<void>;
 }

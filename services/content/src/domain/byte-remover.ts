@@ -10,6 +10,8 @@ const ROUND_INTERVAL_MS = 60_000;
 const STRAY_INTERVAL_MS = 24 * 60 * 60 * 1000;
 /** Bytes without a record that are younger may belong to a commit that is under way. */
 const STRAY_AGE_MS = 60 * 60 * 1000;
+/** Nobody publishes for so long. */
+const UNFINISHED_AGE_MS = 24 * 60 * 60 * 1000;
 
 export interface BuriedBytes {
   readonly digest: Digest | undefined;
@@ -74,6 +76,7 @@ export class ByteRemover<T extends BuriedBytes> {
   /** Buries what a crash has left without a record. Reads the whole store: for once after a start, and then seldom. */
   async buryStrays(term: LedTerm): Promise<void> {
     const oldest = Date.now() - STRAY_AGE_MS;
+    await this.#store.discardUnfinished(new Date(Date.now() - UNFINISHED_AGE_MS));
     let batch: StoredBytes[] = [];
     for await (const bytes of this.#store.list()) {
       if (term.signal.aborted) return;

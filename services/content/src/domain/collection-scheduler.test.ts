@@ -14,7 +14,7 @@ class Collections {
   readonly terms: (LedTerm | undefined)[] = [];
   readonly #ends: ((error?: Error) => void)[] = [];
   readonly scheduler = new CollectionScheduler(
-    (scope, term) => this.#collect(scope, term),
+    (scope, { term }) => this.#collect(scope, term),
     createLogger('content', 'silent'),
   );
 

@@ -1,5 +1,6 @@
+import { isKind } from '@longshore/errors';
 import type { Logger, Scope } from '@longshore/kit';
-import type { CollectionResult } from './collector.ts';
+import type { CollectionResult, CollectOptions } from './collector.ts';
 import type { LedTerm } from './led-term.ts';
 
 /** Deletions tend to come in groups; a collection that was asked for waits this long for the rest of its group. */
@@ -7,6 +8,8 @@ const SOON_MS = 50;
 /** Unasked collections of one scope take at most this share of the time. */
 const MAX_TIME_SHARE = 0.05;
 const RETRY_MS = 10_000;
+/** What stopped by itself waits for its cause to be mended, or to be forced: asked collections try at once. */
+const STOPPED_RETRY_MS = 60_000;
 /** Changes without a deletion after which garbage is likely all the same. Source: containerd plugins/gc/scheduler.go. */
 const MUTATION_THRESHOLD = 100;
 
@@ -19,28 +22,31 @@ interface ScopeState {
   timer: NodeJS.Timeout | undefined;
   /** Of the collection that has not begun yet, when only a leader asks for it. */
   term: LedTerm | undefined;
+  /** Whether one of those who ask for it forces it. */
+  force: boolean;
   /** No unasked collection begins before, in milliseconds of `performance.now()`. */
   restUntil: number;
 }
 
 /** Decides when a scope is collected; never twice at the same time by this process. */
 export class CollectionScheduler {
-  readonly #collect: (scope: Scope, term?: LedTerm) => Promise<CollectionResult>;
+  readonly #collect: (scope: Scope, options: CollectOptions) => Promise<CollectionResult>;
   readonly #log: Logger;
   readonly #scopes = new Map<string, ScopeState>();
   /** Unasked collections run one after another: they must not crowd out calls. */
   #queue: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(collect: (scope: Scope, term?: LedTerm) => Promise<CollectionResult>, log: Logger) {
+  constructor(collect: (scope: Scope, options: CollectOptions) => Promise<CollectionResult>, log: Logger) {
     this.#collect = collect;
     this.#log = log;
   }
 
   /** Runs a collection that begins after this call; calls that wait for the same one share it. */
-  run(scope: Scope): Promise<CollectionResult> {
+  run(scope: Scope, { force = false }: { force?: boolean } = {}): Promise<CollectionResult> {
     const state = this.#stateOf(scope);
     state.term = undefined;
+    state.force ||= force;
     state.next ??= this.#begin(state);
     return state.next;
   }
@@ -86,7 +92,8 @@ export class CollectionScheduler {
       } catch (error) {
         if (term?.signal.aborted) return;
         this.#log.warn({ ...state.scope, err: error }, 'garbage collection failed; will try again');
-        this.request(state.scope, RETRY_MS, term);
+        const isStopped = isKind(error, 'FailedPrecondition');
+        this.request(state.scope, isStopped ? STOPPED_RETRY_MS : RETRY_MS, term);
       }
     });
   }
@@ -97,9 +104,10 @@ export class CollectionScheduler {
     state.mutations = 0;
     clearTimeout(state.timer);
     state.timer = undefined;
-    const { term } = state;
+    const { term, force } = state;
     state.term = undefined;
-    const result = this.#collect(state.scope, term);
+    state.force = false;
+    const result = this.#collect(state.scope, { term, force });
     state.current = result.catch(() => undefined);
     const { removed } = await result;
     if (removed > 0) this.#log.info({ ...state.scope, removed }, 'garbage collected');
@@ -117,6 +125,7 @@ export class CollectionScheduler {
         current: Promise.resolve(),
         timer: undefined,
         term: undefined,
+        force: false,
         restUntil: 0,
       };
       this.#scopes.set(key, state);

@@ -1,17 +1,31 @@
-import { failedPrecondition } from '@longshore/errors';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Scope } from '@longshore/kit';
-import type { Candidate, CollectionRecords, RemovalEvent, Removed } from './collection.ts';
+import type {
+  Candidate,
+  CollectionMemory,
+  CollectionRecords,
+  Mark,
+  RemovalEvent,
+  Removed,
+} from './collection.ts';
+import { CollectionBatch } from './collection-batch.ts';
+import { CollectionStopped, objectionTo, type StopReason } from './collection-guard.ts';
+import { CollectionRescue } from './collection-rescue.ts';
 import type { LedTerm } from './led-term.ts';
-import { removalOrder } from './removal-order.ts';
+import { orderForRemoval } from './removal-order.ts';
 
-/** Records removed in one transaction: few enough for it to take well under a second. */
-const BATCH_SIZE = 500;
-/** Removing most of a small scope is what an ordinary `image rm` does; only large ones are guarded. */
-const GUARDED_SIZE = 1000;
+/** What changed during a longer mark is looked at before the scope is locked for the first time. */
+const CATCH_UP_MS = 100;
 
 export interface CollectionResult {
   readonly removed: number;
   readonly events: readonly RemovalEvent[];
+}
+
+export interface CollectOptions {
+  readonly term?: LedTerm | undefined;
+  /** Whatever looks wrong, and however much it removes. */
+  readonly force?: boolean | undefined;
 }
 
 export interface CollectorOptions {
@@ -19,52 +33,112 @@ export interface CollectorOptions {
   maxShare: number;
 }
 
-/** Called with every batch that is gone, so that bytes and counters follow. */
-export type RemovalListener = (removed: readonly Removed[]) => void;
+export type CollectionOutcome = 'completed' | 'failed' | StopReason;
+
+/** Told of what collections do. */
+export interface CollectionObserver {
+  /** With every batch that is gone, so that bytes follow. */
+  onRemoved(removed: readonly Removed[]): void;
+  /** Once for each collection: how it ended, after how long. */
+  onEnd?(outcome: CollectionOutcome, seconds: number): void;
+}
 
 /** Removes from one scope what no root leads to. */
 export class Collector {
   readonly #records: CollectionRecords;
+  readonly #memory: CollectionMemory;
   readonly #options: CollectorOptions;
-  readonly #onRemoved: RemovalListener;
+  readonly #observer: CollectionObserver;
 
-  constructor(records: CollectionRecords, options: CollectorOptions, onRemoved: RemovalListener) {
+  constructor(
+    records: CollectionRecords,
+    memory: CollectionMemory,
+    options: CollectorOptions,
+    observer: CollectionObserver,
+  ) {
     this.#records = records;
+    this.#memory = memory;
     this.#options = options;
-    this.#onRemoved = onRemoved;
+    this.#observer = observer;
   }
 
   /**
    * Safe beside another replica's: what both would remove goes once, under the scope's lock. Throws Unavailable while a
-   * service's collection contract is missing, or when the term that it is done in is over; FailedPrecondition above the share.
+   * service's collection contract is missing, or when the term that it is done in is over; FailedPrecondition, unless forced,
+   * when a view seems not to show what there is, and above the share. Then nothing was removed.
    */
-  async collect(scope: Scope, term?: LedTerm): Promise<CollectionResult> {
-    const mark = await this.#records.mark(scope);
-    const share = mark.candidates.length / Math.max(1, mark.collectable);
-    if (mark.collectable >= GUARDED_SIZE && share > this.#options.maxShare) {
-      throw failedPrecondition(
-        `garbage collection of namespace ${JSON.stringify(scope.namespace)} on node ${JSON.stringify(scope.node)} ` +
-          `would remove ${mark.candidates.length} of ${mark.collectable} records`,
-      );
+  async collect(scope: Scope, options: CollectOptions = {}): Promise<CollectionResult> {
+    const started = performance.now();
+    const end = (outcome: CollectionOutcome) =>
+      this.#observer.onEnd?.(outcome, (performance.now() - started) / 1000);
+    try {
+      const mark = await this.#records.mark(scope, options);
+      await this.#check(scope, mark, options);
+      const removed = await this.#sweep(scope, mark, performance.now() - started, options.term);
+      await this.#memory.remember(scope, mark);
+      end('completed');
+      return { removed: removed.length, events: removed.flatMap(({ event }) => event ?? []) };
+    } catch (error) {
+      end(error instanceof CollectionStopped ? error.reason : 'failed');
+      throw error;
     }
-    const removed: Removed[] = [];
-    for (const batch of await this.#batches(scope, mark.candidates)) {
-      const gone = await this.#records.sweep(scope, mark, batch, term);
-      this.#onRemoved(gone);
-      removed.push(...gone);
-    }
-    return { removed: removed.length, events: removed.flatMap(({ event }) => event ?? []) };
   }
 
-  /** Order matters between transactions only. */
-  async #batches(scope: Scope, candidates: readonly Candidate[]): Promise<Candidate[][]> {
-    if (candidates.length === 0) return [];
-    if (candidates.length <= BATCH_SIZE) return [[...candidates]];
-    const ordered = removalOrder(candidates, await this.#records.references(scope, candidates));
-    const batches: Candidate[][] = [];
-    for (let start = 0; start < ordered.length; start += BATCH_SIZE) {
-      batches.push(ordered.slice(start, start + BATCH_SIZE));
-    }
-    return batches;
+  /** What a collection would remove now, all of it remembered as unreached from now on. Throws as `collect` does. */
+  async dryRun(scope: Scope, options: Pick<CollectOptions, 'force'> = {}): Promise<Mark> {
+    const mark = await this.#records.mark(scope, options);
+    await this.#check(scope, mark, options);
+    await this.#memory.rememberUnreached(scope, mark);
+    return mark;
   }
+
+  async #check(scope: Scope, mark: Mark, { force }: CollectOptions): Promise<void> {
+    if (force) return;
+    const objection = await objectionTo(scope, mark, this.#memory, this.#options.maxShare);
+    if (!objection) return;
+    await this.#memory.rememberUnreached(scope, mark);
+    const where = `namespace ${JSON.stringify(scope.namespace)} on node ${JSON.stringify(scope.node)}`;
+    const message = `garbage collection of ${where}: ${objection.problem}`;
+    throw new CollectionStopped('FailedPrecondition', objection.reason, message);
+  }
+
+  async #sweep(scope: Scope, mark: Mark, tookMs: number, term: LedTerm | undefined): Promise<Removed[]> {
+    if (mark.candidates.length === 0) return [];
+    const rescue = await CollectionRescue.of(mark.open);
+    const batch = new CollectionBatch();
+    // Order matters between transactions only.
+    const isOne = mark.candidates.length <= batch.size;
+    const ordered = isOne ? mark.candidates : await orderedCandidates(mark);
+    let since = mark.snapshot;
+    if (tookMs > CATCH_UP_MS) {
+      const changes = await this.#records.changes(scope, since);
+      rescue.keep(changes.ids);
+      since = changes.snapshot;
+    }
+    const removed: Removed[] = [];
+    for (let start = 0; start < ordered.length; ) {
+      if (start > 0) await delay(batch.restMs);
+      const records = ordered.slice(start, start + batch.size);
+      const choose = (changed: readonly bigint[]) => {
+        rescue.keep(changed);
+        return records.filter((record) => !rescue.isKept(record));
+      };
+      const swept = await this.#records.sweep(scope, since, choose, term);
+      this.#observer.onRemoved(swept.removed);
+      for (const each of swept.removed) removed.push(each);
+      since = swept.snapshot;
+      batch.took(records.length, swept.heldMs);
+      start += records.length;
+    }
+    return removed;
+  }
+}
+
+async function orderedCandidates({ open }: Mark): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const place of await orderForRemoval(open)) {
+    const { candidate } = open[place]!;
+    if (candidate) candidates.push(candidate);
+  }
+  return candidates;
 }

@@ -1,5 +1,6 @@
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
+import type { Quarantine } from './blob-health.ts';
 import type { BlobName } from './blob-store.ts';
 
 /** A scope's record of a blob that it holds. */
@@ -11,6 +12,8 @@ export interface Content extends BlobName {
   readonly labels: Labels;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** Of bytes that cannot be read. */
+  readonly quarantine?: Quarantine | undefined;
 }
 
 /** What an event says of content. */

@@ -234,8 +234,8 @@ export class IngestWriter {
       await this.#store.removeIngest(this.ingest.uid);
       return created;
     } catch (error) {
-      // Only a lease that does not exist says for sure that nothing was committed.
-      const mayBeCommitted = !isKind(error, 'NotFound');
+      // Only a lease that does not exist, or a quota, says for sure that nothing was committed.
+      const mayBeCommitted = !isKind(error, 'NotFound', 'ResourceExhausted');
       // What goes wrong here matters less than the error at hand: locks run out, and strays are found.
       await Promise.allSettled([
         mayBeCommitted ? undefined : this.#store.removeBlob(received),

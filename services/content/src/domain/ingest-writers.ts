@@ -7,6 +7,8 @@ import { type Committer, type IngestRecords, IngestWriter } from './ingest-write
 
 /** How often progress is made durable and recorded: what a crash may cost, and how fine a progress bar is. */
 const CHECKPOINT_INTERVAL_MS = 1000;
+/** How long a checkpoint waits for a store that does not answer. */
+const FLUSH_PATIENCE_MS = 2000;
 /** A caller that comes back at once may meet its own last writer, still closing. */
 const OPEN_RETRY = { initialDelayMs: 5, maxDelayMs: 250, attempts: 9 };
 
@@ -42,6 +44,8 @@ export class IngestWriters {
   async open(scope: Scope, request: OpenRequest, signal: AbortSignal): Promise<IngestWriter | undefined> {
     const ingest = await this.#openRecord(scope, request, signal);
     if (!ingest) return undefined;
+    // What an earlier writer has left is read again, which takes a while for many gigabytes.
+    const renewal = setInterval(() => this.#renew(ingest), WRITER_TIMEOUT_MS / 4).unref();
     try {
       const algorithm = request.expected ? algorithmOf(request.expected) : 'sha256';
       const writer = await IngestWriter.open(ingest, algorithm, this.#store, this.#records, this.#commit);
@@ -51,6 +55,8 @@ export class IngestWriters {
     } catch (error) {
       await this.#records.release(ingest, ingest.durableBytes);
       throw error;
+    } finally {
+      clearInterval(renewal);
     }
   }
 
@@ -72,6 +78,11 @@ export class IngestWriters {
     }
   }
 
+  /** Keeps the lock. A failure shows when the writer is used. */
+  #renew({ uid, epoch, durableBytes }: Ingest): void {
+    this.#records.checkpoint([{ uid, epoch, durableBytes }]).catch(() => undefined);
+  }
+
   #tick(): void {
     this.#checkpointing ??= this.#checkpoint().finally(() => {
       this.#checkpointing = undefined;
@@ -86,8 +97,11 @@ export class IngestWriters {
       return;
     }
     const writers = [...this.#open];
-    // A failed flush fails the write or the commit as well, which can tell its caller.
-    await Promise.allSettled(writers.map((writer) => writer.flush()));
+    // A failed flush fails the write or the commit as well, which can tell its caller. One that takes long must not cost the
+    // others their locks.
+    const flushed = Promise.allSettled(writers.map((writer) => writer.flush()));
+    const patience = new Promise((resolve) => setTimeout(resolve, FLUSH_PATIENCE_MS).unref());
+    await Promise.race([flushed, patience]);
     try {
       const current = await this.#records.checkpoint(writers.map(({ progress }) => progress));
       for (const writer of writers) {

@@ -43,7 +43,7 @@ async function forgetScope(
 ): Promise<void> {
   const all = await records.records(scope);
   const [leases, others] = [all.filter(isLease), all.filter((record) => !isLease(record))];
-  const ordered = [...leases, ...removalOrder(others, await records.references(scope, others))];
+  const ordered = [...leases, ...(await removalOrder(others, await records.references(scope, others)))];
   for (let start = 0; start < ordered.length; start += BATCH_SIZE) {
     onRemoved(await records.remove(scope, ordered.slice(start, start + BATCH_SIZE)));
   }

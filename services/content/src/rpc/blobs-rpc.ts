@@ -4,6 +4,7 @@ import { invalidArgument } from '@longshore/errors';
 import type { Handlers } from '@longshore/kit';
 import { parseDigest, parseIdentifier, validateLabels, withoutEmptyLabels } from '@longshore/oci';
 import type { BlobService, LinkBlob, PlaceSchema } from '@longshore/proto/longshore/content/v1/blobs';
+import type { BlobHealth } from '../domain/blob-health.ts';
 import type { CollectionScheduler } from '../domain/collection-scheduler.ts';
 import type { LinkRequest } from '../domain/link.ts';
 import type { Place, Places } from '../domain/places.ts';
@@ -20,6 +21,7 @@ export interface BlobParts {
   contents: ContentRepository;
   links: LinkRepository;
   places: Places;
+  health: BlobHealth;
   scheduler: CollectionScheduler;
   /** Removes the records of all services that a node has. */
   forgetNode(node: string): Promise<void>;
@@ -27,10 +29,10 @@ export interface BlobParts {
 
 /** `longshore.content.v1.BlobService`. */
 export function blobsRpc(parts: BlobParts): Handlers<typeof BlobService> {
-  const { contents, links, places, scheduler } = parts;
+  const { contents, links, places, health, scheduler } = parts;
   return {
     async locate({ digest }, call) {
-      const content = await contents.get(call.scope, parseDigest(digest));
+      const content = await contents.readable(call.scope, parseDigest(digest));
       return { size: BigInt(content.sizeBytes), place: placeToProto(await places.of(content)) };
     },
 
@@ -54,6 +56,11 @@ export function blobsRpc(parts: BlobParts): Handlers<typeof BlobService> {
       return { blobs: await Promise.all(answers) };
     },
 
+    async verify({ digest }, call) {
+      const content = await contents.get(call.scope, parseDigest(digest));
+      return { corruptReason: content.quarantine?.reason ?? (await health.checkOnce(content)) ?? '' };
+    },
+
     async forgetNode({ node }) {
       await parts.forgetNode(parseIdentifier(node, 'node'));
       return {};
@@ -61,8 +68,11 @@ export function blobsRpc(parts: BlobParts): Handlers<typeof BlobService> {
   };
 }
 
-function placeToProto({ file, url }: Place): MessageInitShape<typeof PlaceSchema> {
-  return url ? { file, url: url.text, urlExpiresAt: timestampFromDate(url.expiresAt) } : { file };
+function placeToProto({ file = '', url }: Place): MessageInitShape<typeof PlaceSchema> {
+  if (!url) return { file };
+  const { text, expiresAt, trust } = url;
+  const objectStore = trust === 'fleet' ? undefined : { ca: trust === 'public' ? '' : trust.ca };
+  return { file, url: text, urlExpiresAt: timestampFromDate(expiresAt), ...(objectStore && { objectStore }) };
 }
 
 function linkFromProto({ digest, size, labels }: LinkBlob): LinkRequest {

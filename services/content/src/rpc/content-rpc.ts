@@ -1,12 +1,14 @@
 import { invalidArgument, LongshoreError, outOfRange } from '@longshore/errors';
-import { ABSENT, objectAdaptor, parseFilters } from '@longshore/filters';
-import type { Call, Handlers } from '@longshore/kit';
+import { ABSENT, type Adaptor, inBlocks, objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
+import type { Handlers } from '@longshore/kit';
 import { parseDigest } from '@longshore/oci';
 import type { Content as ContentService } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobReader } from '../domain/blob-store.ts';
+import type { ByteRange } from '../domain/byte-range.ts';
+import type { Content } from '../domain/content.ts';
 import { contentLabelChange } from '../domain/content-labels.ts';
+import type { Ingest } from '../domain/ingest.ts';
 import { contentEvents } from '../events.ts';
-import type { ContentRepository } from '../storage/postgres/content-repository.ts';
 import type { ContentParts } from './content-parts.ts';
 import { contentToProto, ingestToProto } from './convert.ts';
 import { contentRecord } from './records.ts';
@@ -14,13 +16,12 @@ import { writeContent } from './write-content.ts';
 
 /** Go clients take at most this much in a message of a listing. */
 const LIST_BLOCK = 100;
-const LIST_PAGE = 1000;
 /** Large enough that the cost of a message does not count, small enough to hold a few per reader. */
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 /** `containerd.services.content.v1.Content`. Source: containerd plugins/services/content/contentserver. */
 export function contentRpc(parts: ContentParts): Handlers<typeof ContentService> {
-  const { contents, ingests, store, scheduler, remover } = parts;
+  const { contents, ingests, health, reads, scheduler, remover } = parts;
   return {
     async info({ digest }, call) {
       return { info: contentToProto(await contents.get(call.scope, parseDigest(digest))) };
@@ -38,15 +39,8 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
 
     async *list({ filters }, call) {
       const filter = parseFilters(filters);
-      let block = [];
-      for await (const content of allContents(contents, call)) {
-        if (!filter.matches(objectAdaptor({ digest: content.digest }, content.labels))) continue;
-        block.push(contentToProto(content));
-        if (block.length < LIST_BLOCK) continue;
-        yield { info: block };
-        block = [];
-      }
-      if (block.length > 0) yield { info: block };
+      const chosen = selectFrom(filter, contents.pages(call.scope, filter), contentAdaptor);
+      for await (const block of inBlocks(chosen, LIST_BLOCK)) yield { info: block.map(contentToProto) };
     },
 
     async delete({ digest }, call) {
@@ -60,9 +54,14 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
     },
 
     async *read({ digest, offset, size }, call) {
-      const content = await contents.get(call.scope, parseDigest(digest));
-      await using reader = await store.open(content);
-      yield* readRange(reader, content.sizeBytes, Number(offset), Number(size));
+      const content = await contents.readable(call.scope, parseDigest(digest));
+      const range = rangeOf(content.sizeBytes, Number(offset), Number(size));
+      await using reader = await health.open(content);
+      let sentBytes = 0;
+      for await (const data of reads.pass(content, range, chunksOf(reader, range))) {
+        yield { offset: BigInt(sentBytes), data };
+        sentBytes += data.byteLength;
+      }
     },
 
     async status({ ref }, call) {
@@ -71,11 +70,8 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
 
     async listStatuses({ filters }, call) {
       const filter = parseFilters(filters);
-      const all = await ingests.list(call.scope);
-      const matching = all.filter(({ ref }) =>
-        filter.matches((path) => (path.join('.') === 'ref' ? { value: ref, present: true } : ABSENT)),
-      );
-      return { statuses: matching.map(ingestToProto) };
+      const chosen = selectFrom(filter, ingests.pages(call.scope, filter), ingestAdaptor);
+      return { statuses: (await Array.fromAsync(chosen)).map(ingestToProto) };
     },
 
     async abort({ ref }, call) {
@@ -88,21 +84,23 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
   };
 }
 
-async function* allContents(contents: ContentRepository, call: Call) {
-  const { scope } = call;
-  for (let after = ''; ; ) {
-    const page = await contents.page(scope, after, LIST_PAGE);
-    yield* page;
-    if (page.length < LIST_PAGE) return;
-    after = page.at(-1)?.digest ?? '';
-  }
+function contentAdaptor({ digest, labels }: Content): Adaptor {
+  return objectAdaptor({ digest }, labels);
 }
 
-/** `size` 0, negative or too long reads to the end; the offsets of the answers count from the start of the range. */
-async function* readRange(reader: BlobReader, sizeBytes: number, offset: number, size: number) {
+function ingestAdaptor({ ref }: Ingest): Adaptor {
+  return (path) => (path.join('.') === 'ref' ? { value: ref, present: true } : ABSENT);
+}
+
+/** `size` 0, negative or too long reads to the end. Throws OutOfRange. */
+function rangeOf(sizeBytes: number, offset: number, size: number): ByteRange {
   const start = Math.max(0, offset);
   if (start > sizeBytes) throw outOfRange(`read past object length ${sizeBytes} bytes`);
-  const end = size <= 0 ? sizeBytes : Math.min(sizeBytes, start + size);
+  return { start, end: size <= 0 ? sizeBytes : Math.min(sizeBytes, start + size) };
+}
+
+/** Throws DataLoss when the bytes end early. */
+async function* chunksOf(reader: BlobReader, { start, end }: ByteRange): AsyncGenerator<Uint8Array> {
   const readAt = (position: number) => {
     const chunk = reader.read(position, Math.min(READ_CHUNK_BYTES, end - position));
     // Awaited in the next round; without a handler until then a failure would count as unhandled.
@@ -112,11 +110,10 @@ async function* readRange(reader: BlobReader, sizeBytes: number, offset: number,
   for (let position = start, next = start < end ? readAt(start) : undefined; next; ) {
     const data = await next;
     if (data.byteLength === 0) {
-      throw new LongshoreError('DataLoss', `content ends at ${position} of ${sizeBytes} bytes: data loss`);
+      throw new LongshoreError('DataLoss', `content ends at ${position}, not at ${end}: data loss`);
     }
-    const sentAt = position - start;
     position += data.byteLength;
     next = position < end ? readAt(position) : undefined;
-    yield { offset: BigInt(sentAt), data };
+    yield data;
   }
 }

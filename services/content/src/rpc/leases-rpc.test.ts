@@ -1,4 +1,6 @@
-import { digestOf } from '@longshore/oci';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf, encodedOf } from '@longshore/oci';
 import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ContentFixture, callOf } from '../testing/content-fixture.ts';
@@ -31,6 +33,12 @@ describe('Leases', () => {
     });
     await fixture.leases.create({ id: 'any id/will do' }, callOf({ node: 'n1' }));
     await fixture.leases.create({ id: 'any id/will do' }, callOf({ namespace: 'other' }));
+  });
+
+  it('may have labels of any length, as containerd has it', async () => {
+    const labels = { k: 'v'.repeat(5000) };
+    const { lease } = await fixture.leases.create({ id: 'labelled', labels }, callOf());
+    expect(lease?.labels).toEqual(labels);
   });
 
   it('are listed in order, and filtered', async () => {
@@ -127,5 +135,27 @@ describe('Leases', () => {
     await session.send({ ref: 'to abort' });
     await fixture.content.abort({ ref: 'to abort' }, callOf({ lease }));
     expect(await resourcesOf(lease)).toEqual([]);
+  });
+
+  it('let content be committed for as long as they are there, expired or not', async () => {
+    const caller = { namespace: 'expiring', node: 'n1', lease: 'late' };
+    const labels = { 'containerd.io/gc.expire': new Date(Date.now() - 1000).toISOString() };
+    await fixture.leases.create({ id: 'late', labels }, callOf({ ...caller, lease: '' }));
+    await using first = fixture.write(caller);
+    await first.send({ ref: 'first', action: WriteAction.WRITE, data: Buffer.from('in time') });
+    await first.send({ action: WriteAction.COMMIT, offset: 7n });
+
+    await using second = fixture.write(caller);
+    await second.send({ ref: 'second', action: WriteAction.WRITE, data: Buffer.from('too late') });
+    await fixture.collector.collect({ wait: true }, callOf(caller));
+    const commit = second.send({ action: WriteAction.COMMIT, offset: 8n });
+    await expect(commit).rejects.toMatchObject({ kind: expect.stringMatching(/NotFound|Unavailable/) });
+    // With the lease went what it kept: the content, the ingest, and all their bytes.
+    const statuses = await fixture.content.listStatuses({}, callOf(caller));
+    expect(statuses.statuses).toEqual([]);
+    const gone = { digest: digestOf('in time') };
+    await expect(fixture.content.info(gone, callOf(caller))).rejects.toMatchObject({ kind: 'NotFound' });
+    const late = await readdir(join(fixture.directory, 'content', 'blobs'), { recursive: true });
+    expect(late.filter((path) => path.includes(encodedOf(digestOf('too late'))))).toEqual([]);
   });
 });

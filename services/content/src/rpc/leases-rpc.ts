@@ -1,5 +1,5 @@
 import { invalidArgument } from '@longshore/errors';
-import { objectAdaptor, parseFilters } from '@longshore/filters';
+import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { withoutEmptyLabels } from '@longshore/oci';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
@@ -31,9 +31,10 @@ export function leasesRpc(leases: LeaseRepository, scheduler: CollectionSchedule
 
     async list({ filters }, call) {
       const filter = parseFilters(filters);
-      const all = await leases.list(call.scope);
-      const matching = all.filter(({ id, labels }) => filter.matches(objectAdaptor({ id }, labels)));
-      return { leases: matching.map(leaseToProto) };
+      const chosen = selectFrom(filter, leases.pages(call.scope, filter), ({ id, labels }) =>
+        objectAdaptor({ id }, labels),
+      );
+      return { leases: (await Array.fromAsync(chosen)).map(leaseToProto) };
     },
 
     async addResource({ id, resource }, call) {
@@ -55,10 +56,20 @@ export function leasesRpc(leases: LeaseRepository, scheduler: CollectionSchedule
   };
 }
 
+/**
+ * Node's HTTP/2 takes 128 headers, and breaks a call whose trailers have more. The others are in the outbox as all are, but are
+ * not heard on the node's socket.
+ */
+const MAX_TOLD_EVENTS = 64;
+
 /** Collects the caller's scope, waits, and tells the caller of the events of what was removed. */
-export async function collectFor(call: Call, scheduler: CollectionScheduler): Promise<number> {
-  const { removed, events } = await scheduler.run(call.scope);
-  for (const event of events) call.reportEvent(event);
+export async function collectFor(
+  call: Call,
+  scheduler: CollectionScheduler,
+  options: { force?: boolean } = {},
+): Promise<number> {
+  const { removed, events } = await scheduler.run(call.scope, options);
+  for (const event of events.slice(0, MAX_TOLD_EVENTS)) call.reportEvent(event);
   // Also when it removed nothing: another collection may have done so a moment before.
   call.trailers.set(Header.Collected, String(removed));
   return removed;

@@ -44,11 +44,25 @@ describe('Namespaces', () => {
   });
 
   it('must have a name that is an identifier, and short labels', async () => {
-    for (const namespace of [{ name: '' }, { name: 'a b' }, { name: 'x', labels: { k: 'v'.repeat(4096) } }]) {
+    const long = { k: 'v'.repeat(4096) };
+    for (const namespace of [
+      { name: '' },
+      { name: 'a b' },
+      { name: 'a'.repeat(77) },
+      { name: 'x', labels: long },
+    ]) {
       await expect(fixture.namespaces.create({ namespace }, on('n1'))).rejects.toMatchObject({
         kind: 'InvalidArgument',
       });
     }
+    const update = { namespace: { name: 'x', labels: long }, updateMask: { paths: ['labels.k'] } };
+    await expect(fixture.namespaces.update(update, on('n1'))).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
+    // A refused one is not made.
+    expect(await list('n1')).not.toContain('x');
+    const longest = { name: 'a'.repeat(76), labels: { k: 'v'.repeat(4095) } };
+    await fixture.namespaces.create({ namespace: longest }, on('n5'));
   });
 
   it('have no labels when they do not exist', async () => {

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { alreadyExists, invalidArgument, isKind } from '@longshore/errors';
-import type { Call } from '@longshore/kit';
+import { type Call, passBulk } from '@longshore/kit';
 import { type Digest, parseDigest, validateLabels, withoutEmptyLabels } from '@longshore/oci';
 import {
   WriteAction,
@@ -30,6 +30,7 @@ export async function* writeContent(
     for await (const request of requests) {
       session ??= await WriteSession.open(parts, request, call);
       last = await session.handle(request);
+      passBulk(request.data.byteLength);
       yield last;
       if (request.action === WriteAction.COMMIT) break;
     }
@@ -129,6 +130,9 @@ class WriteSession {
   async #commit({ labels }: WriteContentRequest): Promise<void> {
     validateLabels(labels);
     const { scope, lease } = this.#call;
+    const { ingest, digest, offsetBytes } = this.#writer;
+    // Refused here the ingest keeps its bytes. Of a size that was announced, opening has asked.
+    if (ingest.totalBytes === 0) await this.#parts.quotas.admit(scope.namespace, digest, offsetBytes);
     const created = await this.#writer.commit({
       totalBytes: this.#totalBytes,
       expected: this.#expected,

@@ -1,8 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { isKind } from '@longshore/errors';
 import { digestOf } from '@longshore/oci';
 import { describe, expect, it } from 'vitest';
 import type { BlobName, BlobStore, PartWriter, StoredBytes } from '../domain/blob-store.ts';
+
+const MIB = 1024 * 1024;
+/** A store behind a network, on a machine that is busy. */
+const LARGE_TIMEOUT_MS = 60_000;
+/** No divisor of anything. */
+const CHUNK_BYTES = 700_001;
 
 /** What every driver must do. `make` gives an empty store; its remains are the caller's to remove. */
 export function describeBlobStore(driver: string, make: () => Promise<BlobStore>): void {
@@ -23,6 +29,11 @@ export function describeBlobStore(driver: string, make: () => Promise<BlobStore>
 
   async function listAll(store: BlobStore): Promise<StoredBytes[]> {
     return Array.fromAsync(store.list());
+  }
+
+  async function writeAll(writer: PartWriter, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
+      await writer.write(bytes.subarray(at, at + CHUNK_BYTES));
   }
 
   /** A writer that goes without closing, as when its process is killed. */
@@ -79,8 +90,11 @@ export function describeBlobStore(driver: string, make: () => Promise<BlobStore>
       await abandon(first, 'abcdef');
       await using second = await store.openWriter(ingest, 2n, 4, ignore);
       expect(second.sizeBytes).toBe(4);
-      await using third = await store.openWriter(ingest, 3n, 100, ignore);
-      expect(third.sizeBytes).toBe(4);
+      await abandon(second, 'XY');
+      const kept: Uint8Array[] = [];
+      await using third = await store.openWriter(ingest, 3n, 100, (chunk) => kept.push(chunk));
+      expect(third.sizeBytes).toBe(6);
+      expect(Buffer.concat(kept).toString()).toBe('abcdXY');
       await using fourth = await store.openWriter(ingest, 4n, 0, ignore);
       expect(fourth.sizeBytes).toBe(0);
     });
@@ -125,12 +139,77 @@ export function describeBlobStore(driver: string, make: () => Promise<BlobStore>
       expect(await writer.flush()).toBe(8 * chunk.byteLength);
     });
 
+    it('holds large blobs, and reads them from anywhere', { timeout: LARGE_TIMEOUT_MS }, async () => {
+      const store = await make();
+      const bytes = randomBytes(21 * MIB + 5);
+      const writer = await store.openWriter(randomUUID(), 1n, 0, ignore);
+      await writeAll(writer, bytes);
+      const name = { digest: digestOf(bytes), generation: randomUUID() };
+      await writer.publish(name);
+      await using reader = await store.open(name);
+      expect(reader.sizeBytes).toBe(bytes.byteLength);
+      const [front, middle, back] = await Promise.all([
+        reader.read(0, MIB),
+        reader.read(8 * MIB - 3, 6),
+        reader.read(bytes.byteLength - 5, 100),
+      ]);
+      expect(Buffer.concat([front, middle, back])).toEqual(
+        Buffer.concat([bytes.subarray(0, MIB), bytes.subarray(8 * MIB - 3, 8 * MIB + 3), bytes.subarray(-5)]),
+      );
+      const pieces = [];
+      for (let at = 0; at < bytes.byteLength; at += 3 * MIB) pieces.push(await reader.read(at, 3 * MIB));
+      expect(digestOf(Buffer.concat(pieces))).toBe(name.digest);
+    });
+
+    it('goes on at any place of a large ingest, again and again', { timeout: LARGE_TIMEOUT_MS }, async () => {
+      const store = await make();
+      const ingest = randomUUID();
+      const bytes = randomBytes(36 * MIB);
+      const writers: PartWriter[] = [];
+      const digest = createHash('sha256');
+      // Each writer is lost after it has received more than was recorded of it, and still writes when the next one does.
+      const keeps = [0, 3 * MIB, 13 * MIB + 1, 16 * MIB, 16 * MIB, 30 * MIB];
+      for (const [index, keepBytes] of keeps.entries()) {
+        const seen = createHash('sha256');
+        const writer = await store.openWriter(ingest, BigInt(index + 1), keepBytes, (chunk) =>
+          seen.update(chunk),
+        );
+        expect(writer.sizeBytes).toBe(keepBytes);
+        expect(seen.digest('hex')).toBe(
+          createHash('sha256').update(bytes.subarray(0, keepBytes)).digest('hex'),
+        );
+        const next = keeps[index + 1];
+        if (next === undefined) {
+          await writeAll(writer, bytes.subarray(keepBytes));
+          break;
+        }
+        await writeAll(writer, bytes.subarray(keepBytes, next));
+        await writer.flush();
+        writers.push(writer);
+        for (const stale of writers) await writeAll(stale, randomBytes(MIB / 2));
+        await Promise.all(writers.map((stale) => stale.flush()));
+      }
+      const last = await store.openWriter(ingest, 99n, 30 * MIB, (chunk) => digest.update(chunk));
+      await writeAll(last, bytes.subarray(30 * MIB));
+      digest.update(bytes.subarray(30 * MIB));
+      const name = { digest: digestOf(bytes), generation: ingest };
+      expect(`sha256:${digest.digest('hex')}`).toBe(name.digest);
+      await last.publish(name);
+      await using reader = await store.open(name);
+      expect(digestOf(await reader.read(0, bytes.byteLength))).toBe(name.digest);
+      await Promise.all(writers.map((writer) => writer.close().catch(ignore)));
+      await store.removeIngest(ingest);
+      await store.removeBlob(name);
+      expect(await listAll(store)).toEqual([]);
+    });
+
     it('lists blobs and ingests, until they are removed', async () => {
       const store = await make();
       const before = Date.now() - 1000;
       const name = await publish(store, 'listed');
       const ingest = randomUUID();
       await using writer = await store.openWriter(ingest, 1n, 0, ignore);
+      await writer.write(Buffer.from('on its way'));
       await writer.close();
       const listed = await listAll(store);
       expect(new Set(listed.map(({ generation }) => generation))).toEqual(new Set([name.generation, ingest]));

@@ -19,6 +19,8 @@ import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
+import { ScrubService } from '@longshore/proto/longshore/content/v1/scrub';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { vi } from 'vitest';
 import { keys } from '../config.ts';
@@ -45,6 +47,8 @@ export class ContentClients {
   readonly blobs: ServiceClient<typeof BlobService>;
   readonly claims: ServiceClient<typeof ClaimService>;
   readonly collector: ServiceClient<typeof CollectorService>;
+  readonly quotas: ServiceClient<typeof QuotaService>;
+  readonly scrub: ServiceClient<typeof ScrubService>;
   readonly watch: ServiceClient<typeof WatchService>;
   readonly channel: Channel;
 
@@ -56,6 +60,8 @@ export class ContentClients {
     this.blobs = createClient(BlobService, this.channel);
     this.claims = createClient(ClaimService, this.channel);
     this.collector = createClient(CollectorService, this.channel);
+    this.quotas = createClient(QuotaService, this.channel);
+    this.scrub = createClient(ScrubService, this.channel);
     this.watch = createClient(WatchService, this.channel);
   }
 }

@@ -9,15 +9,15 @@ import pg from 'pg';
  */
 export async function createNeighbours(databaseUrl: string): Promise<void> {
   const example = await readExample();
-  await migrate({ url: databaseUrl, schema: 'image' });
+  for (const schema of ['image', 'snapshot', 'runtime']) await migrate({ url: databaseUrl, schema });
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query(`
       SET search_path = image; ${IMAGES} ${example}
-      CREATE SCHEMA snapshot; SET search_path = snapshot; ${SNAPSHOTS}
+      SET search_path = snapshot; ${SNAPSHOTS}
       INSERT INTO snapshots (name) VALUES ('garbage');
-      CREATE SCHEMA runtime; SET search_path = runtime; ${CONTAINERS}`);
+      SET search_path = runtime; ${CONTAINERS}`);
   } finally {
     await client.end();
   }
@@ -30,13 +30,20 @@ async function readExample(): Promise<string> {
   return example;
 }
 
+/** Deletions, as the services log them. */
+function logged(table: string, kind: string, key = 'name'): string {
+  return `CREATE TRIGGER ${table}_deletion BEFORE DELETE ON ${table}
+    FOR EACH ROW EXECUTE FUNCTION log_deletion('${kind}', '${key}');`;
+}
+
 const RECORD = `
   uid uuid PRIMARY KEY DEFAULT gen_random_uuid(), namespace text NOT NULL DEFAULT 'default',
   node text NOT NULL DEFAULT '_', labels jsonb NOT NULL DEFAULT '{}',
   changed xid8 NOT NULL DEFAULT pg_current_xact_id()`;
 
 const IMAGES = `
-  CREATE TABLE images (${RECORD}, name text NOT NULL, target_digest text NOT NULL, expires_at timestamptz);`;
+  CREATE TABLE images (${RECORD}, name text NOT NULL, target_digest text NOT NULL, expires_at timestamptz);
+  ${logged('images', 'image')}`;
 
 const NOTHING_DELETED = `
   CREATE FUNCTION gc_delete(in_namespace text, in_node text, in_kinds text[], in_keys text[], in_uids uuid[])
@@ -46,6 +53,7 @@ const NOTHING_DELETED = `
 const SNAPSHOTS = `
   CREATE FUNCTION gc_version() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1';
   CREATE TABLE snapshots (${RECORD}, name text NOT NULL, parent text);
+  ${logged('snapshots', 'snapshot')}
   CREATE VIEW gc_objects AS
     SELECT namespace, node, 'snapshot' AS kind, 'overlayfs/' || name AS key, uid, labels, true AS collectable, changed
     FROM snapshots;
@@ -64,6 +72,7 @@ const SNAPSHOTS = `
 const CONTAINERS = `
   CREATE FUNCTION gc_version() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1';
   CREATE TABLE containers (${RECORD}, id text NOT NULL, snapshot text);
+  ${logged('containers', 'container', 'id')}
   CREATE VIEW gc_objects AS
     SELECT namespace, node, 'container' AS kind, id AS key, uid, labels, false AS collectable, changed FROM containers;
   CREATE VIEW gc_roots AS

@@ -32,7 +32,8 @@ describe('DirectoryBlobStore', () => {
     const digest = digestOf('here');
     const name = { digest, generation: '0b0e7ed1-0000-4000-8000-000000000000' };
     await writer.publish(name);
-    const { path } = store.locate(name);
+    const place = await store.locate(name);
+    const path = place.kind === 'file' ? place.path : '';
     const hex = digest.slice('sha256:'.length);
     expect(path.endsWith(`/blobs/sha256/${hex.slice(0, 2)}/${hex}/${name.generation}`)).toBe(true);
     expect(await readFile(path, 'utf8')).toBe('here');

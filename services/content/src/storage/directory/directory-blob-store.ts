@@ -65,7 +65,7 @@ export class DirectoryBlobStore implements BlobStore {
     }
   }
 
-  locate(name: BlobName): BlobPlace {
+  async locate(name: BlobName): Promise<BlobPlace> {
     return { kind: 'file', path: this.#blobPath(name) };
   }
 
@@ -98,6 +98,9 @@ export class DirectoryBlobStore implements BlobStore {
       }
     }
   }
+
+  /** A blob appears by one rename. */
+  async discardUnfinished(): Promise<void> {}
 
   async *#listGenerations(digest: BlobName['digest']): AsyncIterable<StoredBytes> {
     const directory = dirname(this.#blobPath({ digest, generation: '-' }));

@@ -18,22 +18,29 @@ export class BlobRepository {
     this.#pool = pool;
   }
 
-  /** Buries at most `limit` blobs that no scope holds and no ingest links, and answers how many. */
+  /**
+   * Looks at no more than `limit` blobs that were let go, buries those that no scope holds any more and no ingest links, and
+   * answers at how many it looked.
+   */
   releaseUnheld(limit: number, term: LedTerm): Promise<number> {
     return transaction(this.#pool, async (tx) => {
       await term.check(tx);
       const { rows } = await tx.query<{ digest: string }>(
-        `SELECT digest FROM blobs AS b WHERE ${UNHELD} ORDER BY digest LIMIT $1 FOR UPDATE SKIP LOCKED`,
+        `DELETE FROM released_blobs WHERE id IN (
+           SELECT id FROM released_blobs ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+         ) RETURNING digest`,
         [limit],
       );
       if (rows.length === 0) return 0;
+      const digests = [rows.map(({ digest }) => digest)];
+      await tx.query('SELECT FROM blobs WHERE digest = ANY ($1) ORDER BY digest FOR UPDATE', digests);
       // Under the lock nobody can begin to hold a blob, and a new statement sees those who did before it.
-      const buried = await tx.query(
+      await tx.query(
         `WITH gone AS (DELETE FROM blobs AS b WHERE digest = ANY ($1) AND ${UNHELD} RETURNING digest, generation)
          INSERT INTO tombstones (digest, generation) SELECT digest, generation FROM gone`,
-        [rows.map(({ digest }) => digest)],
+        digests,
       );
-      return buried.rowCount ?? 0;
+      return rows.length;
     });
   }
 

@@ -1,16 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LongshoreError, unavailable } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import { lockScopeAlone, type Pool, query, transaction } from '@longshore/postgres';
 import type {
   Candidate,
   CandidateReference,
+  Changes,
   CollectionRecords,
   Mark,
   Removed,
+  Swept,
 } from '../../domain/collection.ts';
 import type { LedTerm } from '../../domain/led-term.ts';
 import { deleteRecords } from './collection-delete.ts';
-import { candidatesSql, referencesSql, rescuedSql } from './collection-sql.ts';
+import { type MarkRow, markFromRows } from './collection-mark.ts';
+import { changesSql, markSql, referencesSql } from './collection-sql.ts';
 import type { CollectionViews } from './collection-views.ts';
+
+/** Whoever changes the scope next waits behind the collector: it gives up soon, lets them pass, and tries again. */
+const LOCK_TIMEOUT_MS = 80;
+const LOCK_DEADLINE_MS = 10_000;
+const LOCK_PAUSE_MS = 20;
+const LOCK_NOT_AVAILABLE = '55P03';
+/** Of any view, since the mark or the last batch. */
+const MAX_CHANGES = 20_000;
+
+interface ChangesRow {
+  snapshot: string;
+  is_whole: boolean;
+  ids: string[];
+}
 
 /** The records of all services, through the collection contract. */
 export class CollectionRepository implements CollectionRecords {
@@ -22,21 +41,10 @@ export class CollectionRepository implements CollectionRecords {
     this.#views = views;
   }
 
-  async mark({ namespace, node }: Scope): Promise<Mark> {
-    const schemas = await this.#views.requireAll(this.#pool);
-    return transaction(this.#pool, async (tx) => {
-      // One snapshot for both statements, so that it is that of the mark.
-      await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      const snapshot = await tx.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot');
-      const { rows } = await tx.query<Candidate & { is_marked: boolean }>(candidatesSql(schemas), [
-        namespace,
-        node,
-      ]);
-      const candidates = rows
-        .filter((row) => !row.is_marked)
-        .map(({ schema, kind, key, uid }): Candidate => ({ schema, kind, key, uid }));
-      return { snapshot: snapshot.rows[0]!.snapshot, candidates, collectable: rows.length };
-    });
+  mark({ namespace, node }: Scope, { force = false }: { force?: boolean | undefined } = {}): Promise<Mark> {
+    return this.#views.withAll(this.#pool, async (schemas) =>
+      markFromRows(await query<MarkRow>(this.#pool, markSql(schemas), [namespace, node, force])),
+    );
   }
 
   async references(scope: Scope, candidates: readonly Candidate[]): Promise<CandidateReference[]> {
@@ -48,28 +56,57 @@ export class CollectionRepository implements CollectionRecords {
     return rows.map(({ from, to }) => ({ from: candidates[from - 1]!, to: candidates[to - 1]! }));
   }
 
+  changes(scope: Scope, since: string): Promise<Changes> {
+    return this.#changes(this.#pool, scope, since);
+  }
+
   async sweep(
     scope: Scope,
-    { snapshot }: Mark,
-    batch: readonly Candidate[],
+    since: string,
+    choose: (changed: readonly bigint[]) => readonly Candidate[],
     term?: LedTerm,
-  ): Promise<Removed[]> {
-    const schemas = await this.#views.requireAll(this.#pool);
-    return transaction(this.#pool, async (tx) => {
+  ): Promise<Swept> {
+    const deadline = performance.now() + LOCK_DEADLINE_MS;
+    for (;;) {
+      try {
+        return await this.#sweepOnce(scope, since, choose, term);
+      } catch (error) {
+        if (!isLocked(error) || performance.now() > deadline) throw error;
+        await delay(LOCK_PAUSE_MS);
+      }
+    }
+  }
+
+  async #sweepOnce(
+    scope: Scope,
+    since: string,
+    choose: (changed: readonly bigint[]) => readonly Candidate[],
+    term: LedTerm | undefined,
+  ): Promise<Swept> {
+    let lockedAt = 0;
+    const swept = await transaction(this.#pool, async (tx) => {
       await term?.check(tx);
+      await tx.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
       await lockScopeAlone(tx, scope);
-      const { rows } = await tx.query<{ kind: string; key: string }>(rescuedSql(schemas), [
-        scope.namespace,
-        scope.node,
-        snapshot,
-      ]);
-      const rescued = new Set(rows.map(nameOf));
-      const doomed = batch.filter((candidate) => !rescued.has(nameOf(candidate)));
-      return deleteRecords(tx, scope, doomed);
+      lockedAt = performance.now();
+      const { ids, snapshot } = await this.#changes(tx, scope, since);
+      const doomed = choose(ids);
+      const removed: Removed[] = doomed.length > 0 ? await deleteRecords(tx, scope, doomed) : [];
+      return { removed, snapshot };
     });
+    return { ...swept, heldMs: performance.now() - lockedAt };
+  }
+
+  async #changes(db: Pick<Pool, 'query'>, { namespace, node }: Scope, since: string): Promise<Changes> {
+    const schemas = await this.#views.requireAll(this.#pool);
+    const [row] = await query<ChangesRow>(db, changesSql(schemas), [namespace, node, since, MAX_CHANGES]);
+    const { snapshot, is_whole, ids } = row!;
+    if (!is_whole) throw unavailable(`garbage collection: more than ${MAX_CHANGES} changes since the mark`);
+    return { snapshot, ids: ids.map(BigInt) };
   }
 }
 
-function nameOf({ kind, key }: { kind: string; key: string }): string {
-  return `${kind}\n${key}`;
+function isLocked(error: unknown): boolean {
+  if (!(error instanceof LongshoreError)) return false;
+  return (error.cause as { code?: string } | undefined)?.code === LOCK_NOT_AVAILABLE;
 }

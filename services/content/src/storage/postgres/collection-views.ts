@@ -1,10 +1,14 @@
-import { unavailable } from '@longshore/errors';
 import type { Scope } from '@longshore/kit';
 import { type Queryable, query } from '@longshore/postgres';
+import { CollectionStopped } from '../../domain/collection-guard.ts';
 
 /** The version of the collection contract that is understood here. */
 const VERSION = 1;
 const SCHEMA_NAME = /^[a-z_]+$/;
+const VIEWS = ['gc_objects', 'gc_roots', 'gc_references'];
+const DELETE = 'gc_delete(text, text, text[], text[], uuid[])';
+/** undefined_table, undefined_column, undefined_function, invalid_schema_name */
+const UNDEFINED: ReadonlySet<unknown> = new Set(['42P01', '42703', '42883', '3F000']);
 
 /** A kind of record that a scope still has; `group` is a snapshot's snapshotter, else empty. */
 export interface Remains {
@@ -29,9 +33,38 @@ export class CollectionViews {
     const present = await this.#present(db);
     const absent = this.#schemas.filter((schema) => !present.includes(schema));
     if (absent.length === 0) return present;
-    throw unavailable(
-      `garbage collection: schema ${absent.join(', ')} has no collection contract of version ${VERSION}`,
+    const problem = `schema ${absent.join(', ')} has no collection contract of version ${VERSION}`;
+    throw new CollectionStopped('Unavailable', 'view_missing', `garbage collection: ${problem}`);
+  }
+
+  /** Does work on all schemas. Throws Unavailable, naming it, when a part of one's contract is missing. */
+  async withAll<T>(db: Queryable, work: (schemas: readonly string[]) => Promise<T>): Promise<T> {
+    const schemas = await this.requireAll(db);
+    try {
+      return await work(schemas);
+    } catch (error) {
+      if (!UNDEFINED.has((error as { code?: unknown }).code)) throw error;
+      this.#areAllThere = false;
+      await this.requireAll(db);
+      const [missing] = await query<{ schema: string; part: string }>(db, MISSING, [schemas, VIEWS, DELETE]);
+      if (!missing) throw error;
+      const problem = `schema ${missing.schema}: ${missing.part} is missing`;
+      throw new CollectionStopped('Unavailable', 'view_missing', `garbage collection: ${problem}`);
+    }
+  }
+
+  /** A select of `size_bytes` of the record of parameters 1 and 2 and `g (kind, key)`, of those services that tell sizes. */
+  async sizes(db: Queryable): Promise<string> {
+    const found = await query<{ schema: string }>(
+      db,
+      `SELECT schema FROM unnest($1::text[]) AS schema WHERE to_regclass(schema || '.gc_sizes') IS NOT NULL`,
+      [this.#schemas],
     );
+    const parts = found.map(
+      ({ schema }) => `SELECT size_bytes FROM ${schema}.gc_sizes
+        WHERE namespace = $1 AND node = $2 AND kind = g.kind AND key = g.key`,
+    );
+    return parts.length > 0 ? parts.join(' UNION ALL ') : 'SELECT NULL::bigint AS size_bytes';
   }
 
   /** Namespaces of a node in which there is any record. */
@@ -80,3 +113,9 @@ export class CollectionViews {
     return present;
   }
 }
+
+const MISSING = `SELECT schema, part FROM unnest($1::text[]) AS schema CROSS JOIN LATERAL (
+    SELECT 'view ' || name AS part FROM unnest($2::text[]) AS name WHERE to_regclass(schema || '.' || name) IS NULL
+    UNION ALL
+    SELECT 'function gc_delete' WHERE to_regprocedure(schema || '.' || $3) IS NULL
+  ) AS missing`;

@@ -1,4 +1,5 @@
 import { notFound } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import type { Digest, Labels } from '@longshore/oci';
 import {
@@ -6,11 +7,13 @@ import {
   DELETION_REVISION,
   lockScope,
   type OutboxEvent,
+  orderedPages,
   type Pool,
   query,
   type RecordTable,
   transaction,
 } from '@longshore/postgres';
+import { dataLoss } from '../../domain/blob-health.ts';
 import type { Content } from '../../domain/content.ts';
 import type { LabelChange } from '../../domain/content-labels.ts';
 import { leaseUid } from './lease-uid.ts';
@@ -27,14 +30,22 @@ interface Row {
   labels: Labels;
   created_at: Date;
   updated_at: Date;
+  corrupt_at: Date | null;
+  corrupt_reason: string | null;
 }
 
 type EventOf = (content: Content) => OutboxEvent;
 
 const COLUMNS = `c.uid, c.namespace, c.node, c.digest, c.generation, c.revision, b.size, c.labels, c.created_at,
-  c.updated_at`;
+  c.updated_at, b.corrupt_at, b.corrupt_reason`;
 const BY_NAME = 'c.namespace = $1 AND c.node = $2 AND c.digest = $3';
 const WITH_BLOB = 'b.digest = c.digest AND b.generation = c.generation';
+
+/** What filters can ask for. */
+const FILTERED: SqlColumns = {
+  texts: { digest: { column: 'c.digest' } },
+  labels: { column: 'c.labels', notStored: new Set() },
+};
 
 /** For the watch. */
 export const contentTable: RecordTable<Row, Content> = {
@@ -63,25 +74,36 @@ export class ContentRepository {
     return contentFromRow(rows[0]);
   }
 
+  /** For whoever reads its bytes. Throws NotFound, DataLoss for a blob in quarantine. */
+  async readable(scope: Scope, digest: Digest): Promise<Content> {
+    const content = await this.get(scope, digest);
+    const { quarantine } = content;
+    if (!quarantine) return content;
+    throw dataLoss(digest, `${quarantine.reason} since ${quarantine.since.toISOString()}`);
+  }
+
+  /** False for a blob in quarantine, which is to be stored anew. */
   async holds(scope: Scope, digest: Digest): Promise<boolean> {
-    const rows = await query(this.#pool, `SELECT FROM contents AS c WHERE ${BY_NAME}`, [
+    const rows = await query<{ held: boolean }>(this.#pool, 'SELECT holds_content($1, $2, $3) AS held', [
       scope.namespace,
       scope.node,
       digest,
     ]);
-    return rows.length > 0;
+    return rows[0]?.held ?? false;
   }
 
-  /** At most `limit` records behind the digest `after`, in byte order of the digests. */
-  async page(scope: Scope, after: string, limit: number): Promise<Content[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM contents AS c JOIN blobs AS b ON ${WITH_BLOB}
-       WHERE c.namespace = $1 AND c.node = $2 AND c.digest COLLATE "C" > $3
-       ORDER BY c.digest COLLATE "C" LIMIT $4`,
-      [scope.namespace, scope.node, after, limit],
-    );
-    return rows.map(contentFromRow);
+  /** At least the records that the filter matches, in byte order of the digests. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Content[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: `contents AS c JOIN blobs AS b ON ${WITH_BLOB}`,
+      where: `c.namespace = $1 AND c.node = $2 AND ${matching}`,
+      parameters,
+      order: ['c.digest'],
+    });
+    for await (const rows of pages) yield rows.map(contentFromRow);
   }
 
   /** Throws NotFound. */
@@ -122,13 +144,13 @@ export class ContentRepository {
     });
   }
 
-  /** Puts a held blob on a lease; false when the scope does not hold it. Throws NotFound for an unknown lease. */
+  /** Puts a held blob on a lease; false when `holds` is. Throws NotFound for an unknown lease. */
   leaseHeld(scope: Scope, digest: Digest, lease: string): Promise<boolean> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope);
       const { rows } = await tx.query(
         `INSERT INTO lease_resources (lease, kind, key)
-         SELECT $4, 'content', c.digest FROM contents AS c WHERE ${BY_NAME}
+         SELECT $4, 'content', $3 WHERE holds_content($1, $2, $3)
          ON CONFLICT (lease, kind, key) DO UPDATE SET changed = pg_current_xact_id()
          RETURNING key`,
         [scope.namespace, scope.node, digest, await leaseUid(tx, scope, lease)],
@@ -149,6 +171,7 @@ function contentFromRow(row: Row): Content {
     labels: row.labels,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    quarantine: row.corrupt_at ? { since: row.corrupt_at, reason: row.corrupt_reason ?? '' } : undefined,
   };
 }
 

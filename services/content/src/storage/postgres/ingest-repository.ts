@@ -1,10 +1,12 @@
 import { notFound, unavailable } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import { isDigest, type Labels } from '@longshore/oci';
 import {
   isForeignKeyViolation,
   lockScope,
   type OutboxEvent,
+  orderedPages,
   type Pool,
   query,
   transaction,
@@ -12,6 +14,7 @@ import {
 import type { Content, ContentIdentity } from '../../domain/content.ts';
 import { INGEST_LIFETIME_MS, type Ingest, type OpenRequest, type Received } from '../../domain/ingest.ts';
 import { lost, type Progress } from '../../domain/ingest-writer.ts';
+import { withinQuota } from './quota-error.ts';
 
 interface Row {
   uid: string;
@@ -45,6 +48,8 @@ export interface IngestRepositoryOptions {
 
 const COLUMNS =
   'uid, ref, total, durable_bytes, linked_digest, linked_generation, epoch, started_at, updated_at';
+/** What filters can ask for: ingests have no labels. */
+const FILTERED: SqlColumns = { texts: { ref: { column: 'i.ref', isAlwaysPresent: true } } };
 const BY_NAME = 'namespace = $1 AND node = $2 AND ref = $3';
 
 /** Blobs on their way in, in the table `ingests`. */
@@ -59,7 +64,8 @@ export class IngestRepository {
 
   /**
    * Takes the ref's lock for a new writer. `undefined` when the scope holds the expected blob already, which is
-   * then on the caller's lease. Throws Unavailable while another writer has it, NotFound for an unknown lease.
+   * then on the caller's lease. Throws Unavailable while another writer has it, NotFound for an unknown lease,
+   * ResourceExhausted above a quota.
    */
   async open(scope: Scope, request: OpenRequest): Promise<Ingest | undefined> {
     const { ref, totalBytes, expected, lease } = request;
@@ -90,10 +96,12 @@ export class IngestRepository {
 
   async #callOpen(values: unknown[]): Promise<OpenRow> {
     try {
-      const rows = await query<OpenRow>(
-        this.#pool,
-        'SELECT * FROM open_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-        values,
+      const rows = await withinQuota(
+        query<OpenRow>(
+          this.#pool,
+          'SELECT * FROM open_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+          values,
+        ),
       );
       return rows[0]!;
     } catch (error) {
@@ -155,7 +163,7 @@ export class IngestRepository {
    * Makes content of an ingest, in one transaction, with its event. When the scope holds the blob already, the
    * ingest goes all the same and `created` is undefined; the blob is on the lease in both cases. `generation` is
    * the one that the blob has now: another than received when the digest was stored already.
-   * Throws Unavailable for a writer that is no longer the last, NotFound for an unknown lease.
+   * Throws Unavailable for a writer that is no longer the last, NotFound for an unknown lease, ResourceExhausted above a quota.
    */
   async commit(
     ingest: Ingest,
@@ -168,24 +176,26 @@ export class IngestRepository {
     const { digest, generation, sizeBytes } = received;
     // The row's revision is drawn by the function, which puts it into the event's row.
     const { topic, typeUrl, payload } = eventOf({ scope, digest, sizeBytes, revision: 0n });
-    const rows = await query<CommitRow>(
-      this.#pool,
-      'SELECT * FROM commit_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
-      [
-        ingest.uid,
-        ingest.epoch,
-        scope.namespace,
-        scope.node,
-        ref,
-        digest,
-        generation,
-        sizeBytes,
-        labels,
-        lease,
-        topic,
-        typeUrl,
-        payload,
-      ],
+    const rows = await withinQuota(
+      query<CommitRow>(
+        this.#pool,
+        'SELECT * FROM commit_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+        [
+          ingest.uid,
+          ingest.epoch,
+          scope.namespace,
+          scope.node,
+          ref,
+          digest,
+          generation,
+          sizeBytes,
+          labels,
+          lease,
+          topic,
+          typeUrl,
+          payload,
+        ],
+      ),
     );
     const row = rows[0]!;
     if (row.outcome === 'lost') throw lost({ ref });
@@ -224,14 +234,18 @@ export class IngestRepository {
     return fromRow(scope, ref, rows[0]);
   }
 
-  /** In byte order of the refs. */
-  async list(scope: Scope): Promise<Ingest[]> {
-    const rows = await query<Row & { ref: string }>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM ingests WHERE namespace = $1 AND node = $2 ORDER BY ref COLLATE "C"`,
-      [scope.namespace, scope.node],
-    );
-    return rows.map((row) => fromRow(scope, row.ref, row));
+  /** At least the ingests that the filter matches, in byte order of the refs. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Ingest[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row & { ref: string }>(this.#pool, {
+      columns: COLUMNS,
+      from: 'ingests AS i',
+      where: `i.namespace = $1 AND i.node = $2 AND ${matching}`,
+      parameters,
+      order: ['i.ref'],
+    });
+    for await (const rows of pages) yield rows.map((row) => fromRow(scope, row.ref, row));
   }
 }
 

@@ -1,7 +1,14 @@
 import { alreadyExists, notFound } from '@longshore/errors';
+import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
-import { isForeignKeyViolation, isUniqueViolation, type Pool, query } from '@longshore/postgres';
+import {
+  isForeignKeyViolation,
+  isUniqueViolation,
+  orderedPages,
+  type Pool,
+  query,
+} from '@longshore/postgres';
 import type { Lease, LeaseResource } from '../../domain/lease.ts';
 import { LOCKED_SCOPE, lockedScope } from './locked-scope.ts';
 
@@ -17,6 +24,12 @@ interface Row {
 
 const COLUMNS = 'uid, namespace, node, id, revision, labels, created_at';
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** What filters can ask for. */
+const FILTERED: SqlColumns = {
+  texts: { id: { column: 'l.id' } },
+  labels: { column: 'l.labels', notStored: new Set() },
+};
 
 const LOCKED_NAME = lockedScope(
   "pg_advisory_xact_lock(hashtextextended(concat_ws(chr(1), 'leases', $1::text, $2::text, $3::text), 0))",
@@ -68,14 +81,18 @@ export class LeaseRepository {
     if (rows.length === 0) throw missing(id);
   }
 
-  /** In byte order of the ids. */
-  async list(scope: Scope): Promise<Lease[]> {
-    const rows = await query<Row>(
-      this.#pool,
-      `SELECT ${COLUMNS} FROM leases WHERE namespace = $1 AND node = $2 ORDER BY id COLLATE "C"`,
-      [scope.namespace, scope.node],
-    );
-    return rows.map(fromRow);
+  /** At least the leases that the filter matches, in byte order of the ids. */
+  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Lease[]> {
+    const parameters: unknown[] = [scope.namespace, scope.node];
+    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const pages = orderedPages<Row>(this.#pool, {
+      columns: COLUMNS,
+      from: 'leases AS l',
+      where: `l.namespace = $1 AND l.node = $2 AND ${matching}`,
+      parameters,
+      order: ['l.id'],
+    });
+    for await (const rows of pages) yield rows.map(fromRow);
   }
 
   /** The resource need not exist; adding it twice is fine. Throws NotFound for an unknown lease. */

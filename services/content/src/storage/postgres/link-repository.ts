@@ -4,6 +4,7 @@ import type { Digest, Labels } from '@longshore/oci';
 import { type OutboxEvent, type Pool, query } from '@longshore/postgres';
 import type { ContentIdentity } from '../../domain/content.ts';
 import type { LinkedContent, LinkRequest } from '../../domain/link.ts';
+import { withinQuota } from './quota-error.ts';
 
 interface Row {
   uid: string;
@@ -31,7 +32,8 @@ export class LinkRepository {
 
   /**
    * Links what is stored and may be linked, in one transaction with lease entries and events. Answers what the scope then
-   * holds of it, in no order. No digest may come twice. Throws NotFound for an unknown lease.
+   * holds of it, in no order. No digest may come twice. Throws NotFound for an unknown lease, ResourceExhausted above a
+   * quota.
    */
   async link(
     scope: Scope,
@@ -50,7 +52,7 @@ export class LinkRepository {
     });
     if (blobs.length === 0) return [];
     const { topic, typeUrl } = blobs[0]!.event;
-    const rows = await query<Row>(this.#pool, 'SELECT * FROM link_contents($1, $2, $3, $4, $5, $6, $7)', [
+    const values = [
       scope.namespace,
       scope.node,
       JSON.stringify(blobs.map(({ blob }) => blob)),
@@ -58,7 +60,10 @@ export class LinkRepository {
       this.#sharesNamespaces,
       topic,
       typeUrl,
-    ]);
+    ];
+    const rows = await withinQuota(
+      query<Row>(this.#pool, 'SELECT * FROM link_contents($1, $2, $3, $4, $5, $6, $7)', values),
+    );
     return rows.map((row) => fromRow(scope, row));
   }
 

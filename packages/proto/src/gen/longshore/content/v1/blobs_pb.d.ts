@@ -65,7 +65,7 @@ export declare type Place = Message<"longshore.content.v1.Place"> & {
   file: string;
 
   /**
-   * An HTTPS URL that answers GET with ranges; it needs no other proof, so it is a secret. May be empty.
+   * A URL that answers GET with ranges; it needs no other proof, so it is a secret. May be empty.
    *
    * @generated from field: string url = 2;
    */
@@ -75,6 +75,13 @@ export declare type Place = Message<"longshore.content.v1.Place"> & {
    * @generated from field: google.protobuf.Timestamp url_expires_at = 3;
    */
   urlExpiresAt?: Timestamp | undefined;
+
+  /**
+   * Set when the URL is of an object store; else it is HTTPS at the content service, by the fleet's certificates.
+   *
+   * @generated from field: longshore.content.v1.ObjectStore object_store = 4;
+   */
+  objectStore?: ObjectStore | undefined;
 };
 
 /**
@@ -82,6 +89,26 @@ export declare type Place = Message<"longshore.content.v1.Place"> & {
  * Use `create(PlaceSchema)` to create a new message.
  */
 export declare const PlaceSchema: GenMessage<Place>;
+
+/**
+ * ObjectStore says how to trust the server of a URL, which is HTTPS, or HTTP if the operator chose so.
+ *
+ * @generated from message longshore.content.v1.ObjectStore
+ */
+export declare type ObjectStore = Message<"longshore.content.v1.ObjectStore"> & {
+  /**
+   * Certificates in PEM of who vouches for it; empty: a public authority.
+   *
+   * @generated from field: string ca = 1;
+   */
+  ca: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.ObjectStore.
+ * Use `create(ObjectStoreSchema)` to create a new message.
+ */
+export declare const ObjectStoreSchema: GenMessage<ObjectStore>;
 
 /**
  * @generated from message longshore.content.v1.LinkRequest
@@ -177,6 +204,40 @@ export declare type LinkedBlob = Message<"longshore.content.v1.LinkedBlob"> & {
  * Use `create(LinkedBlobSchema)` to create a new message.
  */
 export declare const LinkedBlobSchema: GenMessage<LinkedBlob>;
+
+/**
+ * @generated from message longshore.content.v1.VerifyRequest
+ */
+export declare type VerifyRequest = Message<"longshore.content.v1.VerifyRequest"> & {
+  /**
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.VerifyRequest.
+ * Use `create(VerifyRequestSchema)` to create a new message.
+ */
+export declare const VerifyRequestSchema: GenMessage<VerifyRequest>;
+
+/**
+ * @generated from message longshore.content.v1.VerifyResponse
+ */
+export declare type VerifyResponse = Message<"longshore.content.v1.VerifyResponse"> & {
+  /**
+   * Empty for a blob that is right; else what is wrong with it.
+   *
+   * @generated from field: string corrupt_reason = 1;
+   */
+  corruptReason: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.VerifyResponse.
+ * Use `create(VerifyResponseSchema)` to create a new message.
+ */
+export declare const VerifyResponseSchema: GenMessage<VerifyResponse>;
 
 /**
  * @generated from message longshore.content.v1.ForgetNodeRequest
@@ -422,6 +483,17 @@ export declare const BlobService: GenService<{
     methodKind: "unary";
     input: typeof LinkRequestSchema;
     output: typeof LinkResponseSchema;
+  },
+  /**
+   * Verify reads a blob that the caller's namespace and node hold, whole, for a caller that has read other bytes than the
+   * digest says. A blob that is wrong is quarantined: it can be stored anew from then on. NOT_FOUND as for Locate.
+   *
+   * @generated from rpc longshore.content.v1.BlobService.Verify
+   */
+  verify: {
+    methodKind: "unary";
+    input: typeof VerifyRequestSchema;
+    output: typeof VerifyResponseSchema;
   },
   /**
    * ForgetNode removes every record of a node that was removed from the fleet, its leases first. For the registry only.

@@ -9,7 +9,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file longshore/content/v1/blobs.proto.
  */
 export const file_longshore_content_v1_blobs = /*@__PURE__*/
-  fileDesc("CiBsb25nc2hvcmUvY29udGVudC92MS9ibG9icy5wcm90bxIUbG9uZ3Nob3JlLmNvbnRlbnQudjEiHwoNTG9jYXRlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiUAoOTG9jYXRlUmVzcG9uc2USDAoEc2l6ZRgBIAEoAxIqCgVwbGFjZRgDIAEoCzIbLmxvbmdzaG9yZS5jb250ZW50LnYxLlBsYWNlSgQIAhADIlYKBVBsYWNlEgwKBGZpbGUYASABKAkSCwoDdXJsGAIgASgJEjIKDnVybF9leHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI8CgtMaW5rUmVxdWVzdBItCgVibG9icxgBIAMoCzIeLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtCbG9iIpMBCghMaW5rQmxvYhIOCgZkaWdlc3QYASABKAkSDAoEc2l6ZRgCIAEoAxI6CgZsYWJlbHMYAyADKAsyKi5sb25nc2hvcmUuY29udGVudC52MS5MaW5rQmxvYi5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDExpbmtSZXNwb25zZRIvCgVibG9icxgBIAMoCzIgLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtlZEJsb2IiZgoKTGlua2VkQmxvYhIOCgZkaWdlc3QYASABKAkSDgoGbGlua2VkGAIgASgIEgwKBHNpemUYAyABKAMSKgoFcGxhY2UYBCABKAsyGy5sb25nc2hvcmUuY29udGVudC52MS5QbGFjZSIhChFGb3JnZXROb2RlUmVxdWVzdBIMCgRub2RlGAEgASgJIhQKEkZvcmdldE5vZGVSZXNwb25zZSJTCg5BY3F1aXJlUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSDgoGaG9sZGVyGAMgASgJEg8KB3dhaXRfbXMYBCABKAUi5gEKD0FjcXVpcmVSZXNwb25zZRI8CgZyZXN1bHQYASABKA4yLC5sb25nc2hvcmUuY29udGVudC52MS5BY3F1aXJlUmVzcG9uc2UuUmVzdWx0Ei4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBm9mZnNldBgDIAEoAyJVCgZSZXN1bHQSFgoSUkVTVUxUX1VOU1BFQ0lGSUVEEAASDwoLUkVTVUxUX0hFTEQQARIRCg1SRVNVTFRfU1RPUkVEEAISDwoLUkVTVUxUX0JVU1kQAyJQCgxSZW5ld1JlcXVlc3QSEAoIcmVnaXN0cnkYASABKAkSDgoGZGlnZXN0GAIgASgJEg4KBmhvbGRlchgDIAEoCRIOCgZvZmZzZXQYBCABKAMiPwoNUmVuZXdSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJCCg5SZWxlYXNlUmVxdWVzdBIQCghyZWdpc3RyeRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSDgoGaG9sZGVyGAMgASgJIhEKD1JlbGVhc2VSZXNwb25zZTKSAgoLQmxvYlNlcnZpY2USUwoGTG9jYXRlEiMubG9uZ3Nob3JlLmNvbnRlbnQudjEuTG9jYXRlUmVxdWVzdBokLmxvbmdzaG9yZS5jb250ZW50LnYxLkxvY2F0ZVJlc3BvbnNlEk0KBExpbmsSIS5sb25nc2hvcmUuY29udGVudC52MS5MaW5rUmVxdWVzdBoiLmxvbmdzaG9yZS5jb250ZW50LnYxLkxpbmtSZXNwb25zZRJfCgpGb3JnZXROb2RlEicubG9uZ3Nob3JlLmNvbnRlbnQudjEuRm9yZ2V0Tm9kZVJlcXVlc3QaKC5sb25nc2hvcmUuY29udGVudC52MS5Gb3JnZXROb2RlUmVzcG9uc2UykAIKDENsYWltU2VydmljZRJWCgdBY3F1aXJlEiQubG9uZ3Nob3JlLmNvbnRlbnQudjEuQWNxdWlyZVJlcXVlc3QaJS5sb25nc2hvcmUuY29udGVudC52MS5BY3F1aXJlUmVzcG9uc2USUAoFUmVuZXcSIi5sb25nc2hvcmUuY29udGVudC52MS5SZW5ld1JlcXVlc3QaIy5sb25nc2hvcmUuY29udGVudC52MS5SZW5ld1Jlc3BvbnNlElYKB1JlbGVhc2USJC5sb25nc2hvcmUuY29udGVudC52MS5SZWxlYXNlUmVxdWVzdBolLmxvbmdzaG9yZS5jb250ZW50LnYxLlJlbGVhc2VSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiBsb25nc2hvcmUvY29udGVudC92MS9ibG9icy5wcm90bxIUbG9uZ3Nob3JlLmNvbnRlbnQudjEiHwoNTG9jYXRlUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiUAoOTG9jYXRlUmVzcG9uc2USDAoEc2l6ZRgBIAEoAxIqCgVwbGFjZRgDIAEoCzIbLmxvbmdzaG9yZS5jb250ZW50LnYxLlBsYWNlSgQIAhADIo8BCgVQbGFjZRIMCgRmaWxlGAEgASgJEgsKA3VybBgCIAEoCRIyCg51cmxfZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoMb2JqZWN0X3N0b3JlGAQgASgLMiEubG9uZ3Nob3JlLmNvbnRlbnQudjEuT2JqZWN0U3RvcmUiGQoLT2JqZWN0U3RvcmUSCgoCY2EYASABKAkiPAoLTGlua1JlcXVlc3QSLQoFYmxvYnMYASADKAsyHi5sb25nc2hvcmUuY29udGVudC52MS5MaW5rQmxvYiKTAQoITGlua0Jsb2ISDgoGZGlnZXN0GAEgASgJEgwKBHNpemUYAiABKAMSOgoGbGFiZWxzGAMgAygLMioubG9uZ3Nob3JlLmNvbnRlbnQudjEuTGlua0Jsb2IuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI/CgxMaW5rUmVzcG9uc2USLwoFYmxvYnMYASADKAsyIC5sb25nc2hvcmUuY29udGVudC52MS5MaW5rZWRCbG9iImYKCkxpbmtlZEJsb2ISDgoGZGlnZXN0GAEgASgJEg4KBmxpbmtlZBgCIAEoCBIMCgRzaXplGAMgASgDEioKBXBsYWNlGAQgASgLMhsubG9uZ3Nob3JlLmNvbnRlbnQudjEuUGxhY2UiHwoNVmVyaWZ5UmVxdWVzdBIOCgZkaWdlc3QYASABKAkiKAoOVmVyaWZ5UmVzcG9uc2USFgoOY29ycnVwdF9yZWFzb24YASABKAkiIQoRRm9yZ2V0Tm9kZVJlcXVlc3QSDAoEbm9kZRgBIAEoCSIUChJGb3JnZXROb2RlUmVzcG9uc2UiUwoOQWNxdWlyZVJlcXVlc3QSEAoIcmVnaXN0cnkYASABKAkSDgoGZGlnZXN0GAIgASgJEg4KBmhvbGRlchgDIAEoCRIPCgd3YWl0X21zGAQgASgFIuYBCg9BY3F1aXJlUmVzcG9uc2USPAoGcmVzdWx0GAEgASgOMiwubG9uZ3Nob3JlLmNvbnRlbnQudjEuQWNxdWlyZVJlc3BvbnNlLlJlc3VsdBIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZvZmZzZXQYAyABKAMiVQoGUmVzdWx0EhYKElJFU1VMVF9VTlNQRUNJRklFRBAAEg8KC1JFU1VMVF9IRUxEEAESEQoNUkVTVUxUX1NUT1JFRBACEg8KC1JFU1VMVF9CVVNZEAMiUAoMUmVuZXdSZXF1ZXN0EhAKCHJlZ2lzdHJ5GAEgASgJEg4KBmRpZ2VzdBgCIAEoCRIOCgZob2xkZXIYAyABKAkSDgoGb2Zmc2V0GAQgASgDIj8KDVJlbmV3UmVzcG9uc2USLgoKZXhwaXJlc19hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQgoOUmVsZWFzZVJlcXVlc3QSEAoIcmVnaXN0cnkYASABKAkSDgoGZGlnZXN0GAIgASgJEg4KBmhvbGRlchgDIAEoCSIRCg9SZWxlYXNlUmVzcG9uc2Uy5wIKC0Jsb2JTZXJ2aWNlElMKBkxvY2F0ZRIjLmxvbmdzaG9yZS5jb250ZW50LnYxLkxvY2F0ZVJlcXVlc3QaJC5sb25nc2hvcmUuY29udGVudC52MS5Mb2NhdGVSZXNwb25zZRJNCgRMaW5rEiEubG9uZ3Nob3JlLmNvbnRlbnQudjEuTGlua1JlcXVlc3QaIi5sb25nc2hvcmUuY29udGVudC52MS5MaW5rUmVzcG9uc2USUwoGVmVyaWZ5EiMubG9uZ3Nob3JlLmNvbnRlbnQudjEuVmVyaWZ5UmVxdWVzdBokLmxvbmdzaG9yZS5jb250ZW50LnYxLlZlcmlmeVJlc3BvbnNlEl8KCkZvcmdldE5vZGUSJy5sb25nc2hvcmUuY29udGVudC52MS5Gb3JnZXROb2RlUmVxdWVzdBooLmxvbmdzaG9yZS5jb250ZW50LnYxLkZvcmdldE5vZGVSZXNwb25zZTKQAgoMQ2xhaW1TZXJ2aWNlElYKB0FjcXVpcmUSJC5sb25nc2hvcmUuY29udGVudC52MS5BY3F1aXJlUmVxdWVzdBolLmxvbmdzaG9yZS5jb250ZW50LnYxLkFjcXVpcmVSZXNwb25zZRJQCgVSZW5ldxIiLmxvbmdzaG9yZS5jb250ZW50LnYxLlJlbmV3UmVxdWVzdBojLmxvbmdzaG9yZS5jb250ZW50LnYxLlJlbmV3UmVzcG9uc2USVgoHUmVsZWFzZRIkLmxvbmdzaG9yZS5jb250ZW50LnYxLlJlbGVhc2VSZXF1ZXN0GiUubG9uZ3Nob3JlLmNvbnRlbnQudjEuUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Describes the message longshore.content.v1.LocateRequest.
@@ -33,66 +33,87 @@ export const PlaceSchema = /*@__PURE__*/
   messageDesc(file_longshore_content_v1_blobs, 2);
 
 /**
+ * Describes the message longshore.content.v1.ObjectStore.
+ * Use `create(ObjectStoreSchema)` to create a new message.
+ */
+export const ObjectStoreSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 3);
+
+/**
  * Describes the message longshore.content.v1.LinkRequest.
  * Use `create(LinkRequestSchema)` to create a new message.
  */
 export const LinkRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 3);
+  messageDesc(file_longshore_content_v1_blobs, 4);
 
 /**
  * Describes the message longshore.content.v1.LinkBlob.
  * Use `create(LinkBlobSchema)` to create a new message.
  */
 export const LinkBlobSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 4);
+  messageDesc(file_longshore_content_v1_blobs, 5);
 
 /**
  * Describes the message longshore.content.v1.LinkResponse.
  * Use `create(LinkResponseSchema)` to create a new message.
  */
 export const LinkResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 5);
+  messageDesc(file_longshore_content_v1_blobs, 6);
 
 /**
  * Describes the message longshore.content.v1.LinkedBlob.
  * Use `create(LinkedBlobSchema)` to create a new message.
  */
 export const LinkedBlobSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 6);
+  messageDesc(file_longshore_content_v1_blobs, 7);
+
+/**
+ * Describes the message longshore.content.v1.VerifyRequest.
+ * Use `create(VerifyRequestSchema)` to create a new message.
+ */
+export const VerifyRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 8);
+
+/**
+ * Describes the message longshore.content.v1.VerifyResponse.
+ * Use `create(VerifyResponseSchema)` to create a new message.
+ */
+export const VerifyResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_blobs, 9);
 
 /**
  * Describes the message longshore.content.v1.ForgetNodeRequest.
  * Use `create(ForgetNodeRequestSchema)` to create a new message.
  */
 export const ForgetNodeRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 7);
+  messageDesc(file_longshore_content_v1_blobs, 10);
 
 /**
  * Describes the message longshore.content.v1.ForgetNodeResponse.
  * Use `create(ForgetNodeResponseSchema)` to create a new message.
  */
 export const ForgetNodeResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 8);
+  messageDesc(file_longshore_content_v1_blobs, 11);
 
 /**
  * Describes the message longshore.content.v1.AcquireRequest.
  * Use `create(AcquireRequestSchema)` to create a new message.
  */
 export const AcquireRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 9);
+  messageDesc(file_longshore_content_v1_blobs, 12);
 
 /**
  * Describes the message longshore.content.v1.AcquireResponse.
  * Use `create(AcquireResponseSchema)` to create a new message.
  */
 export const AcquireResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 10);
+  messageDesc(file_longshore_content_v1_blobs, 13);
 
 /**
  * Describes the enum longshore.content.v1.AcquireResponse.Result.
  */
 export const AcquireResponse_ResultSchema = /*@__PURE__*/
-  enumDesc(file_longshore_content_v1_blobs, 10, 0);
+  enumDesc(file_longshore_content_v1_blobs, 13, 0);
 
 /**
  * @generated from enum longshore.content.v1.AcquireResponse.Result
@@ -105,28 +126,28 @@ export const AcquireResponse_Result = /*@__PURE__*/
  * Use `create(RenewRequestSchema)` to create a new message.
  */
 export const RenewRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 11);
+  messageDesc(file_longshore_content_v1_blobs, 14);
 
 /**
  * Describes the message longshore.content.v1.RenewResponse.
  * Use `create(RenewResponseSchema)` to create a new message.
  */
 export const RenewResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 12);
+  messageDesc(file_longshore_content_v1_blobs, 15);
 
 /**
  * Describes the message longshore.content.v1.ReleaseRequest.
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 13);
+  messageDesc(file_longshore_content_v1_blobs, 16);
 
 /**
  * Describes the message longshore.content.v1.ReleaseResponse.
  * Use `create(ReleaseResponseSchema)` to create a new message.
  */
 export const ReleaseResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_content_v1_blobs, 14);
+  messageDesc(file_longshore_content_v1_blobs, 17);
 
 /**
  * BlobService tells where the bytes of blobs can be read without passing through this API, and links what is stored.

@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/content/v1/collector.proto.
@@ -20,6 +21,14 @@ export declare type CollectRequest = Message<"longshore.content.v1.CollectReques
    * @generated from field: bool wait = 1;
    */
   wait: boolean;
+
+  /**
+   * Removes what is found unreachable even if a view seems not to show what there is, and however much it is; waits too.
+   * Not for nodes.
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
 };
 
 /**
@@ -47,7 +56,223 @@ export declare type CollectResponse = Message<"longshore.content.v1.CollectRespo
 export declare const CollectResponseSchema: GenMessage<CollectResponse>;
 
 /**
- * CollectorService removes what nothing refers to any more, in the scope (namespace, node) of the headers.
+ * @generated from message longshore.content.v1.DryRunRequest
+ */
+export declare type DryRunRequest = Message<"longshore.content.v1.DryRunRequest"> & {
+  /**
+   * As in CollectRequest.
+   *
+   * @generated from field: bool force = 1;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message longshore.content.v1.DryRunRequest.
+ * Use `create(DryRunRequestSchema)` to create a new message.
+ */
+export declare const DryRunRequestSchema: GenMessage<DryRunRequest>;
+
+/**
+ * @generated from message longshore.content.v1.DryRunResponse
+ */
+export declare type DryRunResponse = Message<"longshore.content.v1.DryRunResponse"> & {
+  /**
+   * @generated from field: repeated longshore.content.v1.UnreachedObject objects = 1;
+   */
+  objects: UnreachedObject[];
+};
+
+/**
+ * Describes the message longshore.content.v1.DryRunResponse.
+ * Use `create(DryRunResponseSchema)` to create a new message.
+ */
+export declare const DryRunResponseSchema: GenMessage<DryRunResponse>;
+
+/**
+ * @generated from message longshore.content.v1.UnreachedObject
+ */
+export declare type UnreachedObject = Message<"longshore.content.v1.UnreachedObject"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * Where it is known. Of content: of the blob, which goes only when no other scope holds it.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: bigint | undefined;
+
+  /**
+   * When this was first found out: by a dry run, by Explain, or by a collection that stopped.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message longshore.content.v1.UnreachedObject.
+ * Use `create(UnreachedObjectSchema)` to create a new message.
+ */
+export declare const UnreachedObjectSchema: GenMessage<UnreachedObject>;
+
+/**
+ * @generated from message longshore.content.v1.ExplainRequest
+ */
+export declare type ExplainRequest = Message<"longshore.content.v1.ExplainRequest"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export declare const ExplainRequestSchema: GenMessage<ExplainRequest>;
+
+/**
+ * @generated from message longshore.content.v1.ExplainResponse
+ */
+export declare type ExplainResponse = Message<"longshore.content.v1.ExplainResponse"> & {
+  /**
+   * From a root to the object, one of the shortest; empty when nothing keeps the object.
+   *
+   * @generated from field: repeated longshore.content.v1.ChainLink chain = 1;
+   */
+  chain: ChainLink[];
+
+  /**
+   * Why the first of the chain stays by itself: its kind, `lease "<id>"`, or the label that says so.
+   *
+   * @generated from field: string root_reason = 2;
+   */
+  rootReason: string;
+
+  /**
+   * Set when the next collection would remove the object: since when that is known.
+   *
+   * @generated from field: google.protobuf.Timestamp unreached_since = 3;
+   */
+  unreachedSince?: Timestamp | undefined;
+
+  /**
+   * Of content: where else its bytes are held, and what becomes of them.
+   *
+   * @generated from field: repeated longshore.content.v1.BlobHolder holders = 4;
+   */
+  holders: BlobHolder[];
+
+  /**
+   * @generated from field: repeated longshore.content.v1.BlobTombstone tombstones = 5;
+   */
+  tombstones: BlobTombstone[];
+};
+
+/**
+ * Describes the message longshore.content.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export declare const ExplainResponseSchema: GenMessage<ExplainResponse>;
+
+/**
+ * @generated from message longshore.content.v1.ChainLink
+ */
+export declare type ChainLink = Message<"longshore.content.v1.ChainLink"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * The label by which the one before refers to it, or by which it names the one before; empty: by a field.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.ChainLink.
+ * Use `create(ChainLinkSchema)` to create a new message.
+ */
+export declare const ChainLinkSchema: GenMessage<ChainLink>;
+
+/**
+ * BlobHolder is a scope that has a record of a blob.
+ *
+ * @generated from message longshore.content.v1.BlobHolder
+ */
+export declare type BlobHolder = Message<"longshore.content.v1.BlobHolder"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string node = 2;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message longshore.content.v1.BlobHolder.
+ * Use `create(BlobHolderSchema)` to create a new message.
+ */
+export declare const BlobHolderSchema: GenMessage<BlobHolder>;
+
+/**
+ * BlobTombstone stands for bytes that no scope holds any more.
+ *
+ * @generated from message longshore.content.v1.BlobTombstone
+ */
+export declare type BlobTombstone = Message<"longshore.content.v1.BlobTombstone"> & {
+  /**
+   * @generated from field: string generation = 1;
+   */
+  generation: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp buried_at = 2;
+   */
+  buriedAt?: Timestamp | undefined;
+
+  /**
+   * The bytes go after this.
+   *
+   * @generated from field: google.protobuf.Timestamp goes_after = 3;
+   */
+  goesAfter?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message longshore.content.v1.BlobTombstone.
+ * Use `create(BlobTombstoneSchema)` to create a new message.
+ */
+export declare const BlobTombstoneSchema: GenMessage<BlobTombstone>;
+
+/**
+ * CollectorService removes what nothing refers to any more, in the scope (namespace, node) of the headers, and says why the
+ * rest stays. Kinds and keys are those of the collection contract: see services/content/README.md.
  *
  * @generated from service longshore.content.v1.CollectorService
  */
@@ -61,6 +286,27 @@ export declare const CollectorService: GenService<{
     methodKind: "unary";
     input: typeof CollectRequestSchema;
     output: typeof CollectResponseSchema;
+  },
+  /**
+   * DryRun tells what a collection would remove now, without removing it. FAILED_PRECONDITION when a collection would stop.
+   *
+   * @generated from rpc longshore.content.v1.CollectorService.DryRun
+   */
+  dryRun: {
+    methodKind: "server_streaming";
+    input: typeof DryRunRequestSchema;
+    output: typeof DryRunResponseSchema;
+  },
+  /**
+   * Explain tells what keeps an object, or that nothing does. NOT_FOUND for what is not in the scope, unless it is content
+   * whose bytes are still there.
+   *
+   * @generated from rpc longshore.content.v1.CollectorService.Explain
+   */
+  explain: {
+    methodKind: "unary";
+    input: typeof ExplainRequestSchema;
+    output: typeof ExplainResponseSchema;
   },
 }>;
 

@@ -3,12 +3,13 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file longshore/content/v1/collector.proto.
  */
 export const file_longshore_content_v1_collector = /*@__PURE__*/
-  fileDesc("CiRsb25nc2hvcmUvY29udGVudC92MS9jb2xsZWN0b3IucHJvdG8SFGxvbmdzaG9yZS5jb250ZW50LnYxIh4KDkNvbGxlY3RSZXF1ZXN0EgwKBHdhaXQYASABKAgiIgoPQ29sbGVjdFJlc3BvbnNlEg8KB3JlbW92ZWQYASABKAMyagoQQ29sbGVjdG9yU2VydmljZRJWCgdDb2xsZWN0EiQubG9uZ3Nob3JlLmNvbnRlbnQudjEuQ29sbGVjdFJlcXVlc3QaJS5sb25nc2hvcmUuY29udGVudC52MS5Db2xsZWN0UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("CiRsb25nc2hvcmUvY29udGVudC92MS9jb2xsZWN0b3IucHJvdG8SFGxvbmdzaG9yZS5jb250ZW50LnYxIi0KDkNvbGxlY3RSZXF1ZXN0EgwKBHdhaXQYASABKAgSDQoFZm9yY2UYAiABKAgiIgoPQ29sbGVjdFJlc3BvbnNlEg8KB3JlbW92ZWQYASABKAMiHgoNRHJ5UnVuUmVxdWVzdBINCgVmb3JjZRgBIAEoCCJICg5EcnlSdW5SZXNwb25zZRI2CgdvYmplY3RzGAEgAygLMiUubG9uZ3Nob3JlLmNvbnRlbnQudjEuVW5yZWFjaGVkT2JqZWN0In8KD1VucmVhY2hlZE9iamVjdBIMCgRraW5kGAEgASgJEgsKA2tleRgCIAEoCRIXCgpzaXplX2J5dGVzGAMgASgDSACIAQESKQoFc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQg0KC19zaXplX2J5dGVzIisKDkV4cGxhaW5SZXF1ZXN0EgwKBGtpbmQYASABKAkSCwoDa2V5GAIgASgJIvcBCg9FeHBsYWluUmVzcG9uc2USLgoFY2hhaW4YASADKAsyHy5sb25nc2hvcmUuY29udGVudC52MS5DaGFpbkxpbmsSEwoLcm9vdF9yZWFzb24YAiABKAkSMwoPdW5yZWFjaGVkX3NpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgdob2xkZXJzGAQgAygLMiAubG9uZ3Nob3JlLmNvbnRlbnQudjEuQmxvYkhvbGRlchI3Cgp0b21ic3RvbmVzGAUgAygLMiMubG9uZ3Nob3JlLmNvbnRlbnQudjEuQmxvYlRvbWJzdG9uZSI1CglDaGFpbkxpbmsSDAoEa2luZBgBIAEoCRILCgNrZXkYAiABKAkSDQoFbGFiZWwYAyABKAkiLQoKQmxvYkhvbGRlchIRCgluYW1lc3BhY2UYASABKAkSDAoEbm9kZRgCIAEoCSKCAQoNQmxvYlRvbWJzdG9uZRISCgpnZW5lcmF0aW9uGAEgASgJEi0KCWJ1cmllZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZ29lc19hZnRlchgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAymQIKEENvbGxlY3RvclNlcnZpY2USVgoHQ29sbGVjdBIkLmxvbmdzaG9yZS5jb250ZW50LnYxLkNvbGxlY3RSZXF1ZXN0GiUubG9uZ3Nob3JlLmNvbnRlbnQudjEuQ29sbGVjdFJlc3BvbnNlElUKBkRyeVJ1bhIjLmxvbmdzaG9yZS5jb250ZW50LnYxLkRyeVJ1blJlcXVlc3QaJC5sb25nc2hvcmUuY29udGVudC52MS5EcnlSdW5SZXNwb25zZTABElYKB0V4cGxhaW4SJC5sb25nc2hvcmUuY29udGVudC52MS5FeHBsYWluUmVxdWVzdBolLmxvbmdzaG9yZS5jb250ZW50LnYxLkV4cGxhaW5SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Describes the message longshore.content.v1.CollectRequest.
@@ -25,7 +26,64 @@ export const CollectResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_content_v1_collector, 1);
 
 /**
- * CollectorService removes what nothing refers to any more, in the scope (namespace, node) of the headers.
+ * Describes the message longshore.content.v1.DryRunRequest.
+ * Use `create(DryRunRequestSchema)` to create a new message.
+ */
+export const DryRunRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 2);
+
+/**
+ * Describes the message longshore.content.v1.DryRunResponse.
+ * Use `create(DryRunResponseSchema)` to create a new message.
+ */
+export const DryRunResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 3);
+
+/**
+ * Describes the message longshore.content.v1.UnreachedObject.
+ * Use `create(UnreachedObjectSchema)` to create a new message.
+ */
+export const UnreachedObjectSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 4);
+
+/**
+ * Describes the message longshore.content.v1.ExplainRequest.
+ * Use `create(ExplainRequestSchema)` to create a new message.
+ */
+export const ExplainRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 5);
+
+/**
+ * Describes the message longshore.content.v1.ExplainResponse.
+ * Use `create(ExplainResponseSchema)` to create a new message.
+ */
+export const ExplainResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 6);
+
+/**
+ * Describes the message longshore.content.v1.ChainLink.
+ * Use `create(ChainLinkSchema)` to create a new message.
+ */
+export const ChainLinkSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 7);
+
+/**
+ * Describes the message longshore.content.v1.BlobHolder.
+ * Use `create(BlobHolderSchema)` to create a new message.
+ */
+export const BlobHolderSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 8);
+
+/**
+ * Describes the message longshore.content.v1.BlobTombstone.
+ * Use `create(BlobTombstoneSchema)` to create a new message.
+ */
+export const BlobTombstoneSchema = /*@__PURE__*/
+  messageDesc(file_longshore_content_v1_collector, 9);
+
+/**
+ * CollectorService removes what nothing refers to any more, in the scope (namespace, node) of the headers, and says why the
+ * rest stays. Kinds and keys are those of the collection contract: see services/content/README.md.
  *
  * @generated from service longshore.content.v1.CollectorService
  */

@@ -1,0 +1,33 @@
+/** For how long a batch may keep everybody else from changing the scope: a quarter of what anybody may wait. */
+const TARGET_MS = 50;
+const FIRST_SIZE = 100;
+/** Fewer would take as long: a batch costs a look at what changed, and a wait for the disk. */
+const MIN_SIZE = 50;
+const MAX_SIZE = 1000;
+/** A batch of one quick moment must not decide alone. */
+const MAX_GROWTH = 2;
+/** Of the time that a batch has taken: whoever waited goes first. */
+const REST_SHARE = 0.5;
+
+/** How many records the next batch removes: as many as the last one says fit into the time. */
+export class CollectionBatch {
+  #size = FIRST_SIZE;
+  #restMs = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How long to leave the scope to others before the next one. */
+  get restMs(): number {
+    return this.#restMs;
+  }
+
+  /** A batch of `records` kept the scope locked for so long. */
+  took(records: number, ms: number): void {
+    const fitting = (Math.max(1, records) * TARGET_MS) / Math.max(1, ms);
+    const bounded = Math.min(fitting, this.#size * MAX_GROWTH);
+    this.#size = Math.round(Math.min(MAX_SIZE, Math.max(MIN_SIZE, bounded)));
+    this.#restMs = Math.min(TARGET_MS, ms * REST_SHARE);
+  }
+}
