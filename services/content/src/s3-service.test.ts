@@ -173,6 +173,10 @@ describe('a service with a bucket', () => {
     const has = async (digest: string) => (await bucket.keys()).some((key) => key.includes(digest.slice(7)));
     expect([await has(kept), await has(gone)]).toEqual([true, true]);
     await service.collector.collect({ wait: true }, callOf());
+    await vi.waitFor(async () => {
+      const { rowCount } = await service.pool.query('SELECT FROM blobs WHERE digest = $1', [gone]);
+      expect(rowCount).toBe(0);
+    }, 10_000);
     // Nobody has a URL of it any more, an hour later, when the next bytes are to go.
     await service.pool.query(`UPDATE tombstones SET created_at = created_at - interval '1 h'`);
     await service.content.delete({ digest: await service.put('next') }, callOf());

@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { digestOf } from '@longshore/oci';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
 import { type Fault, S3FaultProxy } from '../../testing/s3-fault-proxy.ts';
 import { createTestBucket, S3_START_TIMEOUT_MS, type TestBucket } from '../../testing/test-bucket.ts';
+import { WRITER_BUDGET_BYTES } from './part-sizes.ts';
 import { S3BlobStore } from './s3-blob-store.ts';
 import type { S3Options } from './s3-options.ts';
 
@@ -140,6 +142,23 @@ describe('s3 blob store, when the server or the network fails', () => {
     expect(proxy.requests.filter(isPart).length).toBe(4);
   });
 
+  it('takes no more than it may hold in memory while the server is silent', async () => {
+    fail(1, 'hang', isPart);
+    const ingest = randomUUID();
+    const writer = await store.openWriter(ingest, 1n, 0, ignore);
+    const chunk = randomBytes(MIB);
+    const all = (async () => {
+      for (let n = 0; n < 40; n++) await writer.write(chunk);
+    })();
+    await vi.waitFor(() => expect(proxy.requests.filter(isPart)).toHaveLength(3));
+    for (let turn = 0; turn < 100; turn++) await nextTurn();
+    expect(writer.sizeBytes).toBe(WRITER_BUDGET_BYTES);
+    expect(WRITER_BUDGET_BYTES).toBeLessThan(32_000_000);
+    await all;
+    await writer.close();
+    await store.removeIngest(ingest);
+  });
+
   it('knows a blob that was put together although the answer was lost', async () => {
     let attempts = 0;
     proxy.faults = ({ method, url }) => {
@@ -178,6 +197,7 @@ describe('s3 blob store, when the server or the network fails', () => {
     const writer = await store.openWriter(ingest, 2n, MIB, ignore);
     proxy.faults = () => undefined;
     await writer.write(bytes.subarray(MIB));
+    await writer.flush();
     release();
     await proxy.settled();
     const name = { digest: digestOf(bytes), generation: ingest };
