@@ -1,7 +1,7 @@
 import { collectYoung } from './collector.ts';
 
 /** V8 collects everything once 8 MiB have come on top of a small heap; several buffers hold the same bytes on their way. */
-const EVERY_BYTES = 1024 * 1024;
+const EVERY_BYTES = 2 * 1024 * 1024;
 
 let passedBytes = 0;
 

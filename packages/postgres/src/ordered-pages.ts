@@ -1,8 +1,10 @@
 import type { Pool } from './pool.ts';
 import { fromSqlError } from './sql-error.ts';
 
-/** A few milliseconds of Postgres' time, and little memory even where rows are large. */
-const PAGE_ROWS = 1000;
+/** Soon there, and little memory. */
+const FIRST_PAGE_ROWS = 1000;
+/** Later pages are larger: what a filter matches is sorted anew for each. */
+const LARGEST_PAGE = 8;
 
 export interface PagedSelect {
   /** What to select; the columns of `order` among it, by these names. */
@@ -13,6 +15,7 @@ export interface PagedSelect {
   readonly parameters: readonly unknown[];
   /** Names of text columns that together name a row, the first one first, with their table's alias. */
   readonly order: readonly string[];
+  /** Of the first page; later ones have up to eight times as many. */
   readonly pageRows?: number;
 }
 
@@ -23,19 +26,19 @@ export interface PagedSelect {
  */
 export async function* orderedPages<Row extends object>(
   pool: Pool,
-  { columns, from, where, parameters, order, pageRows = PAGE_ROWS }: PagedSelect,
+  { columns, from, where, parameters, order, pageRows = FIRST_PAGE_ROWS }: PagedSelect,
 ): AsyncGenerator<Row[]> {
   const names = order.map((column) => `${column} COLLATE "C"`);
   let after: readonly string[] = [];
-  for (;;) {
+  for (let limit = pageRows; ; limit = Math.min(2 * limit, LARGEST_PAGE * pageRows)) {
     const values = [...parameters, ...after];
     const places = after.map((_, index) => `$${parameters.length + index + 1}`);
     const behind = places.length > 0 ? `AND (${names.join(', ')}) > (${places.join(', ')})` : '';
-    const text = `SELECT ${columns} FROM ${from} WHERE ${where} ${behind} ORDER BY ${names.join(', ')} LIMIT ${pageRows}`;
+    const text = `SELECT ${columns} FROM ${from} WHERE ${where} ${behind} ORDER BY ${names.join(', ')} LIMIT ${limit}`;
     const rows = await select<Row>(pool, text, values);
     if (rows.length > 0) yield rows;
     const last = rows.at(-1) as Record<string, string> | undefined;
-    if (!last || rows.length < pageRows) return;
+    if (!last || rows.length < limit) return;
     after = order.map((column) => last[column.slice(column.indexOf('.') + 1)]!);
   }
 }

@@ -46,5 +46,7 @@ export type LocalReads = ReadonlyMap<string, LocalRead>;
 
 /** Empty without one. Node joins what is repeated on the wire; Go clients put the newest first. */
 export function namespaceOf(headers: IncomingHttpHeaders): string {
-  return [headers[Header.Namespace]].flat()[0]?.split(', ', 1)[0] ?? '';
+  const value = headers[Header.Namespace];
+  const [namespace = ''] = (Array.isArray(value) ? value[0] : value)?.split(', ', 1) ?? [];
+  return namespace;
 }

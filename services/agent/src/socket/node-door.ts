@@ -63,17 +63,28 @@ export function nodeDoor(options: NodeDoorOptions): RawListener {
     }
     const route = routeTo(owner, options);
     const read = options.reads.get(path);
-    if (path === WRITE) expectContent(stream, headers, route, options.records);
-    const kind = changedKind(path);
-    if (kind) doubtWhenCut(route, kind, namespaceOf(headers), options.records);
     const answer = read
       ? answerRead(stream, headers, route, read, options.lastReads.get(path))
-      : passOn(stream, headers, route);
+      : passChange(stream, headers, route, options.records);
     answer.catch((error) => {
       options.log.debug({ path, error: messageOf(error) }, 'call ended early');
     });
   };
   return new RawListener(onCall, options.log, { revocations: options.revocations });
+}
+
+/** Passes on what is not a read, and sees to it that the records know what it has changed. */
+function passChange(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  route: Route,
+  records: DoorRecords,
+): Promise<void> {
+  const path = String(headers[':path']);
+  if (path === WRITE) expectContent(stream, headers, route, records);
+  const kind = changedKind(path);
+  if (kind) doubtWhenCut(route, kind, namespaceOf(headers), records);
+  return passOn(stream, headers, route);
 }
 
 function routeTo(owner: Owner, { nodeId, upstreams, records, onEvents }: NodeDoorOptions): Route {

@@ -25,6 +25,9 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** Of any view, since the mark or the last batch. */
 const MAX_CHANGES = 20_000;
 
+/** Of a mark: more than that are asked for once more, and come in pages of that size. */
+const PAGE_ROWS = 2000;
+
 interface ChangesRow {
   snapshot: string;
   is_whole: boolean;
@@ -42,9 +45,12 @@ export class CollectionRepository implements CollectionRecords {
   }
 
   mark({ namespace, node }: Scope, { force = false }: { force?: boolean | undefined } = {}): Promise<Mark> {
-    return this.#views.withAll(this.#pool, async (schemas) =>
-      markFromRows(await query<MarkRow>(this.#pool, markSql(schemas), [namespace, node, force])),
-    );
+    return this.#views.withAll(this.#pool, async (schemas) => {
+      const values = [namespace, node, force];
+      const limited = `${markSql(schemas)} LIMIT ${PAGE_ROWS}`;
+      const rows = await query<MarkRow>(this.#pool, limited, values);
+      return markFromRows(rows.length < PAGE_ROWS ? rows : await this.#inPages(markSql(schemas), values));
+    });
   }
 
   async references(scope: Scope, candidates: readonly Candidate[]): Promise<CandidateReference[]> {
@@ -75,6 +81,19 @@ export class CollectionRepository implements CollectionRecords {
         await delay(LOCK_PAUSE_MS);
       }
     }
+  }
+
+  /** A statement's rows a page at a time: this process does nothing else while it reads what has come in. */
+  #inPages(text: string, values: readonly unknown[]): Promise<MarkRow[]> {
+    return transaction(this.#pool, async (tx) => {
+      await tx.query(`DECLARE page_source NO SCROLL CURSOR FOR ${text}`, [...values]);
+      const all: MarkRow[] = [];
+      for (;;) {
+        const { rows } = await tx.query<MarkRow>(`FETCH ${PAGE_ROWS} FROM page_source`);
+        for (const row of rows) all.push(row);
+        if (rows.length < PAGE_ROWS) return all;
+      }
+    });
   }
 
   async #sweepOnce(
