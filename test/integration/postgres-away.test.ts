@@ -1,13 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Channel, createClient } from '@longshore/client';
 import { type Postgres, startPostgres } from '@longshore/local';
+import { digestOf } from '@longshore/oci';
+import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
+import { Header } from '@longshore/proto/headers';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { waitUntil } from '../harness/wait-until.ts';
+
+const inDefault = { headers: { [Header.Namespace]: 'default' } };
 
 let directory: string;
 let postgres: Postgres;
@@ -77,6 +84,58 @@ describe('while Postgres is away', () => {
     expect(await ctr.ok(['run', '--rm', busybox, 'again', 'echo', 'back'])).toBe('back\n');
     expect(await health('readyz')).toEqual([200, 'ok\n']);
     expect(stack.reports).toEqual([]);
+  });
+
+  it('an ingest that is under way keeps what was durable, and is resumed when Postgres is back', async () => {
+    using undo = new DisposableStack();
+    const channel = undo.adopt(new Channel(`unix://${stack.socket}`), (opened) => opened.close());
+    const content = createClient(Content, channel);
+    const blob = randomBytes(3_000_000);
+    const [ref, total, expected] = ['half', BigInt(blob.length), digestOf(blob)];
+    const asked = Promise.withResolvers<void>();
+    async function* begin() {
+      yield { action: WriteAction.WRITE, ref, total, expected, data: blob.subarray(0, 1_000_000) };
+      yield {};
+      await asked.promise;
+      await postgres.close();
+      yield { action: WriteAction.WRITE, offset: 1_000_000n, data: blob.subarray(1_000_000, 2_000_000) };
+      yield {
+        action: WriteAction.COMMIT,
+        offset: 2_000_000n,
+        data: blob.subarray(2_000_000),
+        total,
+        expected,
+      };
+    }
+    const answers = content.write(begin(), inDefault);
+    const offsets: bigint[] = [];
+    const fails = async () => {
+      for await (const { offset, action } of answers) {
+        offsets.push(offset);
+        if (action === WriteAction.STAT) asked.resolve();
+      }
+    };
+    await expect(fails()).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(offsets.slice(0, 2)).toEqual([1_000_000n, 1_000_000n]);
+
+    postgres = await startPostgres(directory, { durable: false });
+    let kept = 0n;
+    async function* goOn() {
+      yield { ref, total, expected };
+      while (kept === 0n) await new Promise((resolve) => setImmediate(resolve));
+      yield { action: WriteAction.COMMIT, offset: kept, data: blob.subarray(Number(kept)), total, expected };
+    }
+    const resumes = async () => {
+      kept = 0n;
+      for await (const { offset } of content.write(goOn(), inDefault)) kept ||= offset;
+      return true;
+    };
+    // Until its lock has run out, the ref is the first writer's, who could not give it back.
+    expect(await waitUntil(() => resumes().catch(() => false), 30_000)).toBe(true);
+    expect(kept).toBeGreaterThanOrEqual(1_000_000n);
+    const chunks: Uint8Array[] = [];
+    for await (const { data } of content.read({ digest: expected }, inDefault)) chunks.push(data);
+    expect(Buffer.concat(chunks).equals(blob)).toBe(true);
   });
 });
 

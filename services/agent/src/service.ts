@@ -227,11 +227,16 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   local.add(ImageService, imageInstallRpc(nodeImages, heard));
   const localAddress = await local.listen(`unix://${config.state}/agent-local.sock`, config);
 
+  const inNamespace = (namespace: string) => ({ headers: { ...headers, [Header.Namespace]: namespace } });
   const files = undo.use(
-    new LocalFiles(async (namespace, digest) => {
-      const callOptions = { headers: { ...headers, [Header.Namespace]: namespace } };
-      return (await blobs.locate(digest, callOptions)).place?.file ?? '';
-    }, log),
+    new LocalFiles(
+      {
+        locate: async (namespace, digest) =>
+          (await blobs.locate(digest, inNamespace(namespace))).place?.file ?? '',
+        doubt: (namespace, digest) => blobs.doubt(digest, inNamespace(namespace)),
+      },
+      log,
+    ),
   );
   const bytes = { blobs: smallBlobs, prefetch, files, log };
   const reads = new Map([
@@ -260,6 +265,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     },
     reads,
     lastReads,
+    tasks: (namespace) => tasks.list(namespace).map(({ id }) => id),
     records,
     onEvents,
     log,

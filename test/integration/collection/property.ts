@@ -16,6 +16,8 @@ const SHARED_BLOBS = 14;
 const OWN_BLOBS = 5;
 /** For the bytes of what was collected to go; a leader that was killed is followed after ten seconds. */
 const BYTES_DEADLINE_MS = 90_000;
+/** For what no crash has left. */
+const BYTES_SOON_MS = 5_000;
 const KILLED = ['content', 'image', 'snapshot', 'runtime'] as const;
 const KILL_PAUSE_MS = 4_000;
 
@@ -27,8 +29,6 @@ export interface PropertyOptions extends WorldOptions {
   stepsPerRound: number;
   /** Services are killed meanwhile. */
   isRough?: boolean;
-  /** Makes what a crash has left in the store old enough to be taken for such; for rough runs. */
-  age?: (world: World) => Promise<void>;
 }
 
 /**
@@ -46,7 +46,6 @@ export async function checkCollectionProperty(options: PropertyOptions): Promise
       await runRound(world, clients, random, options);
       await checkQuiet(world, clients);
     }
-    if (options.isRough) await options.age?.(world);
     await checkBytes(world);
   } catch (error) {
     const about = error instanceof Violation ? `\n${history.about(error.about)}` : '';
@@ -104,8 +103,8 @@ async function killAtRandom(world: World, random: Random, over: AbortSignal): Pr
 async function checkQuiet(world: World, clients: readonly RandomClient[]): Promise<void> {
   for (const scope of SCOPES) {
     await world.collector.collect({ wait: true }, headersOf(scope));
-    const kept = clients.filter((client) => client.scope === scope).flatMap(({ keptIngests }) => keptIngests);
-    const left = (await ScopeState.read(world, scope, kept)).unreachable();
+    const ingests = clients.filter((client) => client.scope === scope).flatMap((client) => client.ingests);
+    const left = (await ScopeState.read(world, scope, ingests)).unreachable();
     if (left.length > 0) {
       throw new Violation(`left in ${scope.namespace} on ${scope.node}: ${left.join(', ')}`, left);
     }
@@ -113,13 +112,15 @@ async function checkQuiet(world: World, clients: readonly RandomClient[]): Promi
   for (const client of clients) await client.checkAll();
 }
 
-/** All bytes that nothing needs go, and no others. */
+/** All bytes that nothing needs go, and no others: those of crashes, and of writers whose ingest went, when they are old. */
 async function checkBytes(world: World): Promise<void> {
   let problem: string | undefined;
   const isRight = async () => {
     problem = difference(await world.stored(), await world.recorded());
     return problem === undefined;
   };
+  if (await waitUntil(isRight, BYTES_SOON_MS)) return;
+  await world.buryStrays();
   if (!(await waitUntil(isRight, BYTES_DEADLINE_MS))) throw new Error(problem);
 }
 

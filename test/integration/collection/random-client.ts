@@ -7,6 +7,7 @@ import type { TestBlob } from './blobs.ts';
 import type { History } from './history.ts';
 import { Holds } from './holds.ts';
 import type { Random } from './random.ts';
+import type { OpenIngest } from './scope-state.ts';
 import { headersOf, type Scope, type World } from './world.ts';
 
 const SNAPSHOTTER = 'overlayfs';
@@ -67,9 +68,12 @@ export class RandomClient {
     }
   }
 
-  /** Those that stay by themselves. */
-  get keptIngests(): string[] {
-    return [...this.#ingests].flatMap(([ref, lease]) => (lease === '' ? `ingest ${ref}` : []));
+  /** Its ingests: whether one stays by itself, and what it may refer to, as one does that links a stored blob. */
+  get ingests(): OpenIngest[] {
+    return this.#blobs().map((blob) => {
+      const ref = this.#refOf(blob);
+      return { name: `ingest ${ref}`, target: contentOf(blob), isKept: this.#ingests.get(ref) === '' };
+    });
   }
 
   get scope(): Scope {
@@ -142,9 +146,9 @@ export class RandomClient {
   }
 
   async writeBlob(blob = this.#anyBlob()): Promise<void> {
-    const { random, name } = this.#parts;
+    const { random } = this.#parts;
     const lease = random.chance(0.9) ? this.#keptLease() : undefined;
-    const ref = `${name}-${blob.name}`;
+    const ref = this.#refOf(blob);
     const isGivenUp = random.chance(0.1);
     const outcome = await this.#do(
       `write${lease === undefined ? '' : ` on lease ${lease}`}${isGivenUp ? ', giving up' : ''}`,
@@ -472,6 +476,10 @@ export class RandomClient {
 
   #headers() {
     return headersOf(this.#parts.scope);
+  }
+
+  #refOf(blob: TestBlob): string {
+    return `${this.#parts.name}-${blob.name}`;
   }
 
   #newName(what: string): string {

@@ -5,16 +5,27 @@ const SNAPSHOT_REF = /^containerd\.io\/gc\.ref\.snapshot\.([^/]+)/;
 const FLAT = 'containerd.io/gc.flat';
 const EXPIRE = 'containerd.io/gc.expire';
 
+export interface OpenIngest {
+  readonly name: string;
+  /** What it may refer to. */
+  readonly target: string;
+  /** It stays by itself, not only as long as a lease has it. */
+  readonly isKept: boolean;
+}
+
 /** Everything that a scope has, as its services tell it, with the references that its records should make. */
 export class ScopeState {
   readonly records = new Set<string>();
   readonly #roots: { name: string; flat: boolean }[] = [];
   readonly #edges: { from: string; to: string; byLabel: boolean }[] = [];
 
-  /** `keptIngests`: records that stay by themselves, which no service tells. */
-  static async read(world: World, scope: Scope, keptIngests: readonly string[]): Promise<ScopeState> {
+  /** `ingests`: what no service tells of them. */
+  static async read(world: World, scope: Scope, ingests: readonly OpenIngest[]): Promise<ScopeState> {
     const state = new ScopeState();
-    for (const name of keptIngests) state.#roots.push({ name, flat: false });
+    for (const { name, target, isKept } of ingests) {
+      if (isKept) state.#roots.push({ name, flat: false });
+      state.#edges.push({ from: name, to: target, byLabel: false });
+    }
     await Promise.all([
       state.#readContent(world, scope),
       state.#readLeases(world, scope),

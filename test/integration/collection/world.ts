@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { openPool, type Pool } from '@longshore/postgres';
@@ -14,6 +14,9 @@ import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalog
 import { type Stack, startStack } from '../../harness/stack.ts';
 
 const SERVICES = ['content', 'image', 'snapshot', 'runtime'] as const;
+
+/** Longer than bytes without a record are taken for those of a commit that is under way. */
+const AGE_S = 2 * 60 * 60;
 
 export interface Scope {
   readonly namespace: string;
@@ -31,6 +34,8 @@ export interface WorldOptions {
   env?: NodeJS.ProcessEnv;
   /** Reads the store behind the services' back. Default: the directory driver's, below the stack's root. */
   stored?: (root: string) => Promise<StoredObjects>;
+  /** Makes all that is stored so old that what no record knows counts as left by a crash. Default: as above. */
+  age?: (root: string) => Promise<void>;
 }
 
 /** Real services, with what the clients call of them. */
@@ -46,11 +51,13 @@ export class World implements AsyncDisposable {
   readonly stack: Stack;
   readonly #channels: Record<(typeof SERVICES)[number], Channel>;
   readonly #stored: (root: string) => Promise<StoredObjects>;
+  readonly #age: (root: string) => Promise<void>;
   readonly #pool: Pool;
 
-  private constructor(stack: Stack, stored: (root: string) => Promise<StoredObjects>) {
+  private constructor(stack: Stack, { stored = storedInDirectory, age = ageDirectory }: WorldOptions) {
     this.stack = stack;
     this.#stored = stored;
+    this.#age = age;
     this.#pool = openPool({ url: stack.databaseUrl, schema: 'content', size: 1 });
     const open = (name: (typeof SERVICES)[number]) => new Channel(`unix://${stack.state}/${name}.sock`);
     this.#channels = {
@@ -69,9 +76,9 @@ export class World implements AsyncDisposable {
     this.nodes = createClient(NodeService, this.#channels.runtime);
   }
 
-  static async start({ env = {}, stored = storedInDirectory }: WorldOptions = {}): Promise<World> {
-    const stack = await startStack({ only: SERVICES, env: { LONGSHORE_CONTENT_GRACE_MS: '0', ...env } });
-    return new World(stack, stored);
+  static async start(options: WorldOptions = {}): Promise<World> {
+    const env = { LONGSHORE_CONTENT_GRACE_MS: '0', ...options.env };
+    return new World(await startStack({ only: SERVICES, env }), options);
   }
 
   /** Makes a node known, so that containers can be made on it. */
@@ -83,6 +90,13 @@ export class World implements AsyncDisposable {
 
   stored(): Promise<StoredObjects> {
     return this.#stored(this.stack.root);
+  }
+
+  /** Has the store looked through for what crashes and late writers have left, as it is once a day and after a start. */
+  async buryStrays(): Promise<void> {
+    await this.#age(this.stack.root);
+    await this.stack.services.kill('content');
+    await this.stack.services.whenReady('content');
   }
 
   /** What the records say that the store should hold. */
@@ -107,6 +121,13 @@ export function headersOf({ namespace, node }: Scope, lease?: string) {
   const headers: Record<string, string> = { [Header.Namespace]: namespace, [Header.Node]: node };
   if (lease !== undefined) headers[Header.Lease] = lease;
   return { headers };
+}
+
+async function ageDirectory(root: string): Promise<void> {
+  const at = Date.now() / 1000 - AGE_S;
+  const files = await readdir(join(root, 'content'), { recursive: true, withFileTypes: true });
+  // What goes meanwhile needs no age.
+  for (const file of files) await utimes(join(file.parentPath, file.name), at, at).catch(() => undefined);
 }
 
 async function storedInDirectory(root: string): Promise<StoredObjects> {

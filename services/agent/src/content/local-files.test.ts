@@ -20,13 +20,11 @@ async function start() {
   await writeFile(path, BLOB);
   const asked: string[] = [];
   const service = { answer: async (): Promise<string> => path };
-  const files = new LocalFiles(
-    (namespace) => {
-      asked.push(namespace);
-      return service.answer();
-    },
-    createLogger('agent', 'silent'),
-  );
+  const locate = (namespace: string) => {
+    asked.push(namespace);
+    return service.answer();
+  };
+  const files = new LocalFiles({ locate, doubt: async () => undefined }, createLogger('agent', 'silent'));
   onTestFinished(() => files[Symbol.asyncDispose]());
   const find = async () => (await files.find('default', digest, BLOB.length))?.path;
   return { files, find, asked, service, path };
@@ -75,7 +73,7 @@ describe('LocalFiles', () => {
   it('gives a file up that was found to be wrong, for a while', async () => {
     const { files, find, path } = await start();
     await find();
-    files.reject(digest);
+    await files.reject('default', digest);
     expect(await find()).toBeUndefined();
     vi.advanceTimersByTime(61_000);
     expect(await find()).toBe(path);

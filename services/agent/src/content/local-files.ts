@@ -11,8 +11,13 @@ const RETRY_MS = 5_000;
 const IDLE_MS = 60_000;
 const MAX_FILES = 32;
 
-/** Where the content service has a blob: the path of a file, or `''`. Throws what the service does. */
-export type LocateFile = (namespace: string, digest: Digest) => Promise<string>;
+/** The content service, as far as it is asked here. */
+export interface FileLocator {
+  /** Where it has a blob: the path of a file, or `''`. Throws what the service does. */
+  locate(namespace: string, digest: Digest): Promise<string>;
+  /** Has it look at a blob whose file was found to be wrong. Never rejects. */
+  doubt(namespace: string, digest: Digest): Promise<void>;
+}
 
 interface Entry {
   /** Undefined: not a file of this host. */
@@ -24,15 +29,15 @@ interface Entry {
 
 /** Large blobs that the content service keeps in files which this node can read: its reads need not pass through it. */
 export class LocalFiles implements AsyncDisposable {
-  readonly #locate: LocateFile;
+  readonly #locator: FileLocator;
   readonly #log: Logger;
   /** The last one that was used is the last. */
   readonly #entries = new Map<Digest, Entry>();
   readonly #locating = new Map<Digest, Promise<LocalFile | undefined>>();
   readonly #sweeping: NodeJS.Timeout;
 
-  constructor(locate: LocateFile, log: Logger) {
-    this.#locate = locate;
+  constructor(locator: FileLocator, log: Logger) {
+    this.#locator = locator;
     this.#log = log;
     this.#sweeping = setInterval(() => this.#closeIdle(), IDLE_MS).unref();
   }
@@ -52,10 +57,11 @@ export class LocalFiles implements AsyncDisposable {
     return entry.file;
   }
 
-  /** The file is not what it should be: for some time the service is asked, which can tell why. */
-  reject(digest: Digest): void {
+  /** The file is not what it should be: the service is told, and for some time asked for all reads. */
+  async reject(namespace: string, digest: Digest): Promise<void> {
     this.#log.error({ digest }, 'file of a blob cannot be read, or is not that blob');
     this.#put(digest, undefined, LOCATED_MS);
+    await this.#locator.doubt(namespace, digest);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,7 +82,7 @@ export class LocalFiles implements AsyncDisposable {
   async #find(namespace: string, digest: Digest, sizeBytes: number): Promise<LocalFile | undefined> {
     const known = this.#entries.get(digest)?.file;
     try {
-      const path = await this.#locate(namespace, digest);
+      const path = await this.#locator.locate(namespace, digest);
       if (known && known.path === path) return this.#put(digest, known, LOCATED_MS);
       const file = path === '' ? undefined : await LocalFile.open(path, digest, sizeBytes);
       return this.#put(digest, file, LOCATED_MS);

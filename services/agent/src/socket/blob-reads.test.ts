@@ -32,7 +32,9 @@ async function start(bytes: Buffer = BLOB) {
     asked.push(namespace);
     return path;
   };
-  const files = new LocalFiles(locate, log);
+  const doubted: string[] = [];
+  const doubt = async (namespace: string) => void doubted.push(namespace);
+  const files = new LocalFiles({ locate, doubt }, log);
   const blobs = new SmallBlobs(':memory:');
   onTestFinished(async () => {
     await files[Symbol.asyncDispose]();
@@ -49,7 +51,7 @@ async function start(bytes: Buffer = BLOB) {
     const caller = new Caller({ 'containerd-namespace': namespace });
     return read(toBinary(ReadContentRequestSchema, request), caller);
   };
-  return { ask, asked };
+  return { ask, asked, doubted };
 }
 
 type Asked = Awaited<ReturnType<Awaited<ReturnType<typeof start>>['ask']>>;
@@ -96,9 +98,19 @@ describe('reads of a large blob whose file is on this host', () => {
   it('never end well when the file is wrong: the service is asked, which can say so', async () => {
     const wrong = Buffer.from(BLOB);
     wrong[1_500_000]! ^= 1;
-    const { ask } = await start(wrong);
-    await expect(answersOf(await ask(0, 0))).rejects.toMatchObject({ kind: 'Unavailable' });
+    const { ask, doubted } = await start(wrong);
+    await expect(answersOf(await ask(0, 0))).rejects.toMatchObject({ kind: 'DataLoss' });
+    expect(doubted).toEqual(['default']);
     expect(await answersOf(await ask(0, 0))).toBeUndefined();
     expect(await answersOf(await ask(BLOB.length - 1, 1))).toBeUndefined();
+  });
+
+  it('fail at the end for who has read wrong bytes before it, though the service may have the right ones', async () => {
+    const wrong = Buffer.from(BLOB);
+    wrong[1]! ^= 1;
+    const { ask, doubted } = await start(wrong);
+    expect(await answersOf(await ask(0, BLOB.length - 10))).toBeDefined();
+    await expect(ask(BLOB.length - 10, 10)).rejects.toMatchObject({ kind: 'DataLoss' });
+    expect(doubted).toEqual(['default']);
   });
 });

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { messageOf, notFound, outOfRange, unavailable } from '@longshore/errors';
+import { LongshoreError, messageOf, notFound, outOfRange } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type Digest, parseDigest } from '@longshore/oci';
 import {
@@ -71,22 +71,29 @@ export function blobReads({ copy, blobs, prefetch, files, log }: BlobReadsOption
     const first = await file?.read(range.start, range.end);
     if (!file) return { resume: resumedRead(digest, range, sizeBytes) };
     if (!first) {
-      files.reject(digest);
+      await files.reject(namespace, digest);
+      // What came before may have been read here by the same caller, and be wrong, whoever answers this.
+      if (range.start > 0) throw wrongFile(digest);
       return { resume: resumedRead(digest, range, sizeBytes) };
     }
     if (first.length === range.end - range.start) return [dataField(first)];
-    return { messages: readOn(file, digest, range, first) };
+    return { messages: readOn(file, { namespace, digest }, range, first) };
   }
 
-  async function* readOn(file: LocalFile, digest: Digest, { start, end }: ByteRange, first: Uint8Array) {
+  async function* readOn(
+    file: LocalFile,
+    { namespace, digest }: { namespace: string; digest: Digest },
+    { start, end }: ByteRange,
+    first: Uint8Array,
+  ) {
     for (let position = start, next: Uint8Array | undefined = first; ; ) {
       yield position === start ? dataField(next) : [offsetField(position - start), ...dataField(next)];
       position += next.length;
       if (position === end) return;
       next = await file.read(position, end);
       if (next) continue;
-      files.reject(digest);
-      throw unavailable(`content ${digest}: its file cannot be read, or is wrong`);
+      await files.reject(namespace, digest);
+      throw wrongFile(digest);
     }
   }
 
@@ -109,6 +116,13 @@ export function blobReads({ copy, blobs, prefetch, files, log }: BlobReadsOption
       },
     ],
   ]);
+}
+
+function wrongFile(digest: Digest): Error {
+  return new LongshoreError(
+    'DataLoss',
+    `content ${digest}: its file cannot be read, or holds other bytes: data loss`,
+  );
 }
 
 /** Sizes of the values of records that were asked for again and again. */

@@ -6,6 +6,9 @@ import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
 /** A flag, 1 for compressed, and the length of the message. */
 const PREFIX_BYTES = 5;
 
+/** What is larger is not copied into one piece: that takes longer than handing over several. */
+const UNCOPIED_BYTES = 16 * 1024;
+
 /** A message of protobuf, or its parts one behind the other: what is large need not be copied into one. */
 export type Message = Uint8Array | readonly Uint8Array[];
 
@@ -36,11 +39,18 @@ export function framed(message: Message): Buffer {
 
 /** Answers a call with the messages and status OK. Throws ResourceExhausted for one that no client takes. */
 export function answerCall(stream: ServerHttp2Stream, messages: readonly Message[]): void {
-  const body = Buffer.concat(messages.flatMap(partsOf));
+  const parts = messages.flatMap(partsOf);
   if (isOver(stream)) return;
   begin(stream, () => OK);
-  stream.end(body);
-  passBulk(body.length);
+  const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  if (sizeBytes < UNCOPIED_BYTES) {
+    stream.end(Buffer.concat(parts));
+    return;
+  }
+  stream.cork();
+  for (const part of parts) stream.write(part);
+  stream.end();
+  passBulk(sizeBytes);
 }
 
 /** Answers a call with messages as they come, no faster than its caller takes them, and with the status of their end. */

@@ -57,7 +57,7 @@ async function openDoor(
   );
   const upstream = new Upstream(sockets.join());
   const blobs = new SmallBlobs(':memory:');
-  const files = new LocalFiles(async () => '', log);
+  const files = new LocalFiles({ locate: async () => '', doubt: async () => undefined }, log);
   const wanted: string[] = [];
   const doubted: string[] = [];
   const caughtUp = Promise.withResolvers<void>();
@@ -82,6 +82,7 @@ async function openDoor(
       },
       doubtChange: (kind, namespace) => void doubted.push(`${kind} ${namespace}`),
     },
+    tasks: (namespace) => (namespace === 'default' ? ['running', 'other'] : []),
     onEvents: () => undefined,
     log,
   });
@@ -163,7 +164,8 @@ describe('reads at the node door', () => {
     count();
     const outcome = await list(request, new Caller(options.headers));
     isOver = true;
-    expect(turns).toBeGreaterThan(5);
+    // Once behind each page, and at the start.
+    expect(turns).toBeGreaterThan(2);
     const [answer] = outcome as Uint8Array[];
     const { containers } = fromBinary(ListContainersResponseSchema, answer!);
     expect(containers).toHaveLength(2_500);
@@ -222,6 +224,25 @@ describe('changes through the node door', () => {
     expect(ended).toBe(false);
     caughtUp.resolve();
     await deleted;
+  });
+});
+
+describe('the deletion of a container', () => {
+  it('tells its owner which tasks run, whatever the caller says', async () => {
+    const heard: (string | undefined)[] = [];
+    const { channel } = await openDoor(syncedCopy(), {
+      containers: {
+        delete: async (_, call) => {
+          heard.push(call.header(Header.LiveTasks));
+          return {};
+        },
+      },
+    });
+    const containers = createClient(Containers, channel);
+    await containers.delete({ id: 'running' }, options);
+    const headers = { [Header.Namespace]: 'empty', [Header.LiveTasks]: 'forged' };
+    await containers.delete({ id: 'x' }, { headers });
+    expect(heard).toEqual(['running,other', '']);
   });
 });
 

@@ -11,7 +11,7 @@ import {
   type Route,
   readRequest,
 } from '@longshore/kit';
-import { Header } from '@longshore/proto/headers';
+import { ANY_TASK, Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
 import type { RecordKind } from '../records/record-kinds.ts';
 import { changedKind } from './changes.ts';
@@ -34,6 +34,8 @@ export interface NodeDoorOptions {
   /** The same from what was last known: for those that the owner should be asked, and cannot be. */
   lastReads: LocalReads;
   records: DoorRecords;
+  /** Ids of a namespace's tasks. */
+  tasks(namespace: string): readonly string[];
   /** Binary envelopes of events that a call through this door caused. */
   onEvents(envelopes: Uint8Array[]): void;
   log: Logger;
@@ -44,6 +46,12 @@ export type DoorRecords = Pick<NodeRecords, 'take' | 'caughtUp' | 'expectContent
 
 /** Its callers go on when they are told of the commit, before the call has ended. */
 const WRITE = '/containerd.services.content.v1.Content/Write';
+
+/** A task may outlive its container: its owner is told, so that nothing goes that it has mounted. */
+const DELETE_CONTAINER = '/containerd.services.containers.v1.Containers/Delete';
+
+/** What fits into a header beside the others. */
+const MAX_LIVE_TASKS_LENGTH = 16 * 1024;
 
 /** Cancelled, DeadlineExceeded, Unavailable. */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['1', '4', '14']);
@@ -62,6 +70,12 @@ export function nodeDoor(options: NodeDoorOptions): RawListener {
       return;
     }
     const route = routeTo(owner, options);
+    if (path === DELETE_CONTAINER) {
+      route.headers = {
+        ...route.headers,
+        [Header.LiveTasks]: liveTasks(options.tasks(namespaceOf(headers))),
+      };
+    }
     const read = options.reads.get(path);
     const answer = read
       ? answerRead(stream, headers, route, read, options.lastReads.get(path))
@@ -99,6 +113,11 @@ function routeTo(owner: Owner, { nodeId, upstreams, records, onEvents }: NodeDoo
       return takeCollected(trailers) ? records.caughtUp() : undefined;
     },
   };
+}
+
+function liveTasks(ids: readonly string[]): string {
+  const named = ids.join();
+  return named.length > MAX_LIVE_TASKS_LENGTH ? ANY_TASK : named;
 }
 
 function expectContent(
