@@ -164,8 +164,8 @@ describe('reads at the node door', () => {
     count();
     const outcome = await list(request, new Caller(options.headers));
     isOver = true;
-    // Once behind each page, and at the start.
-    expect(turns).toBeGreaterThan(2);
+    // One is the count's own call.
+    expect(turns).toBeGreaterThan(1);
     const [answer] = outcome as Uint8Array[];
     const { containers } = fromBinary(ListContainersResponseSchema, answer!);
     expect(containers).toHaveLength(2_500);
