@@ -9,7 +9,8 @@ const COMMON: ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
   'grpc-node.flow_control_window': WINDOW_BYTES,
-  'grpc-node.max_session_memory': 64,
+  // No limit: what we send counts, and a hundred blobs on their way would end the calls beside them.
+  'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
   // A peer that restarts is back within a second; do not wait out the default of 20 s.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 500,

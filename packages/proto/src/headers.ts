@@ -6,6 +6,11 @@ export const Header = {
   Lease: 'containerd-lease',
   /** The node whose scope a call works in; {@link FLEET} or absent for the fleet's own. */
   Node: 'longshore-node',
+  /**
+   * On the deletion of a container: ids of the namespace's tasks that its node runs, separated by commas, or {@link ANY_TASK} when
+   * they are too many to be named. Set by the node's agent alone.
+   */
+  LiveTasks: 'longshore-live-tasks',
   /** Names one request in every log line that it causes, in every service. */
   RequestId: 'x-request-id',
   /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */
@@ -17,6 +22,8 @@ export const Header = {
   /** Trailer at the fleet's edge: ids of nodes that did not answer, separated by commas. */
   UnreachableNodes: 'longshore-unreachable-nodes',
 } as const;
+
+export const ANY_TASK = '*';
 
 /** The node part of a scope that belongs to no node. */
 export const FLEET = '_';

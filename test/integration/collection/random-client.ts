@@ -460,7 +460,9 @@ export class RandomClient {
         } catch (error) {
           last = error;
           outcome = expected.find((kind) => isKind(error, kind));
-          const isOutage = isRough && isKind(error, 'Unavailable', 'Canceled', 'Unknown');
+          // containerd's client tries again too while a ref is locked: a writer lets go of it after its call has ended.
+          const isLocked = isKind(error, 'Unavailable') && String(error).includes('locked by another writer');
+          const isOutage = isLocked || (isRough && isKind(error, 'Unavailable', 'Canceled', 'Unknown'));
           if (outcome === undefined && !isOutage) throw unexpected(what, about, error);
         }
         return outcome !== undefined;

@@ -27,6 +27,7 @@ export const NODE_MAY_CALL_IN_ITS_SCOPE: readonly string[] = [
   'longshore.events.v1.SpoolService/Append',
   'longshore.events.v1.SpoolService/Check',
   'longshore.runtime.v1.ContainerService/ConfirmDeleting',
+  'longshore.runtime.v1.ContainerService/ReleaseTask',
   'longshore.snapshot.v1.CatalogueService/Commit',
   'longshore.snapshot.v1.CatalogueService/ConfirmTombstones',
   'longshore.snapshot.v1.CatalogueService/Get',

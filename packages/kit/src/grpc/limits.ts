@@ -12,8 +12,9 @@ export const CHANNEL_LIMITS: ChannelOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
   'grpc-node.flow_control_window': SESSION_WINDOW_BYTES,
-  // In megabytes; must hold the session window, or node resets streams under load.
-  'grpc-node.max_session_memory': 64,
+  // In megabytes; must hold the session window and what is sent to slow readers, or node resets other streams. A read of a
+  // blob has half of one at most.
+  'grpc-node.max_session_memory': 256,
 };
 
 /**

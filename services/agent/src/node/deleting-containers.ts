@@ -39,6 +39,21 @@ export class DeletingContainers {
     return confirming;
   }
 
+  /**
+   * Of tasks that outlived their containers: says of those that are gone by now that what they had mounted may go. What cannot be
+   * said now is asked for again by the next heartbeat.
+   */
+  release(kept: readonly { namespace: string; id: string }[]): void {
+    const { nodeId, tasks, containers, log } = this.#options;
+    for (const { namespace, id } of kept) {
+      if (tasks.has(namespace, id)) continue;
+      const headers = { [Header.Namespace]: namespace, [Header.Node]: nodeId };
+      containers.releaseTask({ id }, { headers, signal: this.#stopped.signal }).catch((error) => {
+        log.debug({ namespace, id, error: messageOf(error) }, 'a task that is gone cannot be released yet');
+      });
+    }
+  }
+
   /** Throws FailedPrecondition for a container that is to go. */
   requireKept(namespace: string, id: string): void {
     if (!this.#confirming.has(`${namespace}/${id}`)) return;

@@ -140,6 +140,23 @@ describe('a container that the fleet deletes', () => {
   });
 });
 
+describe('a task that has outlived its container', () => {
+  it('is released once it is gone', async () => {
+    const released: string[] = [];
+    const containers = { releaseTask: async ({ id }: { id?: string }) => released.push(id ?? '') };
+    const running = new Set(['default/a', 'default/b']);
+    const tasks = { has: (namespace: string, id: string) => running.has(`${namespace}/${id}`) };
+    const parts = { nodeId: 'n1', tasks: tasks as never, containers: containers as never, log };
+    const deleting = new DeletingContainers(parts);
+    onTestFinished(() => deleting.close());
+    const kept = ['a', 'b'].map((id) => ({ namespace: 'default', id }));
+    deleting.release(kept);
+    running.delete('default/b');
+    deleting.release(kept);
+    expect(released).toEqual(['b']);
+  });
+});
+
 describe('a cordoned node', () => {
   it('makes no tasks', async () => {
     const desired = newDesired();

@@ -62,6 +62,7 @@ export class Membership {
       heartbeatMs,
       nodes: createClient(NodeService, runtime),
       desired: this.#desired,
+      keptTasks: (kept) => this.deleting.release(kept),
       log,
     });
     this.#registration.start();

@@ -15,6 +15,8 @@ export interface RegistrationOptions {
   nodes: ServiceClient<typeof NodeService>;
   /** Told what the control plane wants. */
   desired: Desired;
+  /** Told of which tasks it keeps what they mount, though their containers are deleted. */
+  keptTasks(tasks: readonly { namespace: string; id: string }[]): void;
   log: Logger;
 }
 
@@ -60,11 +62,12 @@ export class Registration {
   }
 
   async #heartbeat(): Promise<void> {
-    const { nodes, nodeId, runningTasks, desired } = this.#options;
+    const { nodes, nodeId, runningTasks, desired, keptTasks } = this.#options;
     const request = { id: nodeId, runningTasks: runningTasks() };
     try {
       const answer = await nodes.heartbeat(request, { signal: this.#stopped.signal });
       if (answer.desired) desired.take(answer.desired);
+      keptTasks(answer.keptTasks);
     } catch (error) {
       if (!isKind(error, 'NotFound')) throw error;
       await this.#register();

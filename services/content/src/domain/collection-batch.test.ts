@@ -8,7 +8,7 @@ describe('CollectionBatch', () => {
     expect(batch.size).toBe(200);
     batch.took(200, 10);
     expect(batch.size).toBe(400);
-    batch.took(400, 200);
+    batch.took(400, 120);
     expect(batch.size).toBe(100);
   });
 
@@ -17,15 +17,15 @@ describe('CollectionBatch', () => {
     for (let n = 0; n < 10; n++) batch.took(batch.size, 0);
     expect(batch.size).toBe(1000);
     batch.took(1000, 60_000);
-    expect(batch.size).toBe(50);
+    expect(batch.size).toBe(20);
   });
 
-  it('rests after a batch for a part of its time, and never for long', () => {
+  it('rests after a batch for as long, and never for very long', () => {
     const batch = new CollectionBatch();
     expect(batch.restMs).toBe(0);
-    batch.took(100, 40);
+    batch.took(100, 20);
     expect(batch.restMs).toBe(20);
     batch.took(100, 5000);
-    expect(batch.restMs).toBe(50);
+    expect(batch.restMs).toBe(30);
   });
 });

@@ -1,13 +1,16 @@
-/** For how long a batch may keep everybody else from changing the scope: a quarter of what anybody may wait. */
-const TARGET_MS = 50;
+/**
+ * For how long a batch may keep everybody else from changing the scope. A write can meet two batches, and waits as long again for
+ * its own turn: all of it must be well below what anybody may wait, also where a batch takes longer than it should.
+ */
+const TARGET_MS = 30;
 const FIRST_SIZE = 100;
 /** Fewer would take as long: a batch costs a look at what changed, and a wait for the disk. */
-const MIN_SIZE = 50;
+const MIN_SIZE = 20;
 const MAX_SIZE = 1000;
 /** A batch of one quick moment must not decide alone. */
 const MAX_GROWTH = 2;
 /** Of the time that a batch has taken: whoever waited goes first. */
-const REST_SHARE = 0.5;
+const REST_SHARE = 1;
 
 /** How many records the next batch removes: as many as the last one says fit into the time. */
 export class CollectionBatch {

@@ -15,7 +15,7 @@ export interface NodeRecords {
   references(scope: Scope, records: readonly Candidate[]): Promise<CandidateReference[]>;
   /** Removes records, whatever refers to them. */
   remove(scope: Scope, batch: readonly Candidate[]): Promise<Removed[]>;
-  /** Removes the node's namespaces, once they are empty. */
+  /** Removes the node's namespaces, once they are empty, and what collections remember of them. */
   removeNamespaces(node: string): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import { invalidArgument, LongshoreError, outOfRange } from '@longshore/errors';
 import { ABSENT, type Adaptor, inBlocks, objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
-import type { Handlers } from '@longshore/kit';
+import { type Handlers, passBulk } from '@longshore/kit';
 import { parseDigest } from '@longshore/oci';
 import type { Content as ContentService } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobReader } from '../domain/blob-store.ts';
@@ -16,8 +16,8 @@ import { writeContent } from './write-content.ts';
 
 /** Go clients take at most this much in a message of a listing. */
 const LIST_BLOCK = 100;
-/** Large enough that the cost of a message does not count, small enough to hold a few per reader. */
-const READ_CHUNK_BYTES = 1024 * 1024;
+/** Large enough that the cost of a message does not count, small enough to hold two for each of many slow readers. */
+const READ_CHUNK_BYTES = 256 * 1024;
 
 /** `containerd.services.content.v1.Content`. Source: containerd plugins/services/content/contentserver. */
 export function contentRpc(parts: ContentParts): Handlers<typeof ContentService> {
@@ -61,6 +61,7 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
       for await (const data of reads.pass(content, range, chunksOf(reader, range))) {
         yield { offset: BigInt(sentBytes), data };
         sentBytes += data.byteLength;
+        passBulk(data.byteLength);
       }
     },
 

@@ -34,5 +34,11 @@ export function containerFleetRpc(
       collector.ask(call.scope);
       return {};
     },
+
+    async releaseTask({ id }, call) {
+      await containers.releaseTask(call.scope, parseIdentifier(id));
+      collector.ask(call.scope);
+      return {};
+    },
   };
 }

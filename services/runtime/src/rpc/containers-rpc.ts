@@ -3,6 +3,7 @@ import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { ANY_TASK, Header } from '@longshore/proto/headers';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
 import { dropsReference } from '../domain/references.ts';
 import { containerEvents } from '../events.ts';
@@ -60,13 +61,18 @@ export function containersRpc(
 
     async delete({ id }, call) {
       parseIdentifier(id);
-      const deleted = await containers.delete(call.scope, id, containerEvents.deleted);
+      const hasTask = namesTask(call.header(Header.LiveTasks), id);
+      const deleted = await containers.delete(call.scope, id, containerEvents.deleted, { hasTask });
       call.reportEvent(containerEvents.deleted(deleted));
       call.reportRecord(containerRecord.deleted(deleted));
       collector.ask(call.scope);
       return {};
     },
   };
+}
+
+function namesTask(liveTasks: string | undefined, id: string): boolean {
+  return liveTasks === ANY_TASK || (liveTasks?.split(',').includes(id) ?? false);
 }
 
 function adaptorOf(container: Container) {

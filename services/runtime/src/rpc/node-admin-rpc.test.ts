@@ -80,6 +80,34 @@ describe('heartbeats', () => {
   });
 });
 
+describe('a container that is deleted while its task runs', () => {
+  it('leaves what the task has mounted kept, until the node says that it has ended', async () => {
+    await register('t1');
+    const headers = { 'containerd-namespace': 'default', 'longshore-node': 't1' };
+    for (const id of ['runs', 'ended']) {
+      const mounts = { snapshotter: 'overlayfs', snapshotKey: `rw-${id}` };
+      const container = { id, runtime: { name: 'runc' }, spec: SPEC, ...mounts };
+      await runtime.containers.create({ container }, { headers });
+      const told = { ...headers, 'longshore-live-tasks': 'other,runs' };
+      await runtime.containers.delete({ id }, { headers: told });
+    }
+    const kept = async () => {
+      const { rows } = await runtime.pool.query(
+        `SELECT to_key FROM gc_roots AS o JOIN gc_references AS r USING (namespace, node)
+         WHERE node = 't1' AND o.kind = r.from_kind AND o.key = r.from_key`,
+      );
+      return rows.map(({ to_key }) => to_key);
+    };
+    expect(await kept()).toEqual(['overlayfs/rw-runs']);
+    expect((await runtime.nodes.heartbeat({ id: 't1' })).keptTasks).toMatchObject([
+      { namespace: 'default', id: 'runs' },
+    ]);
+    await runtime.fleetContainers.releaseTask({ id: 'runs' }, { headers });
+    expect(await kept()).toEqual([]);
+    expect((await runtime.nodes.heartbeat({ id: 't1' })).keptTasks).toEqual([]);
+  });
+});
+
 describe('cordon and drain', () => {
   it('keep new containers off, and are told with each heartbeat', async () => {
     await register('c1');

@@ -39,7 +39,7 @@ export function nodesRpc(nodes: NodeRepository, heartbeats: Heartbeats): Handler
       // It has joined anew while its agent ran on.
       if (node.state === 'joining') throw notFound(`registration of ${nodeSubject(id)}`);
       if (node.state === 'unreachable') await nodes.change(id, heard);
-      return { desired: desiredToProto(node) };
+      return { desired: desiredToProto(node), keptTasks: node.keptTasks };
     },
 
     async get({ id }, call) {

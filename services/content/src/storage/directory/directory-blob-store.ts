@@ -168,12 +168,17 @@ async function copyPrefix(
   writer: PartWriter,
   seen: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  await using reader = await FileBlobReader.open(path);
+  await using file = await open(path, 'r');
+  // The same for all pieces: buffers that are thrown away stay for long.
+  const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_BYTES, keepBytes));
   while (writer.sizeBytes < keepBytes) {
-    const chunk = await reader.read(writer.sizeBytes, Math.min(COPY_BYTES, keepBytes - writer.sizeBytes));
-    if (chunk.byteLength === 0) return;
-    await writer.write(chunk);
+    const length = Math.min(buffer.byteLength, keepBytes - writer.sizeBytes);
+    const { bytesRead } = await file.read(buffer, 0, length, writer.sizeBytes);
+    if (bytesRead === 0) return;
+    const chunk = buffer.subarray(0, bytesRead);
+    const written = writer.write(chunk);
     seen(chunk);
+    await written;
   }
 }
 

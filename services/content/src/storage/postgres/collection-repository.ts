@@ -18,7 +18,7 @@ import { changesSql, markSql, referencesSql } from './collection-sql.ts';
 import type { CollectionViews } from './collection-views.ts';
 
 /** Whoever changes the scope next waits behind the collector: it gives up soon, lets them pass, and tries again. */
-const LOCK_TIMEOUT_MS = 80;
+const LOCK_TIMEOUT_MS = 50;
 const LOCK_DEADLINE_MS = 10_000;
 const LOCK_PAUSE_MS = 20;
 const LOCK_NOT_AVAILABLE = '55P03';

@@ -47,6 +47,9 @@ export class NodeRecordsRepository implements NodeRecords {
   }
 
   async removeNamespaces(node: string): Promise<void> {
-    await query(this.#pool, 'DELETE FROM namespaces WHERE node = $1', [node]);
+    const remembered = ['collection_censuses', 'unreached', 'lease_deletions'];
+    for (const table of ['namespaces', ...remembered]) {
+      await query(this.#pool, `DELETE FROM ${table} WHERE node = $1`, [node]);
+    }
   }
 }

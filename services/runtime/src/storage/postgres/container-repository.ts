@@ -203,9 +203,25 @@ export class ContainerRepository {
     });
   }
 
-  /** Throws NotFound. The container returned carries the revision of its deletion. */
-  delete(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
-    return this.#delete(scope, id, BY_NAME, eventOf);
+  /**
+   * Throws NotFound. The container returned carries the revision of its deletion. While a task of it runs, what that has mounted
+   * is kept until {@link releaseTask}.
+   */
+  delete(
+    scope: Scope,
+    id: string,
+    eventOf: EventOf,
+    { hasTask = false }: { hasTask?: boolean } = {},
+  ): Promise<Container> {
+    return this.#delete(scope, id, BY_NAME, eventOf, hasTask);
+  }
+
+  /** The task of a deleted container does not run any more. */
+  async releaseTask(scope: Scope, id: string): Promise<void> {
+    await transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope);
+      await tx.query(`DELETE FROM live_tasks WHERE ${BY_NAME}`, [scope.namespace, scope.node, id]);
+    });
   }
 
   /** As {@link delete}, for a container that is marked: any other is NotFound. */
@@ -213,7 +229,13 @@ export class ContainerRepository {
     return this.#delete(scope, id, `${BY_NAME} AND deleting_at IS NOT NULL`, eventOf);
   }
 
-  #delete(scope: Scope, id: string, condition: string, eventOf: EventOf): Promise<Container> {
+  #delete(
+    scope: Scope,
+    id: string,
+    condition: string,
+    eventOf: EventOf,
+    hasTask = false,
+  ): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['containers', id]);
       const { rows } = await tx.query<Row & { deletion: bigint }>(
@@ -222,6 +244,7 @@ export class ContainerRepository {
       );
       if (!rows[0]) throw missing(scope, id);
       const deleted = { ...fromRow(rows[0]), revision: rows[0].deletion };
+      if (hasTask && deleted.snapshotKey !== '') await keepTask(tx, deleted);
       await appendEvent(tx, eventOf(deleted));
       return deleted;
     });
@@ -236,6 +259,15 @@ async function requireOpenNode(tx: Queryable, id: string): Promise<void> {
     [id],
   );
   if (rows[0]) requireOpen({ id, ...rows[0] });
+}
+
+async function keepTask(tx: Queryable, { scope, id, snapshotter, snapshotKey }: Container): Promise<void> {
+  await tx.query(
+    `INSERT INTO live_tasks AS t (namespace, node, id, snapshotter, snapshot_key) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (node, namespace, id) DO UPDATE SET snapshotter = excluded.snapshotter,
+       snapshot_key = excluded.snapshot_key, changed = excluded.changed`,
+    [scope.namespace, scope.node, id, snapshotter, snapshotKey],
+  );
 }
 
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';

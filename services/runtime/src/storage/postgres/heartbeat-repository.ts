@@ -7,6 +7,8 @@ export interface HeardNode {
   state: NodeState;
   cordoned: boolean;
   drainGraceMs: number | undefined;
+  /** Tasks whose containers were deleted while they ran. */
+  keptTasks: { namespace: string; id: string }[];
 }
 
 interface Row {
@@ -14,6 +16,7 @@ interface Row {
   state: NodeState;
   cordoned: boolean;
   drain_grace_ms: bigint | null;
+  kept_tasks: HeardNode['keptTasks'] | null;
 }
 
 /** When nodes were last heard of, by the database's clock: those of nodes and replicas may be minutes apart. */
@@ -36,11 +39,15 @@ export class HeartbeatRepository {
          UPDATE node_heartbeats AS h SET last_seen_at = clock_timestamp(), running_tasks = l.running_tasks
          FROM locked AS l WHERE h.node_id = l.node_id RETURNING h.node_id
        )
-       SELECT n.id, n.state, n.cordoned, n.drain_grace_ms FROM beat JOIN nodes AS n ON n.id = beat.node_id`,
+       SELECT n.id, n.state, n.cordoned, n.drain_grace_ms, (
+         SELECT jsonb_agg(jsonb_build_object('namespace', t.namespace, 'id', t.id)) FROM live_tasks AS t WHERE t.node = n.id
+       ) AS kept_tasks
+       FROM beat JOIN nodes AS n ON n.id = beat.node_id`,
       [[...beats.keys()], [...beats.values()]],
     );
-    return rows.map(({ drain_grace_ms, ...row }) => ({
+    return rows.map(({ drain_grace_ms, kept_tasks, ...row }) => ({
       ...row,
+      keptTasks: kept_tasks ?? [],
       drainGraceMs: drain_grace_ms === null ? undefined : Number(drain_grace_ms),
     }));
   }

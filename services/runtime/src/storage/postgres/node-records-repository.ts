@@ -41,6 +41,10 @@ export class NodeRecordsRepository {
       while ((await this.#removeContainers(scope, eventOf, term)) === BATCH);
       await this.#removeSandboxes(scope, term);
     }
+    await transaction(this.#pool, async (tx) => {
+      await term.check(tx);
+      await tx.query('DELETE FROM live_tasks WHERE node = $1', [node]);
+    });
   }
 
   /** Alone in the scope: who creates a container there has seen that the node is gone, or is waited for. */

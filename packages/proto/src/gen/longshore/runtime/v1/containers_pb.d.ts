@@ -113,6 +113,34 @@ export declare type ConfirmDeletingResponse = Message<"longshore.runtime.v1.Conf
 export declare const ConfirmDeletingResponseSchema: GenMessage<ConfirmDeletingResponse>;
 
 /**
+ * @generated from message longshore.runtime.v1.ReleaseTaskRequest
+ */
+export declare type ReleaseTaskRequest = Message<"longshore.runtime.v1.ReleaseTaskRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ReleaseTaskRequest.
+ * Use `create(ReleaseTaskRequestSchema)` to create a new message.
+ */
+export declare const ReleaseTaskRequestSchema: GenMessage<ReleaseTaskRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.ReleaseTaskResponse
+ */
+export declare type ReleaseTaskResponse = Message<"longshore.runtime.v1.ReleaseTaskResponse"> & {
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ReleaseTaskResponse.
+ * Use `create(ReleaseTaskResponseSchema)` to create a new message.
+ */
+export declare const ReleaseTaskResponseSchema: GenMessage<ReleaseTaskResponse>;
+
+/**
  * ContainerService is what the fleet's edge and the agents need of containers beyond containerd's API.
  *
  * @generated from service longshore.runtime.v1.ContainerService
@@ -149,6 +177,17 @@ export declare const ContainerService: GenService<{
     methodKind: "unary";
     input: typeof ConfirmDeletingRequestSchema;
     output: typeof ConfirmDeletingResponseSchema;
+  },
+  /**
+   * ReleaseTask says that a task whose container was deleted before does not run any more on the caller's node: what it had
+   * mounted is not kept for it any longer. Repeating it is fine.
+   *
+   * @generated from rpc longshore.runtime.v1.ContainerService.ReleaseTask
+   */
+  releaseTask: {
+    methodKind: "unary";
+    input: typeof ReleaseTaskRequestSchema;
+    output: typeof ReleaseTaskResponseSchema;
   },
 }>;
 

@@ -263,6 +263,13 @@ export declare type HeartbeatResponse = Message<"longshore.runtime.v1.HeartbeatR
    * @generated from field: longshore.runtime.v1.Desired desired = 1;
    */
   desired?: Desired | undefined;
+
+  /**
+   * Tasks whose containers were deleted while they ran: what they mount is kept until ContainerService.ReleaseTask.
+   *
+   * @generated from field: repeated longshore.runtime.v1.KeptTask kept_tasks = 2;
+   */
+  keptTasks: KeptTask[];
 };
 
 /**
@@ -270,6 +277,27 @@ export declare type HeartbeatResponse = Message<"longshore.runtime.v1.HeartbeatR
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export declare const HeartbeatResponseSchema: GenMessage<HeartbeatResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.KeptTask
+ */
+export declare type KeptTask = Message<"longshore.runtime.v1.KeptTask"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.KeptTask.
+ * Use `create(KeptTaskSchema)` to create a new message.
+ */
+export declare const KeptTaskSchema: GenMessage<KeptTask>;
 
 /**
  * @generated from message longshore.runtime.v1.GetRequest
