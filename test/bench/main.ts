@@ -7,6 +7,7 @@ import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { startStack } from '../harness/stack.ts';
 import { benchCollection } from './collection.ts';
+import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
 import { benchScale } from './scale.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
@@ -17,6 +18,7 @@ Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
+  content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
@@ -24,6 +26,9 @@ Options:
   --runs N        compare, delay: counted repetitions of each step (default 30), after 5 that are not counted
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare: seconds between the last step and the reading of memory (default 60)
+  --steps S,...   content: of ${CONTENT_STEPS.join(', ')} (default all)
+  --megabytes N   content: of the blob that is sent and read (default 1000), three times and once before
+  --records N     content: that lists look at (default 100000)
   --nodes N,...   scale: numbers of nodes, growing (default 0,250,500,1000); each has 20 containers
   --seconds S     scale: for how long the cost at each number of nodes is measured (default 60); collection: calls
                   without a collection
@@ -33,6 +38,7 @@ Options:
 `;
 
 const CONTAINERS_PER_NODE = 20;
+const CONTENT_RUNS = 3;
 
 /** Rounds that are not counted: a fresh process is not what a fleet runs on, on either side. */
 const WARM_UP_ROUNDS = 5;
@@ -54,6 +60,9 @@ const { values, positionals } = parseArgs({
     runs: { type: 'string', default: '30' },
     delay: { type: 'string', default: '5' },
     settle: { type: 'string', default: '60' },
+    steps: { type: 'string', default: CONTENT_STEPS.join(',') },
+    megabytes: { type: 'string', default: '1000' },
+    records: { type: 'string', default: '100000' },
     nodes: { type: 'string', default: '0,250,500,1000' },
     seconds: { type: 'string', default: '60' },
     lists: { type: 'string', default: '200' },
@@ -68,6 +77,13 @@ const PARTS: Record<string, () => Promise<void>> = {
       runs: Number(values.runs),
       warmUpRounds: WARM_UP_ROUNDS,
       delayMs: Number(values.delay),
+    }),
+  content: () =>
+    benchContent({
+      steps: values.steps.split(','),
+      megabytes: Number(values.megabytes),
+      runs: CONTENT_RUNS,
+      records: Number(values.records),
     }),
   scale: () =>
     benchScale({

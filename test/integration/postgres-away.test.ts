@@ -120,18 +120,24 @@ describe('while Postgres is away', () => {
 
     postgres = await startPostgres(directory, { durable: false });
     let kept = 0n;
-    async function* goOn() {
-      yield { ref, total, expected };
-      while (kept === 0n) await new Promise((resolve) => setImmediate(resolve));
-      yield { action: WriteAction.COMMIT, offset: kept, data: blob.subarray(Number(kept)), total, expected };
-    }
-    const resumes = async () => {
-      kept = 0n;
-      for await (const { offset } of content.write(goOn(), inDefault)) kept ||= offset;
+    const resume = async () => {
+      const opened = Promise.withResolvers<bigint>();
+      async function* rest() {
+        yield { ref, total, expected };
+        kept = await opened.promise;
+        yield {
+          action: WriteAction.COMMIT,
+          offset: kept,
+          data: blob.subarray(Number(kept)),
+          total,
+          expected,
+        };
+      }
+      for await (const { offset } of content.write(rest(), inDefault)) opened.resolve(offset);
       return true;
     };
     // Until its lock has run out, the ref is the first writer's, who could not give it back.
-    expect(await waitUntil(() => resumes().catch(() => false), 30_000)).toBe(true);
+    expect(await waitUntil(() => resume().catch(() => false), 30_000)).toBe(true);
     expect(kept).toBeGreaterThanOrEqual(1_000_000n);
     const chunks: Uint8Array[] = [];
     for await (const { data } of content.read({ digest: expected }, inDefault)) chunks.push(data);

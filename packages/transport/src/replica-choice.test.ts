@@ -37,7 +37,7 @@ describe('ReplicaChoice', () => {
   });
 
   it('gives a key the same one, whatever the order of the list; only keys of one that rests move', () => {
-    const replicas = choice();
+    const replicas = choice({ now: () => 0 });
     const turned = new ReplicaChoice(['c', 'a', 'b']);
     const keys = Array.from({ length: 60 }, (_, n) => `key ${n}`);
     const homes = new Map(keys.map((key) => [key, NAMES[replicas.order(key)[0]!]]));

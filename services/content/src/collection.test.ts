@@ -278,6 +278,23 @@ describe('a collection', () => {
     expect(left).toHaveLength(11);
   });
 
+  it('marks a scope that takes longer than statements otherwise may, and reads much garbage in pages', async () => {
+    const scene = new Scene();
+    await fixture.pool.query(
+      `INSERT INTO snapshot.snapshots (namespace, name, parent)
+       SELECT $1, 's' || n, 's' || n / 2 FROM generate_series(1, 20000) AS n`,
+      [scene.namespace],
+    );
+    await scene.container('c', 's1234');
+    const pool = openPool({ url: fixture.databaseUrl, schema: 'content', size: 1 });
+    const views = new CollectionViews(SCHEMAS);
+    await views.requireAll(pool);
+    await pool.query('SET statement_timeout = 50');
+    const { candidates } = await new CollectionRepository(pool, views).mark(scene);
+    expect(new Set(candidates.map(({ key }) => key)).size).toBe(20_000 - 11);
+    await pool.end();
+  });
+
   it('stops while a service has no contract', async () => {
     const pool = openPool({ url: fixture.databaseUrl, schema: 'content', size: 1 });
     const views = new CollectionViews([...SCHEMAS, 'elsewhere']);

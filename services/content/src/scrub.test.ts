@@ -260,16 +260,16 @@ describe('a verified read', () => {
   }
 
   it.each([
-    ['a read of the whole', { size: undefined, offset: 0, most: 3 * MIB }],
-    ['reads one behind the other', { size: MIB, offset: 0, most: 3 * MIB }],
-    ['reads of another size', { size: 700_001, offset: 0, most: 4 * 700_001 }],
-    ['a read of the end alone', { size: MIB, offset: 3 * MIB, most: 0 }],
-    ['reads from the middle on', { size: MIB, offset: MIB, most: 2 * MIB }],
-  ])('ends %s in DataLoss before the last byte, and quarantines', async (_, { size, offset, most }) => {
+    ['a read of the whole', { size: undefined, offset: 0 }],
+    ['reads one behind the other', { size: MIB, offset: 0 }],
+    ['reads of another size', { size: 700_001, offset: 0 }],
+    ['a read of the end alone', { size: MIB, offset: 3 * MIB }],
+    ['reads from the middle on', { size: MIB, offset: MIB }],
+  ])('ends %s in DataLoss before the last byte, and quarantines', async (_, { size, offset }) => {
     const { digest, bytes } = await flipped();
     const received: Uint8Array[] = [];
     await expect(pieces(digest, bytes.length, size, offset, received)).rejects.toEqual(dataLoss(digest));
-    expect(Buffer.concat(received)).toHaveLength(most);
+    expect(Buffer.concat(received).length).toBeLessThan(bytes.length - offset);
     expect(await corruptOf(quiet, digest)).toMatchObject({ reason: expect.stringContaining('sha256:') });
   });
 

@@ -1,6 +1,7 @@
-import { readdir, utimes } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Channel, createClient, type ServiceClient } from '@longshore/client';
+import { type Services, startServices } from '@longshore/local';
 import { openPool, type Pool } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
@@ -16,7 +17,8 @@ import { type Stack, startStack } from '../../harness/stack.ts';
 const SERVICES = ['content', 'image', 'snapshot', 'runtime'] as const;
 
 /** Longer than bytes without a record are taken for those of a commit that is under way. */
-const AGE_S = 2 * 60 * 60;
+const AHEAD_MS = 2 * 60 * 60 * 1000;
+const CLOCK = new URL('../../harness/clock-offset.mjs', import.meta.url).href;
 
 export interface Scope {
   readonly namespace: string;
@@ -34,8 +36,6 @@ export interface WorldOptions {
   env?: NodeJS.ProcessEnv;
   /** Reads the store behind the services' back. Default: the directory driver's, below the stack's root. */
   stored?: (root: string) => Promise<StoredObjects>;
-  /** Makes all that is stored so old that what no record knows counts as left by a crash. Default: as above. */
-  age?: (root: string) => Promise<void>;
 }
 
 /** Real services, with what the clients call of them. */
@@ -51,13 +51,14 @@ export class World implements AsyncDisposable {
   readonly stack: Stack;
   readonly #channels: Record<(typeof SERVICES)[number], Channel>;
   readonly #stored: (root: string) => Promise<StoredObjects>;
-  readonly #age: (root: string) => Promise<void>;
+  readonly #env: NodeJS.ProcessEnv;
+  #later: Services | undefined;
   readonly #pool: Pool;
 
-  private constructor(stack: Stack, { stored = storedInDirectory, age = ageDirectory }: WorldOptions) {
+  private constructor(stack: Stack, env: NodeJS.ProcessEnv, { stored = storedInDirectory }: WorldOptions) {
     this.stack = stack;
     this.#stored = stored;
-    this.#age = age;
+    this.#env = env;
     this.#pool = openPool({ url: stack.databaseUrl, schema: 'content', size: 1 });
     const open = (name: (typeof SERVICES)[number]) => new Channel(`unix://${stack.state}/${name}.sock`);
     this.#channels = {
@@ -78,7 +79,7 @@ export class World implements AsyncDisposable {
 
   static async start(options: WorldOptions = {}): Promise<World> {
     const env = { LONGSHORE_CONTENT_GRACE_MS: '0', ...options.env };
-    return new World(await startStack({ only: SERVICES, env }), options);
+    return new World(await startStack({ only: SERVICES, env }), env, options);
   }
 
   /** Makes a node known, so that containers can be made on it. */
@@ -92,11 +93,19 @@ export class World implements AsyncDisposable {
     return this.#stored(this.stack.root);
   }
 
-  /** Has the store looked through for what crashes and late writers have left, as it is once a day and after a start. */
+  /**
+   * Has the store looked through for what crashes and late writers have left, as it is once a day and after a start; by a clock
+   * that is ahead, since such bytes must be old. The world is as good as before, but for that clock.
+   */
   async buryStrays(): Promise<void> {
-    await this.#age(this.stack.root);
-    await this.stack.services.kill('content');
-    await this.stack.services.whenReady('content');
+    const { services, root, state, databaseUrl, nats } = this.stack;
+    await services.stop('content');
+    const env = {
+      ...this.#env,
+      NODE_OPTIONS: `--import ${CLOCK}`,
+      LONGSHORE_TEST_CLOCK_OFFSET_MS: String(AHEAD_MS),
+    };
+    this.#later = await startServices({ root, state, databaseUrl, nats, only: ['content'], env });
   }
 
   /** What the records say that the store should hold. */
@@ -113,6 +122,7 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const channel of Object.values(this.#channels)) channel.close();
     await this.#pool.end();
+    await this.#later?.close();
     await this.stack.close();
   }
 }
@@ -121,13 +131,6 @@ export function headersOf({ namespace, node }: Scope, lease?: string) {
   const headers: Record<string, string> = { [Header.Namespace]: namespace, [Header.Node]: node };
   if (lease !== undefined) headers[Header.Lease] = lease;
   return { headers };
-}
-
-async function ageDirectory(root: string): Promise<void> {
-  const at = Date.now() / 1000 - AGE_S;
-  const files = await readdir(join(root, 'content'), { recursive: true, withFileTypes: true });
-  // What goes meanwhile needs no age.
-  for (const file of files) await utimes(join(file.parentPath, file.name), at, at).catch(() => undefined);
 }
 
 async function storedInDirectory(root: string): Promise<StoredObjects> {

@@ -144,7 +144,7 @@ export function storeFaults(theFleet: () => Fleet, image: () => OnAllNodes): voi
         for (let n = 0; n < 3; n++) {
           await n2!.ctr.ok(['run', '--rm', reference, `unaware-${n}`, 'true']);
         }
-        expect(await n2!.ctr.ok(['task', 'exec', '--exec-id', 'e', 'steady', 'echo', 'in'])).toBe('in\n');
+        await n2!.ctr.ok(['task', 'exec', '--exec-id', 'e', 'steady', 'true']);
       } finally {
         await fleet.stores.showBlobs();
       }

@@ -42,15 +42,15 @@ export function answerCall(stream: ServerHttp2Stream, messages: readonly Message
   const parts = messages.flatMap(partsOf);
   if (isOver(stream)) return;
   begin(stream, () => OK);
-  const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
-  if (sizeBytes < UNCOPIED_BYTES) {
+  const last = parts.at(-1);
+  if (!last || last.length < UNCOPIED_BYTES) {
     stream.end(Buffer.concat(parts));
     return;
   }
   stream.cork();
   for (const part of parts) stream.write(part);
   stream.end();
-  passBulk(sizeBytes);
+  passBulk(last.length);
 }
 
 /** Answers a call with messages as they come, no faster than its caller takes them, and with the status of their end. */
@@ -74,6 +74,7 @@ export async function streamAnswer(
   if (!isOver(stream)) stream.end();
 }
 
+const EMPTY = new Uint8Array();
 const OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
 /** Nobody wants the date; the types do not know that it can be left out. */
 const RESPONSE = { waitForTrailers: true, sendDate: false };
@@ -86,16 +87,22 @@ function begin(stream: ServerHttp2Stream, trailers: () => OutgoingHttpHeaders): 
   );
 }
 
+/** What stands before the last part of a message, and that. */
 function partsOf(message: Message): Uint8Array[] {
   const parts = message instanceof Uint8Array ? [message] : message;
-  const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const last = parts.at(-1) ?? EMPTY;
+  let headBytes = 0;
+  for (let n = 0; n < parts.length - 1; n++) headBytes += parts[n]!.length;
+  const sizeBytes = headBytes + last.length;
   if (sizeBytes > MAX_MESSAGE_BYTES) {
     const problem = `answer of ${sizeBytes} bytes: more than ${MAX_MESSAGE_BYTES}: resource exhausted`;
     throw new LongshoreError('ResourceExhausted', problem);
   }
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(sizeBytes, 1);
-  return [prefix, ...parts];
+  const head = Buffer.allocUnsafe(PREFIX_BYTES + headBytes);
+  head[0] = 0;
+  head.writeUInt32BE(sizeBytes, 1);
+  for (let n = 0, at = PREFIX_BYTES; n < parts.length - 1; at += parts[n++]!.length) head.set(parts[n]!, at);
+  return [head, last];
 }
 
 function drainedOrClosed(stream: ServerHttp2Stream): Promise<void> {

@@ -179,21 +179,22 @@ async function answerRead(
   read: LocalRead,
   lastRead: LocalRead | undefined,
 ): Promise<void> {
-  const passed = { ...route, retrySafe: true };
   const request = await readRequest(stream, MAX_QUESTION_BYTES);
+  const passOnAsked = (more: Partial<Route> = {}) =>
+    passOn(stream, headers, { ...route, ...more, retrySafe: true, request });
   const message = request.isWhole ? messageIn(request.bytes) : undefined;
-  if (!message) return passOn(stream, headers, { ...passed, request });
+  if (!message) return passOnAsked();
   try {
     const caller = new Caller(headers);
     const outcome = await read(message, caller);
     if ('length' in outcome) return answerCall(stream, outcome);
     if ('messages' in outcome) return streamAnswer(stream, outcome.messages);
     const last = lastRead && { lastResort: lastResort(stream, lastRead, message, caller) };
-    return passOn(stream, headers, { ...passed, ...outcome, ...last, request });
+    return passOnAsked({ ...outcome, ...last });
   } catch (error) {
     if (error instanceof LongshoreError) return endWithError(stream, error);
     // A request that is no protobuf, or a copy that cannot be read: the owner knows what to say.
-    return passOn(stream, headers, { ...passed, request });
+    return passOnAsked();
   }
 }
 

@@ -34,7 +34,10 @@ export interface PartWriter extends AsyncDisposable {
   flush(): Promise<number>;
   /** Forgets everything written. */
   truncate(): Promise<void>;
-  /** Makes the bytes durable and readable under their name; the writer is closed by it, also when it fails. */
+  /**
+   * Makes the bytes durable and readable under their name; the writer is closed by it, also when it fails. The next writer of
+   * the ingest has them too, until the ingest is removed, where files can have two names.
+   */
   publish(name: BlobName): Promise<void>;
   /** Makes the bytes durable and keeps them for the next writer. Closing twice is fine. */
   close(): Promise<void>;

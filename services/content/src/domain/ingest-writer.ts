@@ -49,6 +49,7 @@ export class IngestWriter {
   #isLost = false;
   /** Committed, closed, or on the way there. */
   #isOver = false;
+  #isDone = false;
   #closing: Promise<void> = Promise.resolve();
 
   private constructor(ingest: Ingest, store: BlobStore, records: IngestRecords, commit: Committer) {
@@ -89,9 +90,9 @@ export class IngestWriter {
     return this.#updatedAt;
   }
 
-  /** Whether it has been committed or closed. */
-  get isOver(): boolean {
-    return this.#isOver;
+  /** Whether it has been committed or closed: until then its lock must be kept, however long that takes. */
+  get isDone(): boolean {
+    return this.#isDone;
   }
 
   /** Of what was accepted so far. */
@@ -151,17 +152,21 @@ export class IngestWriter {
     }
     this.#isOver = true;
     const sizeBytes = this.#offsetBytes;
-    if (!this.#part && linked) {
-      return (await this.#commit(this.ingest, { ...linked, sizeBytes }, request)).created;
+    try {
+      if (!this.#part && linked) return await this.#commitLinked({ ...linked, sizeBytes }, request);
+      return await this.#publish({ digest, generation: this.ingest.uid, sizeBytes }, request);
+    } finally {
+      this.#isDone = true;
     }
-    return this.#publish({ digest, generation: this.ingest.uid, sizeBytes }, request);
   }
 
   /** Ends the writer, and keeps what was received for the next one. Ending twice is fine. */
   close(): Promise<void> {
     if (this.#isOver) return this.#closing;
     this.#isOver = true;
-    this.#closing = this.#close();
+    this.#closing = this.#close().finally(() => {
+      this.#isDone = true;
+    });
     return this.#closing;
   }
 
@@ -223,10 +228,29 @@ export class IngestWriter {
     }
   }
 
+  async #commitLinked(linked: Received, request: CommitRequest): Promise<Content | undefined> {
+    try {
+      return (await this.#commit(this.ingest, linked, request)).created;
+    } catch (error) {
+      await this.#records.release(this.ingest, linked.sizeBytes).catch(() => undefined);
+      throw error;
+    }
+  }
+
   async #publish(received: Received, request: CommitRequest): Promise<Content | undefined> {
-    await this.#part?.publish(received).catch((error) => {
-      throw isKind(error, 'NotFound') ? lost(this.ingest, error) : error;
-    });
+    try {
+      await this.#part?.publish(received).catch((error) => {
+        throw isKind(error, 'NotFound') ? lost(this.ingest, error) : error;
+      });
+      return await this.#commitPublished(received, request);
+    } catch (error) {
+      // What goes wrong here matters less than the error at hand: locks run out. The next writer has what is there of the bytes.
+      await this.#records.release(this.ingest, received.sizeBytes).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #commitPublished(received: Received, request: CommitRequest): Promise<Content | undefined> {
     try {
       const { created, generation } = await this.#commit(this.ingest, received, request);
       // The digest was stored already, and the content has that generation: these bytes have no record.
@@ -234,13 +258,9 @@ export class IngestWriter {
       await this.#store.removeIngest(this.ingest.uid);
       return created;
     } catch (error) {
-      // Only a lease that does not exist, or a quota, says for sure that nothing was committed.
+      // Only a lease that does not exist, or a quota, says for sure that nothing was committed. Strays are found.
       const mayBeCommitted = !isKind(error, 'NotFound', 'ResourceExhausted');
-      // What goes wrong here matters less than the error at hand: locks run out, and strays are found.
-      await Promise.allSettled([
-        mayBeCommitted ? undefined : this.#store.removeBlob(received),
-        this.#records.release(this.ingest, 0),
-      ]);
+      if (!mayBeCommitted) await this.#store.removeBlob(received).catch(() => undefined);
       throw error;
     }
   }

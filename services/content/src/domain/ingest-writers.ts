@@ -20,13 +20,23 @@ export interface WriterRecords extends IngestRecords {
   open(scope: Scope, request: OpenRequest): Promise<Ingest | undefined>;
 }
 
+interface HeldLock {
+  ingest: Ingest;
+  durableBytes: number;
+  /** By then it has run out, by `performance.now()`. */
+  endsAt: number;
+}
+
 /** The writers that this process has open. */
 export class IngestWriters {
   readonly #store: BlobStore;
   readonly #records: WriterRecords;
+  readonly #writerRecords: IngestRecords;
   readonly #commit: Committer;
   readonly #log: Logger;
   readonly #open = new Set<IngestWriter>();
+  /** Locks that could not be given back, by the ingests' uids. */
+  readonly #held = new Map<string, HeldLock>();
   #timer: NodeJS.Timeout | undefined;
   #checkpointing: Promise<void> | undefined;
 
@@ -35,6 +45,11 @@ export class IngestWriters {
     this.#records = records;
     this.#commit = commit;
     this.#log = log;
+    this.#writerRecords = {
+      reset: (ingest) => records.reset(ingest),
+      checkpoint: (progress) => records.checkpoint(progress),
+      release: (ingest, durableBytes) => this.#release(ingest, durableBytes),
+    };
   }
 
   /**
@@ -48,12 +63,18 @@ export class IngestWriters {
     const renewal = setInterval(() => this.#renew(ingest), WRITER_TIMEOUT_MS / 4).unref();
     try {
       const algorithm = request.expected ? algorithmOf(request.expected) : 'sha256';
-      const writer = await IngestWriter.open(ingest, algorithm, this.#store, this.#records, this.#commit);
+      const writer = await IngestWriter.open(
+        ingest,
+        algorithm,
+        this.#store,
+        this.#writerRecords,
+        this.#commit,
+      );
       this.#open.add(writer);
-      this.#timer ??= setInterval(() => this.#tick(), CHECKPOINT_INTERVAL_MS).unref();
+      this.#startTicking();
       return writer;
     } catch (error) {
-      await this.#records.release(ingest, ingest.durableBytes);
+      await this.#release(ingest, ingest.durableBytes).catch(() => undefined);
       throw error;
     } finally {
       clearInterval(renewal);
@@ -83,6 +104,32 @@ export class IngestWriters {
     this.#records.checkpoint([{ uid, epoch, durableBytes }]).catch(() => undefined);
   }
 
+  /** While the database is away the lock cannot be given back: as soon as it is there again, the ref can be resumed. */
+  async #release(ingest: Ingest, durableBytes: number): Promise<void> {
+    try {
+      await this.#records.release(ingest, durableBytes);
+    } catch (error) {
+      const endsAt = performance.now() + WRITER_TIMEOUT_MS;
+      this.#held.set(ingest.uid, { ingest, durableBytes, endsAt });
+      this.#startTicking();
+      throw error;
+    }
+  }
+
+  async #releaseHeld(): Promise<void> {
+    for (const [uid, { ingest, durableBytes, endsAt }] of this.#held) {
+      const isGiven = await this.#records.release(ingest, durableBytes).then(
+        () => true,
+        () => false,
+      );
+      if (isGiven || performance.now() > endsAt) this.#held.delete(uid);
+    }
+  }
+
+  #startTicking(): void {
+    this.#timer ??= setInterval(() => this.#tick(), CHECKPOINT_INTERVAL_MS).unref();
+  }
+
   #tick(): void {
     this.#checkpointing ??= this.#checkpoint().finally(() => {
       this.#checkpointing = undefined;
@@ -90,8 +137,10 @@ export class IngestWriters {
   }
 
   async #checkpoint(): Promise<void> {
-    for (const writer of this.#open) if (writer.isOver) this.#open.delete(writer);
+    for (const writer of this.#open) if (writer.isDone) this.#open.delete(writer);
+    await this.#releaseHeld();
     if (this.#open.size === 0) {
+      if (this.#held.size > 0) return;
       clearInterval(this.#timer);
       this.#timer = undefined;
       return;

@@ -17,7 +17,7 @@ const STEPS = {
   'when that is recorded': () => onQuery('UPDATE ingests AS i SET durable_bytes', 'after'),
   'before all bytes are durable': () => onFile('datasync', 'before', ALL_BYTES),
   'when all bytes are durable': () => onFile('datasync', 'after', ALL_BYTES),
-  'when the blob has its name': () => onFs('rename', 'after', ([path]) => isIngest(path)),
+  'when the blob has its name': () => onFs('link', 'after', ([path]) => isIngest(path)),
   'when its name is durable': () => onQuery('FROM commit_ingest(', 'before'),
   'when the commit is recorded': () => onQuery('FROM commit_ingest(', 'after'),
   "before the ingest's directory goes": () => onFs('rmdir', 'before', ([path]) => isIngest(path)),
@@ -38,7 +38,7 @@ function die(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-function onFs(name: 'open' | 'rename' | 'rmdir', when: When, isMeant: (args: Any[]) => boolean): void {
+function onFs(name: 'open' | 'link' | 'rmdir', when: When, isMeant: (args: Any[]) => boolean): void {
   const own: Any = fs[name];
   Object.assign(fs, {
     async [name](...args: Any[]) {

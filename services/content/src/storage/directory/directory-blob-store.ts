@@ -13,9 +13,16 @@ import type {
 import { FileBlobReader } from './file-blob-reader.ts';
 import { errnoOf, fromFileError } from './file-error.ts';
 import { FilePartWriter } from './file-part-writer.ts';
+import { Gate } from './gate.ts';
 
 /** Bytes of an earlier writer are taken over in pieces of this size. */
 const COPY_BYTES = 1024 * 1024;
+/**
+ * Together fewer than the four threads that Node has for files: a sync may take as long as the disk does, and those who write
+ * must not wait for those of others.
+ */
+const CHECKPOINT_SYNCS = 1;
+const COMMIT_SYNCS = 2;
 
 /**
  * Bytes in a directory of one file system:
@@ -23,6 +30,7 @@ const COPY_BYTES = 1024 * 1024;
  */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
+  readonly #gates = { checkpoints: new Gate(CHECKPOINT_SYNCS), commits: new Gate(COMMIT_SYNCS) };
   #made: Promise<unknown> | undefined;
 
   /**
@@ -48,6 +56,7 @@ export class DirectoryBlobStore implements BlobStore {
       const writer = new FilePartWriter(file, path, {
         pathOf: (name) => this.#blobPath(name),
         translate: (error) => this.#translate(error, `bytes of ingest ${ingest}`),
+        gates: this.#gates,
       });
       if (epoch > 1n) await takeOver(directory, epoch, keepBytes, writer, seen);
       return writer;
@@ -80,7 +89,8 @@ export class DirectoryBlobStore implements BlobStore {
   async removeIngest(ingest: string): Promise<void> {
     const path = this.#ingestPath(ingest);
     await this.#expectThere();
-    // Empty after a commit, which is the usual case and one system call.
+    // Most have had one writer.
+    await unlink(join(path, '1')).catch(unless('ENOENT'));
     const isGone = await rmdir(path).then(() => true, unless('ENOENT', 'ENOTEMPTY'));
     if (!isGone) await rm(path, { recursive: true, force: true });
   }

@@ -1,19 +1,25 @@
-import { access, type FileHandle, mkdir, open, rename, rmdir } from 'node:fs/promises';
+import { access, type FileHandle, link, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
 import { errnoOf } from './file-error.ts';
+import type { Gate } from './gate.ts';
 
 /** How often publishing tries again when a removal takes the directory away in between. */
 const PUBLISH_ATTEMPTS = 5;
+
+/** How file systems say that their files have one name. */
+const WITHOUT_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']);
 
 /** The store that a file is in. */
 export interface PartHome {
   pathOf(name: BlobName): string;
   /** A file system's error in longshore's kinds. */
   translate(error: unknown): Promise<unknown>;
+  /** Through which syncs go that nobody waits for, and those of commits. */
+  readonly gates: { readonly checkpoints: Gate; readonly commits: Gate };
 }
 
-/** One file that grows, and becomes the blob by a rename. */
+/** One file that grows, and becomes the blob by getting its name too. */
 export class FilePartWriter implements PartWriter {
   readonly #file: FileHandle;
   readonly #path: string;
@@ -43,13 +49,8 @@ export class FilePartWriter implements PartWriter {
     }
   }
 
-  async flush(): Promise<number> {
-    const sizeBytes = this.#sizeBytes;
-    if (this.#isClosed) return sizeBytes;
-    const sync = this.#file.datasync();
-    this.#syncing = sync.catch(() => undefined);
-    await this.#translated(sync);
-    return sizeBytes;
+  flush(): Promise<number> {
+    return this.#sync(this.#home.gates.checkpoints);
   }
 
   async truncate(): Promise<void> {
@@ -59,12 +60,12 @@ export class FilePartWriter implements PartWriter {
 
   async publish(name: BlobName): Promise<void> {
     await this.close();
-    await this.#translated(this.#moveTo(this.#home.pathOf(name)));
+    await this.#translated(this.#linkTo(this.#home.pathOf(name)));
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    const sync = this.flush();
+    const sync = this.#sync(this.#home.gates.commits);
     this.#isClosed = true;
     try {
       await sync;
@@ -74,18 +75,31 @@ export class FilePartWriter implements PartWriter {
     }
   }
 
+  /** Answers how many bytes are durable: those that were there when its turn came. */
+  async #sync(gate: Gate): Promise<number> {
+    if (this.#isClosed) return this.#sizeBytes;
+    const sync = gate.run(async () => {
+      const sizeBytes = this.#sizeBytes;
+      await this.#file.datasync();
+      return sizeBytes;
+    });
+    this.#syncing = Promise.allSettled([this.#syncing, sync]);
+    return this.#translated(sync);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #moveTo(path: string): Promise<void> {
+  /** What was received stays where it is, for the next writer, until the ingest is removed: the commit may fail. */
+  async #linkTo(path: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         const directory = dirname(path);
         // Before anything is made for it: in a store that is away it would be made in its place.
         await access(this.#path);
         const created = await mkdir(directory, { recursive: true, mode: 0o700 });
-        await rename(this.#path, path);
+        await nameAlso(this.#path, path);
         await syncUpwards(directory, created);
         return;
       } catch (error) {
@@ -103,6 +117,19 @@ export class FilePartWriter implements PartWriter {
     } catch (error) {
       throw await this.#home.translate(error);
     }
+  }
+}
+
+/** Gives a file a second name. One that has it is what an earlier attempt of the same ingest has left. */
+async function nameAlso(path: string, name: string): Promise<void> {
+  try {
+    await link(path, name);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') {
+      await unlink(name);
+      await link(path, name);
+    } else if (WITHOUT_LINKS.has(errnoOf(error) ?? '')) await rename(path, name);
+    else throw error;
   }
 }
 

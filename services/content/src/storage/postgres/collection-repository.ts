@@ -25,6 +25,9 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** Of any view, since the mark or the last batch. */
 const MAX_CHANGES = 20_000;
 
+const QUERY_CANCELED = '57014';
+/** Of scopes with millions of records. A mark changes nothing and locks nothing, so nobody waits for it. */
+const LONG_MARK_MS = 5 * 60 * 1000;
 /** Of a mark: more than that are asked for once more, and come in pages of that size. */
 const PAGE_ROWS = 2000;
 
@@ -47,10 +50,20 @@ export class CollectionRepository implements CollectionRecords {
   mark({ namespace, node }: Scope, { force = false }: { force?: boolean | undefined } = {}): Promise<Mark> {
     return this.#views.withAll(this.#pool, async (schemas) => {
       const values = [namespace, node, force];
-      const limited = `${markSql(schemas)} LIMIT ${PAGE_ROWS}`;
-      const rows = await query<MarkRow>(this.#pool, limited, values);
-      return markFromRows(rows.length < PAGE_ROWS ? rows : await this.#inPages(markSql(schemas), values));
+      const rows = await this.#firstPage(markSql(schemas), values);
+      return markFromRows(rows ?? (await this.#inPages(markSql(schemas), values)));
     });
+  }
+
+  /** Of most scopes all there is; undefined when it is not, or takes too long. */
+  async #firstPage(text: string, values: readonly unknown[]): Promise<MarkRow[] | undefined> {
+    try {
+      const rows = await query<MarkRow>(this.#pool, `${text} LIMIT ${PAGE_ROWS}`, values);
+      return rows.length < PAGE_ROWS ? rows : undefined;
+    } catch (error) {
+      if (!isCausedBy(error, QUERY_CANCELED)) throw error;
+      return undefined;
+    }
   }
 
   async references(scope: Scope, candidates: readonly Candidate[]): Promise<CandidateReference[]> {
@@ -77,7 +90,7 @@ export class CollectionRepository implements CollectionRecords {
       try {
         return await this.#sweepOnce(scope, since, choose, term);
       } catch (error) {
-        if (!isLocked(error) || performance.now() > deadline) throw error;
+        if (!isCausedBy(error, LOCK_NOT_AVAILABLE) || performance.now() > deadline) throw error;
         await delay(LOCK_PAUSE_MS);
       }
     }
@@ -86,10 +99,12 @@ export class CollectionRepository implements CollectionRecords {
   /** A statement's rows a page at a time: this process does nothing else while it reads what has come in. */
   #inPages(text: string, values: readonly unknown[]): Promise<MarkRow[]> {
     return transaction(this.#pool, async (tx) => {
+      await tx.query(`SET LOCAL statement_timeout = ${LONG_MARK_MS}`);
       await tx.query(`DECLARE page_source NO SCROLL CURSOR FOR ${text}`, [...values]);
       const all: MarkRow[] = [];
       for (;;) {
-        const { rows } = await tx.query<MarkRow>(`FETCH ${PAGE_ROWS} FROM page_source`);
+        const fetch = { text: `FETCH ${PAGE_ROWS} FROM page_source`, query_timeout: LONG_MARK_MS };
+        const { rows } = await tx.query<MarkRow>(fetch);
         for (const row of rows) all.push(row);
         if (rows.length < PAGE_ROWS) return all;
       }
@@ -125,7 +140,7 @@ export class CollectionRepository implements CollectionRecords {
   }
 }
 
-function isLocked(error: unknown): boolean {
+function isCausedBy(error: unknown, state: string): boolean {
   if (!(error instanceof LongshoreError)) return false;
-  return (error.cause as { code?: string } | undefined)?.code === LOCK_NOT_AVAILABLE;
+  return (error.cause as { code?: string } | undefined)?.code === state;
 }

