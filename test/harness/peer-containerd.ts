@@ -16,10 +16,15 @@ export interface PeerContainerd extends AsyncDisposable {
 export interface PeerOptions {
   /** What its root is made in; the system's directory of temporary files unless it is said. */
   directory?: string;
+  /** False: it collects no garbage, which it would in all namespaces at once. */
+  collects?: boolean;
 }
 
 /** Debian's containerd with private root, state and socket: the peer that longshore is compared with. */
-export async function startContainerd({ directory = tmpdir() }: PeerOptions = {}): Promise<PeerContainerd> {
+export async function startContainerd({
+  directory = tmpdir(),
+  collects = true,
+}: PeerOptions = {}): Promise<PeerContainerd> {
   await using undo = new AsyncDisposableStack();
   const { binaries, env } = await toolchain();
   const root = await mkdtemp(join(directory, 'longshore-peer-'));
@@ -31,7 +36,7 @@ export async function startContainerd({ directory = tmpdir() }: PeerOptions = {}
   await mkdir(state, { mode: 0o711 });
   const socket = join(state, 'containerd.sock');
   const config = join(root, 'config.toml');
-  await writeFile(config, configuration(root, state, socket));
+  await writeFile(config, configuration(root, state, socket) + (collects ? '' : NO_COLLECTION));
   const server = new ManagedProcess({
     name: 'containerd',
     command: binaries.containerd,
@@ -50,6 +55,13 @@ export async function startContainerd({ directory = tmpdir() }: PeerOptions = {}
 }
 
 /** Without the CRI plugin, which wants CNI and has no part in what is compared. */
+const NO_COLLECTION = `
+[plugins."io.containerd.gc.v1.scheduler"]
+deletion_threshold = 0
+mutation_threshold = 1000000
+startup_delay = "24h"
+`;
+
 function configuration(root: string, state: string, socket: string): string {
   return `version = 2
 root = ${JSON.stringify(join(root, 'root'))}

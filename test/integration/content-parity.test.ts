@@ -285,7 +285,7 @@ let peer: PeerContainerd;
 let channels: Channel[];
 
 beforeAll(async () => {
-  [stack, peer] = await Promise.all([startStack(), startContainerd()]);
+  [stack, peer] = await Promise.all([startStack(), startContainerd({ collects: false })]);
   channels = [stack.socket, peer.socket].map((socket) => new Channel(`unix://${socket}`));
 });
 afterAll(async () => {
