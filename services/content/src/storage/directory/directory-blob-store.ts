@@ -13,16 +13,9 @@ import type {
 import { FileBlobReader } from './file-blob-reader.ts';
 import { errnoOf, fromFileError } from './file-error.ts';
 import { FilePartWriter } from './file-part-writer.ts';
-import { Gate } from './gate.ts';
 
 /** Bytes of an earlier writer are taken over in pieces of this size. */
 const COPY_BYTES = 1024 * 1024;
-/**
- * Together fewer than the four threads that Node has for files: a sync may take as long as the disk does, and those who write
- * must not wait for those of others.
- */
-const CHECKPOINT_SYNCS = 1;
-const COMMIT_SYNCS = 2;
 
 /**
  * Bytes in a directory of one file system:
@@ -30,7 +23,6 @@ const COMMIT_SYNCS = 2;
  */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
-  readonly #gates = { checkpoints: new Gate(CHECKPOINT_SYNCS), commits: new Gate(COMMIT_SYNCS) };
   #made: Promise<unknown> | undefined;
 
   /**
@@ -56,7 +48,6 @@ export class DirectoryBlobStore implements BlobStore {
       const writer = new FilePartWriter(file, path, {
         pathOf: (name) => this.#blobPath(name),
         translate: (error) => this.#translate(error, `bytes of ingest ${ingest}`),
-        gates: this.#gates,
       });
       if (epoch > 1n) await takeOver(directory, epoch, keepBytes, writer, seen);
       return writer;

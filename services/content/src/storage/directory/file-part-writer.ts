@@ -2,7 +2,6 @@ import { access, type FileHandle, link, mkdir, open, rename, rmdir, unlink } fro
 import { dirname } from 'node:path';
 import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
 import { errnoOf } from './file-error.ts';
-import type { Gate } from './gate.ts';
 
 /** How often publishing tries again when a removal takes the directory away in between. */
 const PUBLISH_ATTEMPTS = 5;
@@ -15,8 +14,6 @@ export interface PartHome {
   pathOf(name: BlobName): string;
   /** A file system's error in longshore's kinds. */
   translate(error: unknown): Promise<unknown>;
-  /** Through which syncs go that nobody waits for, and those of commits. */
-  readonly gates: { readonly checkpoints: Gate; readonly commits: Gate };
 }
 
 /** One file that grows, and becomes the blob by getting its name too. */
@@ -49,8 +46,13 @@ export class FilePartWriter implements PartWriter {
     }
   }
 
-  flush(): Promise<number> {
-    return this.#sync(this.#home.gates.checkpoints);
+  async flush(): Promise<number> {
+    const sizeBytes = this.#sizeBytes;
+    if (this.#isClosed) return sizeBytes;
+    const sync = this.#file.datasync();
+    this.#syncing = sync.catch(() => undefined);
+    await this.#translated(sync);
+    return sizeBytes;
   }
 
   async truncate(): Promise<void> {
@@ -65,7 +67,7 @@ export class FilePartWriter implements PartWriter {
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    const sync = this.#sync(this.#home.gates.commits);
+    const sync = this.flush();
     this.#isClosed = true;
     try {
       await sync;
@@ -73,18 +75,6 @@ export class FilePartWriter implements PartWriter {
       await this.#syncing;
       await this.#file.close();
     }
-  }
-
-  /** Answers how many bytes are durable: those that were there when its turn came. */
-  async #sync(gate: Gate): Promise<number> {
-    if (this.#isClosed) return this.#sizeBytes;
-    const sync = gate.run(async () => {
-      const sizeBytes = this.#sizeBytes;
-      await this.#file.datasync();
-      return sizeBytes;
-    });
-    this.#syncing = Promise.allSettled([this.#syncing, sync]);
-    return this.#translated(sync);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
