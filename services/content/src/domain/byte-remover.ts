@@ -5,7 +5,8 @@ import { type LedTerm, untilOver } from './led-term.ts';
 
 /** Steps of one round, so that a round holds little in memory. */
 const BATCH_SIZE = 200;
-const ROUND_INTERVAL_MS = 60_000;
+/** Bounds how long bytes wait that another replica let go of. */
+const ROUND_INTERVAL_MS = 10_000;
 /** Bytes without a record come from crashes, and from writers that lost their ref as they committed. */
 const STRAY_INTERVAL_MS = 24 * 60 * 60 * 1000;
 /** Bytes without a record that are younger may belong to a commit that is under way. */
