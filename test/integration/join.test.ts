@@ -20,11 +20,12 @@ import { waitUntil } from '../harness/wait-until.ts';
 const RUNTIME = fileURLToPath(new URL('../../services/runtime/src/main.ts', import.meta.url));
 const AGENT = fileURLToPath(new URL('../../services/agent/src/main.ts', import.meta.url));
 
+const { PATH, NODE_COMPILE_CACHE } = process.env;
 const scratch = mkdtempSync(join(tmpdir(), 'ls-join-'));
 
 function run(main: string, args: string[], env: NodeJS.ProcessEnv, input = '') {
   const child = fork(main, args, {
-    env: { PATH: process.env.PATH, LONGSHORE_LOG_LEVEL: 'debug', ...env },
+    env: { PATH, NODE_COMPILE_CACHE, LONGSHORE_LOG_LEVEL: 'debug', ...env },
     stdio: 'pipe',
     execArgv: [],
   });

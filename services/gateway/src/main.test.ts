@@ -16,6 +16,7 @@ it('runs as a process: announces both addresses, serves, and leaves only its tok
   const database = await createTestDatabase();
   const env = {
     PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     DATABASE_URL: database.url,
     LONGSHORE_STATE: state,
     LONGSHORE_ROOT: join(state, 'root'),

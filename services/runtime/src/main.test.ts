@@ -10,10 +10,11 @@ import { createTestDatabase } from '@longshore/postgres/testing';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+const { PATH, NODE_COMPILE_CACHE } = process.env;
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 function run(env: NodeJS.ProcessEnv, ...args: string[]) {
-  const child = fork(MAIN, args, { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe', execArgv: [] });
+  const child = fork(MAIN, args, { env: { PATH, NODE_COMPILE_CACHE, ...env }, stdio: 'pipe', execArgv: [] });
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   onTestFinished(async () => {
     child.kill('SIGKILL');

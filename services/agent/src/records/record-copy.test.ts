@@ -115,6 +115,16 @@ describe('RecordCopy', () => {
     expect(heard).toEqual([5n, 6n]);
   });
 
+  it('tells its listeners what a reset has forgotten', () => {
+    const copy = syncedCopy();
+    copy.apply([containerRecord('gone', 5n), containerRecord('kept', 6n), deletion('long-gone', 7n)]);
+    const heard: string[] = [];
+    copy.onChange(({ key, deleted }) => heard.push(`${key} ${deleted}`));
+    const { round } = copy.beginRound('runtime');
+    told(copy, round, [containerRecord('kept', 6n)], { reset: true, synced: true });
+    expect(heard).toEqual(['kept false', 'gone true']);
+  });
+
   it('names the containers that are being deleted, from before and from now on', () => {
     const copy = emptyCopy();
     const named: string[] = [];

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { create } from '@bufbuild/protobuf';
 import type { Filter } from '@longshore/filters';
-import type { Record, WatchResponse } from '@longshore/proto/longshore/watch/v1/watch';
+import { type Record, RecordSchema, type WatchResponse } from '@longshore/proto/longshore/watch/v1/watch';
 import { openCopyDatabase } from './copy-database.ts';
 import type { CopiedRecord, CopyReads } from './copy-reads.ts';
 import { KeeperTable } from './keeper-table.ts';
@@ -17,7 +18,7 @@ export interface DeletingContainer {
   id: string;
 }
 
-/** Hears of every record that the copy has taken over, after it has. */
+/** Hears of every record that the copy has taken over or forgotten, after it has. */
 export type RecordListener = (record: Record) => void;
 
 /**
@@ -83,7 +84,7 @@ export class RecordCopy implements CopyReads, Disposable {
       () => {
         const taken = records.filter((record) => this.#takeWatched(record, next.sweptFrom));
         if (synced) {
-          if (next.sweptFrom !== undefined) this.#sweep(keeper, next.sweptFrom);
+          if (next.sweptFrom !== undefined) taken.push(...this.#sweep(keeper, next.sweptFrom));
           Object.assign(next, { isSynced: true, sweptFrom: undefined });
           if (next.doubtedIn !== undefined && round > next.doubtedIn) next.doubtedIn = undefined;
         }
@@ -175,8 +176,10 @@ export class RecordCopy implements CopyReads, Disposable {
     return false;
   }
 
-  #sweep(keeper: Keeper, sweptFrom: number): void {
-    for (const kind of kindsOf(keeper)) this.#records.sweep(kind, sweptFrom);
+  /** Answers the deletions that nobody has told of. */
+  #sweep(keeper: Keeper, sweptFrom: number): Record[] {
+    const gone = kindsOf(keeper).flatMap((kind) => this.#records.sweep(kind, sweptFrom));
+    return gone.map((name) => create(RecordSchema, { ...name, deleted: true }));
   }
 
   #pruneNowAndThen(): void {

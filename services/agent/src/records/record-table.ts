@@ -14,6 +14,14 @@ export interface StoredRecord extends CopiedRecord {
   isStale: boolean;
 }
 
+/** A record as it was last known. */
+interface RecordName {
+  kind: RecordKind;
+  namespace: string;
+  key: string;
+  revision: bigint;
+}
+
 interface StoredPage {
   records: StoredRecord[];
   next: string | undefined;
@@ -21,7 +29,6 @@ interface StoredPage {
 
 /** The table of a copy's records: what is stored, whether or not it may be answered. */
 export class RecordTable {
-  readonly #database: DatabaseSync;
   readonly #upsert: StatementSync;
   readonly #see: StatementSync;
   readonly #get: StatementSync;
@@ -33,11 +40,11 @@ export class RecordTable {
   readonly #namespaces: StatementSync;
   readonly #deleting: StatementSync;
   readonly #prune: StatementSync;
+  readonly #sweep: StatementSync;
   /** What was asked for last: a blob that is read in ranges is asked for at each. */
   #last: { kind: RecordKind; record: StoredRecord } | undefined;
 
   constructor(database: DatabaseSync) {
-    this.#database = database;
     const prepare = (sql: string) => database.prepare(sql);
     this.#upsert = prepare(`
       INSERT INTO record (kind, namespace, key, revision, deleted, deleting, stale, value, seen, applied_ms)
@@ -67,6 +74,9 @@ export class RecordTable {
     this.#namespaces = prepare('SELECT DISTINCT namespace FROM record WHERE NOT deleted ORDER BY namespace');
     this.#deleting = prepare(`SELECT namespace, key FROM record
       WHERE kind = 'container' AND deleting AND NOT deleted ORDER BY namespace, key`);
+    this.#sweep = prepare(
+      'DELETE FROM record WHERE kind = ? AND seen < ? RETURNING namespace, key, revision, deleted',
+    );
     this.#prune = prepare('DELETE FROM record WHERE deleted AND applied_ms < ?');
   }
 
@@ -158,10 +168,18 @@ export class RecordTable {
     this.#see.run(round, kind, namespace, key, round);
   }
 
-  /** Forgets the records of a kind that were not heard of since the round of `sweptFrom` began. */
-  sweep(kind: RecordKind, sweptFrom: number): void {
+  /** Forgets the records of a kind that were not heard of since the round of `sweptFrom` began; answers those that were there. */
+  sweep(kind: RecordKind, sweptFrom: number): RecordName[] {
     this.#last = undefined;
-    this.#database.prepare('DELETE FROM record WHERE kind = ? AND seen < ?').run(kind, sweptFrom);
+    return this.#sweep
+      .all(kind, sweptFrom)
+      .filter(({ deleted }) => deleted === 0)
+      .map(({ namespace, key, revision }) => ({
+        kind,
+        namespace: String(namespace),
+        key: String(key),
+        revision: BigInt(revision as number),
+      }));
   }
 
   /** Forgets deletions that were heard of before. */

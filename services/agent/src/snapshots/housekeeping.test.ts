@@ -112,7 +112,7 @@ describe('Housekeeping', () => {
     expect(counts.at(-1)).toBe(1);
   });
 
-  it('leaves an unknown layer in its place while it is mounted', async () => {
+  it('leaves an unknown layer in its place while it is mounted, and puts it aside then', async () => {
     const layers = await layersUnderTest();
     const layer = await layerOnDisk(layers);
     const target = join(layers.overlayfs.directories.base, 'mnt');
@@ -121,6 +121,9 @@ describe('Housekeeping', () => {
     const { housekeeping } = await startHousekeeping(layers);
     await housekeeping.run();
     expect(await layers.overlayfs.directories.list()).toEqual([layer.generation]);
+    await unmountRecursive(target);
+    await housekeeping.run();
+    expect(await layers.overlayfs.directories.quarantined()).toEqual([layer.generation]);
   });
 
   it('deletes what a killed process had discarded', async () => {

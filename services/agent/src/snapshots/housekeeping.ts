@@ -107,7 +107,7 @@ export class Housekeeping {
     try {
       const left = await reapTombstones(this.#options);
       for (const unknown of [...this.#unknown]) {
-        await unknown.quarantine(this.#options);
+        if ((await unknown.quarantine(this.#options)) > 0) continue;
         this.#unknown.splice(this.#unknown.indexOf(unknown), 1);
       }
       await unsettled.settle(catalogue, nodeId);

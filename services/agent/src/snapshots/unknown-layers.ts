@@ -18,11 +18,11 @@ export interface ReconcileOptions {
 /**
  * Puts aside the layers that the catalogue does not know, of those that were on disk before this process made any.
  * They are never deleted: a catalogue restored from yesterday's backup does not know today's. One that is mounted
- * stays in its place.
+ * stays in its place until it is not.
  */
 export class UnknownLayers {
   readonly #snapshotter: Snapshotter;
-  readonly #found: readonly string[];
+  #found: readonly string[];
 
   private constructor(snapshotter: Snapshotter, found: readonly string[]) {
     this.#snapshotter = snapshotter;
@@ -34,18 +34,24 @@ export class UnknownLayers {
     return new UnknownLayers(snapshotter, await snapshotter.directories.list());
   }
 
-  /** Throws when the catalogue does not answer; safe to repeat. */
-  async quarantine({ catalogue, nodeId, log, quarantined }: ReconcileOptions): Promise<void> {
+  /** Answers how many are to be looked at again. Throws when the catalogue does not answer; safe to repeat. */
+  async quarantine({ catalogue, nodeId, log, quarantined }: ReconcileOptions): Promise<number> {
     const { name, directories } = this.#snapshotter;
     const known = await knownGenerations(catalogue, nodeId, name);
     const isMounted = readMountedLayers();
     const present = new Set(await directories.list());
+    const mounted: string[] = [];
     for (const generation of this.#found) {
       if (known.has(generation) || !present.has(generation)) continue;
-      const mounted = isMounted(generation);
-      if (!mounted) await directories.quarantine(generation);
-      log.warn({ snapshotter: name, generation, mounted }, 'layer on disk has no record');
+      if (isMounted(generation)) {
+        mounted.push(generation);
+        continue;
+      }
+      await directories.quarantine(generation);
+      log.warn({ snapshotter: name, generation }, 'layer on disk has no record');
     }
+    this.#found = mounted;
     quarantined.set((await directories.quarantined()).length);
+    return mounted.length;
   }
 }

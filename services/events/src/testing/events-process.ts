@@ -26,7 +26,14 @@ export class EventsProcess implements AsyncDisposable {
   /** `settings` are environment variables besides those for state and log. */
   static async start(settings: Record<string, string>): Promise<EventsProcess> {
     const state = await mkdtemp(join(tmpdir(), 'longshore-events-'));
-    const env = { PATH: process.env.PATH, LONGSHORE_STATE: state, LONGSHORE_LOG_LEVEL: 'fatal', ...settings };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const env = {
+      PATH,
+      NODE_COMPILE_CACHE,
+      LONGSHORE_STATE: state,
+      LONGSHORE_LOG_LEVEL: 'fatal',
+      ...settings,
+    };
     const started = new EventsProcess(state, env);
     await started.#ready();
     return started;
