@@ -1,102 +1,18 @@
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
-import { kindOf } from '@longshore/errors';
+import { Channel } from '@longshore/client';
 import { digestOf } from '@longshore/oci';
-import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
-import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
+import { FILTER_CASES } from './content-parity/filter-cases.ts';
+import { LEASE_CASES } from './content-parity/lease-cases.ts';
+import { bytes, type Cases, outcome, Side } from './content-parity/side.ts';
 
 const { COMMIT, STAT, WRITE } = WriteAction;
 const MISSING = digestOf('nobody has this');
 
-type WriteRequest =
-  Parameters<ServiceClient<typeof Content>['write']>[0] extends AsyncIterable<infer R> ? R : never;
-
-/** One side, in a namespace of the case's own. */
-class Side {
-  readonly content: ServiceClient<typeof Content>;
-  readonly leases: ServiceClient<typeof Leases>;
-  readonly options: { headers: Record<string, string> };
-
-  constructor(channel: Channel, namespace: string, headers: Record<string, string> = {}) {
-    this.content = createClient(Content, channel);
-    this.leases = createClient(Leases, channel);
-    this.options = { headers: { ...(namespace !== '' && { [Header.Namespace]: namespace }), ...headers } };
-  }
-
-  /** Each request waits for the answer to the one before. Answers what was heard, and how it ended. */
-  async write(...requests: WriteRequest[]): Promise<unknown[]> {
-    const heard: unknown[] = [];
-    let answered = Promise.withResolvers<void>();
-    async function* send() {
-      for (const request of requests) {
-        yield request;
-        await answered.promise;
-        answered = Promise.withResolvers<void>();
-      }
-    }
-    try {
-      for await (const { action, offset, total, digest, startedAt } of this.content.write(
-        send(),
-        this.options,
-      )) {
-        // What else there is in other answers is left over from the last of this kind.
-        const stat = action === STAT && { total, hasTimes: (startedAt?.seconds ?? 0n) > 0n };
-        heard.push({ action, offset, digest, ...stat });
-        answered.resolve();
-      }
-    } catch (error) {
-      heard.push(kindOf(error));
-    }
-    return heard;
-  }
-
-  async put(text: string, labels: Record<string, string> = {}): Promise<string> {
-    const heard = await this.write({ ref: `put-${text}`, action: COMMIT, data: Buffer.from(text), labels });
-    expect(heard).toHaveLength(2);
-    return digestOf(text);
-  }
-
-  async read(digest: string, offset = 0n, size = 0n): Promise<unknown> {
-    const messages = await Array.fromAsync(this.content.read({ digest, offset, size }, this.options));
-    return messages.map((message) => [message.offset, Buffer.from(message.data).toString()]);
-  }
-
-  async labels(digest: string): Promise<unknown> {
-    return (await this.content.info({ digest }, this.options)).info?.labels;
-  }
-
-  async update(digest: string, labels: Record<string, string>, ...paths: string[]): Promise<unknown> {
-    const { info } = await this.content.update(
-      { info: { digest, labels }, updateMask: { paths } },
-      this.options,
-    );
-    return info?.labels;
-  }
-
-  async list(...filters: string[]): Promise<unknown> {
-    const blocks = await Array.fromAsync(this.content.list({ filters }, this.options));
-    return blocks.flatMap(({ info }) => info.map(({ digest, size, labels }) => ({ digest, size, labels })));
-  }
-
-  async statuses(...filters: string[]): Promise<unknown> {
-    const { statuses } = await this.content.listStatuses({ filters }, this.options);
-    return statuses
-      .map(({ ref, offset, total, expected }) => ({ ref, offset, total, expected }))
-      .sort((a, b) => (a.ref < b.ref ? -1 : 1));
-  }
-
-  /** The same socket, in another namespace. */
-  as!: (namespace: string, headers?: Record<string, string>) => Side;
-}
-
-const bytes = (text: string) => Buffer.from(text);
-/** A value that is no error is answered as it is. */
-const outcome = (work: Promise<unknown>) => work.catch((error) => kindOf(error));
-
-const CASES: Record<string, (side: Side) => Promise<unknown>> = {
+const CASES: Cases = {
   'a write in steps': (side) =>
     side.write(
       { ref: 'r', total: 6n, expected: digestOf('abcdef') },
@@ -278,6 +194,36 @@ const CASES: Record<string, (side: Side) => Promise<unknown>> = {
     ];
     return Promise.all(filters.map(async (filter) => [filter, await outcome(side.list(filter))]));
   },
+  'a commit whose expected blob is held': async (side) => [
+    await side.put('held'),
+    await side.write({ ref: 'r' }, { action: COMMIT, data: bytes('other'), expected: digestOf('held') }),
+    await side.write(
+      { ref: 's', action: WRITE, data: bytes('abc') },
+      { action: COMMIT, offset: 1n, expected: digestOf('held') },
+    ),
+    await side.statuses(),
+  ],
+  'totals that change': async (side) => [
+    await side.write(
+      { ref: 'r', total: 9n, action: WRITE, data: bytes('abc') },
+      { action: COMMIT, offset: 3n, total: 3n },
+    ),
+    await side.write(
+      { ref: 's', total: 9n, action: WRITE, data: bytes('abd') },
+      { action: COMMIT, offset: 3n },
+    ),
+  ],
+  'labels that are too long, and not asked for': async (side) => {
+    const digest = await side.put('masked', { a: '1' });
+    const labels = { a: '2', b: 'x'.repeat(4096) };
+    return [
+      await outcome(side.update(digest, labels, 'labels.a')),
+      await outcome(side.update(digest, labels, 'labels.b')),
+      await side.labels(digest),
+    ];
+  },
+  ...FILTER_CASES,
+  ...LEASE_CASES,
 };
 
 let stack: Stack;

@@ -25,16 +25,19 @@ export function mapField(labels: Readonly<Record<string, string>>, keyPath: read
 }
 
 /**
- * The adaptor of an object with plain string fields and labels, which most are. A field's name may hold dots,
- * e.g. `runtime.name`.
+ * The adaptor of an object with plain string fields and labels, which most are. A field's name may hold a dot, e.g.
+ * `runtime.name`, which stands for one in the path. What a path has behind a field's name says nothing: `id.x` is `id`.
  */
 export function objectAdaptor(
   fields: Readonly<Record<string, string | undefined>>,
   labels: Readonly<Record<string, string>> = {},
 ): Adaptor {
   return (path) => {
-    if (path[0] === 'labels') return mapField(labels, path.slice(1));
-    const name = path.join('.');
+    const [first = '', second] = path;
+    if (first === 'labels') return mapField(labels, path.slice(1));
+    if (first.includes('.')) return ABSENT;
+    if (Object.hasOwn(fields, first)) return stringField(fields[first]);
+    const name = `${first}.${second}`;
     return Object.hasOwn(fields, name) ? stringField(fields[name]) : ABSENT;
   };
 }

@@ -1,51 +1,124 @@
+import type { IdMapping } from './id-mapping.ts';
+import type { Int64 } from './int64.ts';
+import type { LinuxSpec } from './spec-linux.ts';
+
 /**
- * The part of an OCI runtime specification that longshore reads or writes; everything else in the document is
- * kept as it came. Field names are those of `config.json`. Source: OCI runtime-spec config.md, config-linux.md.
+ * An OCI runtime specification, `config.json` of a bundle; what it says of other platforms than Linux is kept as it came.
+ * Source: OCI runtime-spec 1.2 config.md.
  */
 export interface RuntimeSpec {
   ociVersion: string;
   process?: ProcessSpec;
-  root?: { path: string; readonly?: boolean };
+  root?: RootSpec;
   hostname?: string;
+  /** The NIS domain name. */
+  domainname?: string;
   mounts?: MountSpec[];
+  hooks?: HooksSpec;
   annotations?: Record<string, string>;
   linux?: LinuxSpec;
-  [other: string]: unknown;
+  solaris?: object;
+  windows?: object;
+  vm?: object;
+  zos?: object;
 }
 
 export interface ProcessSpec {
   terminal?: boolean;
-  cwd: string;
+  /** In characters. */
+  consoleSize?: { height: number; width: number };
+  user?: UserSpec;
   args?: string[];
+  /** Each is `NAME=value`. */
   env?: string[];
-  user?: { uid: number; gid: number; umask?: number; additionalGids?: number[]; username?: string };
-  [other: string]: unknown;
+  /** Absolute, in the container. */
+  cwd: string;
+  capabilities?: CapabilitySets;
+  rlimits?: RlimitSpec[];
+  noNewPrivileges?: boolean;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
+  oomScoreAdj?: number;
+  scheduler?: SchedulerSpec;
+  ioPriority?: { class: 'IOPRIO_CLASS_RT' | 'IOPRIO_CLASS_BE' | 'IOPRIO_CLASS_IDLE'; priority: number };
+  execCPUAffinity?: { initial?: string; final?: string };
+}
+
+export interface UserSpec {
+  uid: number;
+  gid: number;
+  umask?: number;
+  additionalGids?: number[];
+  /** On Windows only. */
+  username?: string;
+}
+
+/** Names of capabilities as `CAP_NET_ADMIN`. Source: capabilities(7). */
+export interface CapabilitySets {
+  bounding?: string[];
+  effective?: string[];
+  inheritable?: string[];
+  permitted?: string[];
+  ambient?: string[];
+}
+
+export interface RlimitSpec {
+  /** As in getrlimit(2): `RLIMIT_NOFILE`. */
+  type: string;
+  hard: Int64;
+  soft: Int64;
+}
+
+/** Source: sched_setattr(2). */
+export interface SchedulerSpec {
+  policy:
+    | 'SCHED_OTHER'
+    | 'SCHED_FIFO'
+    | 'SCHED_RR'
+    | 'SCHED_BATCH'
+    | 'SCHED_ISO'
+    | 'SCHED_IDLE'
+    | 'SCHED_DEADLINE';
+  nice?: number;
+  priority?: number;
+  flags?: string[];
+  /** In nanoseconds, like the two that follow; of the deadline policy. */
+  runtime?: Int64;
+  deadline?: Int64;
+  period?: Int64;
+}
+
+export interface RootSpec {
+  /** Absolute, or relative to the bundle. */
+  path: string;
+  readonly?: boolean;
 }
 
 export interface MountSpec {
+  /** Absolute, in the container. */
   destination: string;
   type?: string;
   source?: string;
+  /** As in fstab(5). */
   options?: string[];
-}
-
-export interface LinuxSpec {
-  /** `<parent>/<name>`, or `<slice>:<prefix>:<name>` with systemd's cgroup driver. */
-  cgroupsPath?: string;
-  namespaces?: NamespaceSpec[];
   uidMappings?: IdMapping[];
   gidMappings?: IdMapping[];
-  [other: string]: unknown;
 }
 
-export interface NamespaceSpec {
-  type: 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';
-  /** An existing namespace to join; a new one is made when absent. */
-  path?: string;
+export interface HookSpec {
+  path: string;
+  args?: string[];
+  env?: string[];
+  /** In seconds. */
+  timeout?: number;
 }
 
-export interface IdMapping {
-  containerID: number;
-  hostID: number;
-  size: number;
+export interface HooksSpec {
+  /** Deprecated in favour of the three that follow. */
+  prestart?: HookSpec[];
+  createRuntime?: HookSpec[];
+  createContainer?: HookSpec[];
+  startContainer?: HookSpec[];
+  poststart?: HookSpec[];
+  poststop?: HookSpec[];
 }

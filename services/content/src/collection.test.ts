@@ -77,6 +77,26 @@ describe('a collection', () => {
     );
   });
 
+  it('follows labels of every form, also from sandboxes, snapshots and containers', async () => {
+    const scene = new Scene();
+    const ref = (form: string, to: string) => ({ [`containerd.io/gc.ref.${form}`]: to });
+    await scene.image('expired', await scene.content('target'), { expiresAt: PAST });
+    await scene.image('expired too', '', { expiresAt: PAST });
+    await scene.snapshot('s', undefined, ref('content/x', await scene.content('by snapshot')));
+    await scene.sandbox('pod', { ...ref('image.x', 'expired'), ...ref('snapshot.overlayfs', 's') });
+    await scene.container('c', undefined, ref('image', 'expired too'));
+    expect(await scene.collect()).toEqual(
+      [
+        ...digests('target', 'by snapshot'),
+        'container c',
+        'image expired',
+        'image expired too',
+        'sandbox pod',
+        'snapshot overlayfs/s',
+      ].sort(),
+    );
+  });
+
   it('follows references back from child to parent', async () => {
     const scene = new Scene();
     await scene.container('c');
@@ -264,6 +284,30 @@ describe('a collection', () => {
     await scene.snapshot('garbage');
     await fixture.collector.collect({}, scene.caller);
     await vi.waitFor(async () => expect(await scene.left()).toEqual([]), 5000);
+  });
+
+  it('comes by itself after the deletion of content, and of what a lease had', async () => {
+    const [deleted, unleased] = [new Scene(), new Scene()];
+    const labels = { 'containerd.io/gc.root': 'yes', 'containerd.io/gc.ref.content': digestOf('x') };
+    await deleted.content('x');
+    const digest = await deleted.content('root', labels);
+    await fixture.content.delete({ digest }, deleted.caller);
+    const resource = { type: 'content', id: await unleased.content('x') };
+    await unleased.lease('l', {}, ['content', resource.id]);
+    await fixture.leases.deleteResource({ id: 'l', resource }, unleased.caller);
+    await vi.waitFor(async () => expect(await deleted.left()).toEqual([]), 5000);
+    await vi.waitFor(async () => expect(await unleased.left()).toEqual(['lease l']), 5000);
+  });
+
+  it('comes by itself after a hundred writes and updates', async () => {
+    const scene = new Scene();
+    await scene.content('garbage');
+    const info = { digest: await scene.content('root', { 'containerd.io/gc.root': 'yes' }) };
+    const updateMask = { paths: ['labels.n'] };
+    for (let n = 3; n <= 99; n++) await fixture.content.update({ info, updateMask }, scene.caller);
+    expect(await scene.left()).toEqual(digests('garbage', 'root').sort());
+    await fixture.content.update({ info, updateMask }, scene.caller);
+    await vi.waitFor(async () => expect(await scene.left()).toEqual(digests('root')), 5000);
   });
 
   it('removes more than one batch', async () => {

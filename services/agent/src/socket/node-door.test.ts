@@ -172,6 +172,13 @@ describe('reads at the node door', () => {
     expect(new Set(containers.map(({ labels }) => labels.odd))).toEqual(new Set(['1']));
   });
 
+  it('send content in blocks of at most 100', async () => {
+    const { copy, channel } = await openDoor();
+    copy.apply(Array.from({ length: 250 }, (_, n) => contentRecord(digestOf(String(n)), n)));
+    const blocks = await Array.fromAsync(createClient(Content, channel).list({}, options));
+    expect(blocks.map(({ info }) => info.length)).toEqual([100, 100, 50]);
+  });
+
   it('name a namespace for every record, and never fail for one without', async () => {
     const { copy, channel } = await openDoor();
     copy.apply([{ ...containerRecord('a', 1n), namespace: 'other' }]);

@@ -20,10 +20,13 @@ export function contentLabelChange(digest: Digest, requested: Labels, mask: read
       `cannot update ${JSON.stringify(bad)} field on content info ${JSON.stringify(digest)}`,
     );
   }
-  validateLabels(requested);
-  const labels = withoutEmptyLabels(requested);
-  if (mask.length === 0 || mask.includes('labels')) return { replaces: true, set: labels, unset: [] };
+  if (mask.length === 0 || mask.includes('labels')) {
+    validateLabels(requested);
+    return { replaces: true, set: withoutEmptyLabels(requested), unset: [] };
+  }
   const keys = mask.map((path) => path.slice('labels.'.length));
-  const set = Object.fromEntries(Object.entries(labels).filter(([key]) => keys.includes(key)));
+  const asked = Object.fromEntries(Object.entries(requested).filter(([key]) => keys.includes(key)));
+  validateLabels(asked);
+  const set = withoutEmptyLabels(asked);
   return { replaces: false, set, unset: keys.filter((key) => !Object.hasOwn(set, key)) };
 }

@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { digestOf } from '@longshore/oci';
 import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { contentEvents } from '../events.ts';
+import { IngestRepository } from '../storage/postgres/ingest-repository.ts';
 import { ContentFixture, callOf } from '../testing/content-fixture.ts';
 
 const MISSING = digestOf('nobody has this');
+const LONG_AGO = timestampFromMs(0);
 
 let fixture: ContentFixture;
 
@@ -40,7 +45,7 @@ describe('Content', () => {
     const digest = await fixture.put('labelled', { a: '1', b: '2' });
     const update = async (labels: Record<string, string>, paths: string[]) => {
       const { info } = await fixture.content.update(
-        { info: { digest, labels }, updateMask: { paths } },
+        { info: { digest, labels, createdAt: LONG_AGO, updatedAt: LONG_AGO }, updateMask: { paths } },
         callOf(),
       );
       return info?.labels;
@@ -55,9 +60,16 @@ describe('Content', () => {
     expect(await update({ y: '25', empty: '' }, [])).toEqual({ y: '25' });
     await expect(update({}, ['size'])).rejects.toMatchObject({ kind: 'InvalidArgument' });
     await expect(update({ a: 'x'.repeat(4096) }, [])).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    // One that is not asked for does not count.
+    expect(await update({ y: '26', c: 'x'.repeat(4096) }, ['labels.y'])).toEqual({ y: '26' });
+    await expect(update({ y: 'x'.repeat(4096) }, ['labels.y'])).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
     const { info } = await fixture.content.info({ digest }, callOf());
-    expect(info?.labels).toEqual({ y: '25' });
-    expect(info?.updatedAt?.seconds).toBeGreaterThanOrEqual(info?.createdAt?.seconds ?? 0n);
+    expect(info?.labels).toEqual({ y: '26' });
+    const [createdMs, updatedMs] = [info?.createdAt, info?.updatedAt].map((at) => timestampMs(at!));
+    expect(createdMs).toBeGreaterThan(Date.now() - 60_000);
+    expect(updatedMs).toBeGreaterThan(createdMs!);
   });
 
   it('answers NotFound for updates and deletes of what the scope does not hold', async () => {
@@ -215,6 +227,7 @@ describe('ingests', () => {
     await vi.waitFor(async () => {
       const { status } = await fixture.content.status({ ref: 'slow' }, callOf());
       expect(status?.offset).toBe(8n);
+      expect(timestampMs(status!.updatedAt!)).toBeGreaterThan(timestampMs(status!.startedAt!));
     }, 5000);
   });
 
@@ -225,6 +238,52 @@ describe('ingests', () => {
     await expect(session.send({ action: WriteAction.COMMIT, offset: 3n })).rejects.toMatchObject({
       kind: 'Unavailable',
     });
+  });
+});
+
+describe('an ingest that is gone', () => {
+  const tombstonesOf = async (uid: string) =>
+    (await fixture.pool.query('SELECT digest FROM tombstones WHERE generation = $1', [uid])).rows;
+
+  it('leaves nothing of what its writer stored after that', async () => {
+    const node = 'n8';
+    const digest = await fixture.put('linked', {}, { node });
+    const caller = { namespace: 'aborted', node };
+    await using session = fixture.write(caller);
+    await session.send({ ref: 'gone', expected: digest });
+    const { rows } = await fixture.pool.query("SELECT uid FROM ingests WHERE ref = 'gone'");
+    const [{ uid }] = rows;
+    await fixture.content.abort({ ref: 'gone' }, callOf(caller));
+    await vi.waitFor(async () => expect(await tombstonesOf(uid)).toEqual([]), 15_000);
+    // Behind a linked blob, the bytes become the ingest's own.
+    const behind = session.send({ action: WriteAction.WRITE, offset: 6n, data: Buffer.from('!') });
+    await expect(behind).rejects.toMatchObject({ kind: 'Unavailable' });
+    // Rounds are made now and then, and when an ingest is aborted.
+    await using other = fixture.write(caller);
+    await other.send({ ref: 'other' });
+    await fixture.content.abort({ ref: 'other' }, callOf(caller));
+    const left = join(fixture.directory, 'content', 'ingests', uid);
+    await vi.waitFor(() => expect(access(left)).rejects.toThrow(), 5000);
+  });
+
+  it('leaves no blob that nobody commits any more', async () => {
+    const options = { instance: 'test', writerTimeoutMs: 0, sharesNamespaces: true };
+    const records = new IngestRepository(fixture.pool, options);
+    const scope = { namespace: 'lost', node: '_' };
+    const request = { ref: 'lost', totalBytes: 0, expected: undefined, lease: undefined };
+    const stale = (await records.open(scope, request))!;
+    const digest = digestOf('published');
+    const commit = () =>
+      records.commit(stale, { digest, generation: stale.uid, sizeBytes: 9 }, {}, undefined, (content) =>
+        contentEvents.created(content),
+      );
+    // Its bytes may be those of the next writer's commit.
+    await records.open(scope, request);
+    await expect(commit()).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(await tombstonesOf(stale.uid)).toEqual([]);
+    await fixture.pool.query('DELETE FROM ingests WHERE uid = $1', [stale.uid]);
+    await expect(commit()).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(await tombstonesOf(stale.uid)).toEqual([{ digest }]);
   });
 });
 

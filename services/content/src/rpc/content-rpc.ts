@@ -90,7 +90,7 @@ function contentAdaptor({ digest, labels }: Content): Adaptor {
 }
 
 function ingestAdaptor({ ref }: Ingest): Adaptor {
-  return (path) => (path.join('.') === 'ref' ? { value: ref, present: true } : ABSENT);
+  return ([field]) => (field === 'ref' ? { value: ref, present: true } : ABSENT);
 }
 
 /** `size` 0, negative or too long reads to the end. Throws OutOfRange. */

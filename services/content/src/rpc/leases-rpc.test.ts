@@ -67,10 +67,12 @@ describe('Leases', () => {
       await fixture.leases.addResource({ id, resource }, callOf());
     }
     expect(await resourcesOf(id)).toEqual(resources.map((resource) => `${resource.type} ${resource.id}`));
-    for (const resource of [resources[0], resources[0]]) {
-      await fixture.leases.deleteResource({ id, ...(resource && { resource }) }, callOf());
+    for (const [removed, resource] of resources.entries()) {
+      await fixture.leases.deleteResource({ id, resource }, callOf());
+      await fixture.leases.deleteResource({ id, resource }, callOf());
+      const left = resources.slice(removed + 1);
+      expect(await resourcesOf(id)).toEqual(left.map((kept) => `${kept.type} ${kept.id}`));
     }
-    expect(await resourcesOf(id)).toHaveLength(3);
   });
 
   it.each([
@@ -122,6 +124,14 @@ describe('Leases', () => {
     const commit = blind.send({ ref: 'blind', action: WriteAction.COMMIT, data: Buffer.from('leased') });
     await expect(commit).rejects.toMatchObject({ kind: 'AlreadyExists' });
     expect(await resourcesOf('third')).toEqual([`content ${digest}`]);
+
+    await fixture.leases.create({ id: 'fourth' }, callOf());
+    const late = fixture.write({ lease: 'fourth' });
+    await late.send({ ref: 'late' });
+    await expect(late.send({ action: WriteAction.WRITE, expected: digest })).rejects.toMatchObject({
+      kind: 'AlreadyExists',
+    });
+    expect(await resourcesOf('fourth')).toEqual([`content ${digest}`]);
 
     await fixture.content.delete({ digest }, callOf({ lease: 'third' }));
     expect(await resourcesOf('third')).toEqual([]);

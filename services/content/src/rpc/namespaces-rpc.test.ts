@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CollectionViews } from '../storage/postgres/collection-views.ts';
+import { NamespaceRepository } from '../storage/postgres/namespace-repository.ts';
 import { ContentFixture, callOf } from '../testing/content-fixture.ts';
 
 let fixture: ContentFixture;
@@ -59,6 +61,9 @@ describe('Namespaces', () => {
     await expect(fixture.namespaces.update(update, on('n1'))).rejects.toMatchObject({
       kind: 'InvalidArgument',
     });
+    await expect(
+      fixture.namespaces.update({ namespace: { name: 'a b', labels: { k: 'v' } } }, on('n1')),
+    ).rejects.toMatchObject({ kind: 'InvalidArgument' });
     // A refused one is not made.
     expect(await list('n1')).not.toContain('x');
     const longest = { name: 'a'.repeat(76), labels: { k: 'v'.repeat(4095) } };
@@ -102,7 +107,7 @@ describe('Namespaces', () => {
     expect(await topics('green')).toEqual(['/namespaces/update', '/namespaces/update', '/namespaces/update']);
   });
 
-  it('are deleted only when nothing but leases and ingests is left', async () => {
+  it('are deleted only when nothing but leases, ingests and sandboxes is left', async () => {
     const caller = { namespace: 'red', node: 'n4' };
     const digest = await fixture.put('x', {}, caller);
     await fixture.leases.create({ id: 'l' }, callOf(caller));
@@ -111,7 +116,8 @@ describe('Namespaces', () => {
     await fixture.pool.query(`
       INSERT INTO image.images (namespace, node, name, target_digest) VALUES ('red', 'n4', 'i', '');
       INSERT INTO snapshot.snapshots (namespace, node, name) VALUES ('red', 'n4', 's');
-      INSERT INTO runtime.containers (namespace, node, id) VALUES ('red', 'n4', 'c')`);
+      INSERT INTO runtime.containers (namespace, node, id) VALUES ('red', 'n4', 'c');
+      INSERT INTO runtime.sandboxes (namespace, node, id) VALUES ('red', 'n4', 'pod')`);
     await expect(fixture.namespaces.delete({ name: 'red' }, on('n4'))).rejects.toMatchObject({
       kind: 'FailedPrecondition',
       message:
@@ -129,5 +135,28 @@ describe('Namespaces', () => {
       kind: 'NotFound',
       message: 'namespace "red": not found',
     });
+  });
+
+  it('are deleted with sandboxes of which nobody else knew, those of other scopes stay', async () => {
+    await fixture.pool.query(
+      "INSERT INTO runtime.sandboxes (namespace, node, id) VALUES ('pods', 'n6', 'a'), ('pods', 'n7', 'a')",
+    );
+    expect(await list('n6')).toEqual(['pods']);
+    await fixture.namespaces.delete({ name: 'pods' }, on('n6'));
+    expect(await list('n6')).toEqual([]);
+    expect(await list('n7')).toEqual(['pods']);
+    expect(await topics('pods')).toEqual(['/namespaces/delete']);
+    await expect(fixture.namespaces.delete({ name: 'pods' }, on('n6'))).rejects.toMatchObject({
+      kind: 'NotFound',
+    });
+  });
+
+  it('are not deleted while a service does not say what it has in them', async () => {
+    const scope = { namespace: 'unsure', node: 'n6' };
+    await fixture.namespaces.create({ namespace: { name: scope.namespace } }, on(scope.node));
+    const views = new CollectionViews(['content', 'elsewhere']);
+    const attempt = new NamespaceRepository(fixture.pool, views).delete(scope, () => expect.unreachable());
+    await expect(attempt).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(await list('n6')).toEqual(['unsure']);
   });
 });

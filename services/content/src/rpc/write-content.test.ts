@@ -117,6 +117,26 @@ describe('Content.Write', () => {
     expect(await fixture.read(digest)).toBe('held');
   });
 
+  it('says of a commit of other bytes, or in a wrong place, that the expected blob is held', async () => {
+    const digest = await fixture.put('held meanwhile');
+    for (const commit of [
+      { offset: 3n, data: Buffer.from('d') },
+      { offset: 2n },
+      { offset: 3n, total: 9n },
+    ]) {
+      const late = ref();
+      await using session = fixture.write();
+      await session.send({ ref: late, action: WRITE, data: Buffer.from('abc') });
+      await expect(session.send({ action: COMMIT, expected: digest, ...commit })).rejects.toMatchObject({
+        kind: 'AlreadyExists',
+        message: `blob with expected digest ${digest}: already exists`,
+      });
+      await expect(fixture.content.status({ ref: late }, callOf())).rejects.toMatchObject({
+        kind: 'NotFound',
+      });
+    }
+  });
+
   it('gives a ref to one writer at a time, in each namespace', async () => {
     const shared = ref();
     await using first = fixture.write();
@@ -208,6 +228,21 @@ describe('Content.Write', () => {
     });
     const { status } = await fixture.content.status({ ref: kept }, callOf());
     expect(status).toMatchObject({ ref: kept, offset: 4n, total: 5n, expected: '' });
+  });
+
+  it('holds a commit to the size and digest that were announced last', async () => {
+    const first = { action: WRITE, data: Buffer.from('abc') };
+    const commit = { action: COMMIT, offset: 3n };
+    await using sized = fixture.write();
+    await sized.send({ ...first, ref: ref(), total: 9n });
+    await expect(sized.send(commit)).rejects.toMatchObject({ kind: 'FailedPrecondition' });
+    await using named = fixture.write();
+    await named.send({ ...first, ref: ref(), expected: digestOf('abd') });
+    await expect(named.send(commit)).rejects.toMatchObject({ kind: 'FailedPrecondition' });
+    await using corrected = fixture.write();
+    await corrected.send({ ...first, ref: ref(), total: 9n, expected: digestOf('abd') });
+    const announced = { total: 3n, expected: digestOf('abc') };
+    expect(await corrected.send({ ...commit, ...announced })).toMatchObject({ digest: digestOf('abc') });
   });
 
   it('hashes with the algorithm of the expected digest', async () => {

@@ -70,28 +70,39 @@ class WriteSession {
   }
 
   async handle(request: WriteContentRequest): Promise<Answer> {
-    await this.#refuseHeld(request);
+    const isFirst = this.#isFirst;
+    const isCommit = request.action === WriteAction.COMMIT;
+    const expected = expectedOf(request);
+    this.#isFirst = false;
+    this.#expected = expected ?? this.#expected;
+    if (expected !== undefined && !isFirst && !isCommit) await this.#refuseHeld(expected);
     if (request.total > 0n) this.#totalBytes = Number(request.total);
     if (request.action === WriteAction.STAT) return this.#stat(request);
-    await this.#writer.write(Number(request.offset), request.data);
-    const { offsetBytes, digest } = this.#writer;
-    if (request.action === WriteAction.COMMIT) await this.#commit(request);
-    return { action: request.action, offset: BigInt(offsetBytes), digest };
+    try {
+      return await this.#write(request);
+    } catch (error) {
+      // A commit finds out by itself, unless it is refused for what was sent.
+      if (expected !== undefined && isCommit && isKind(error, 'OutOfRange', 'FailedPrecondition')) {
+        await this.#refuseHeld(expected);
+      }
+      throw error;
+    }
   }
 
   close(): Promise<void> {
     return this.#writer.close();
   }
 
+  async #write(request: WriteContentRequest): Promise<Answer> {
+    await this.#writer.write(Number(request.offset), request.data);
+    const { offsetBytes, digest } = this.#writer;
+    if (request.action === WriteAction.COMMIT) await this.#commit(request);
+    return { action: request.action, offset: BigInt(offsetBytes), digest };
+  }
+
   /** Somebody else may have brought the blob in the meantime: nothing is left to write then. */
-  async #refuseHeld(request: WriteContentRequest): Promise<void> {
-    const isFirst = this.#isFirst;
-    this.#isFirst = false;
-    const expected = expectedOf(request);
-    if (expected === undefined) return;
-    this.#expected = expected;
-    // A commit finds out by itself.
-    if (isFirst || request.action === WriteAction.COMMIT || !(await this.#isHeld(expected))) return;
+  async #refuseHeld(expected: Digest): Promise<void> {
+    if (!(await this.#isHeld(expected))) return;
     await this.#writer.close();
     await this.#abort();
     throw alreadyExists(`blob with expected digest ${expected}`);

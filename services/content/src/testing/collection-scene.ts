@@ -35,6 +35,10 @@ export class CollectionScene {
     return this.#insert('runtime.containers', 'id, snapshot', [id, snapshot], labels);
   }
 
+  sandbox(id: string, labels: Record<string, string>) {
+    return this.#insert('runtime.sandboxes', 'id', [id], labels);
+  }
+
   async lease(id: string, labels: Record<string, string>, ...resources: [type: string, id: string][]) {
     await this.#fixture.leases.create({ id, labels }, callOf(this.#caller));
     for (const [type, resource] of resources) {

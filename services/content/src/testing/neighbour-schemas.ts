@@ -45,11 +45,6 @@ const IMAGES = `
   CREATE TABLE images (${RECORD}, name text NOT NULL, target_digest text NOT NULL, expires_at timestamptz);
   ${logged('images', 'image')}`;
 
-const NOTHING_DELETED = `
-  CREATE FUNCTION gc_delete(in_namespace text, in_node text, in_kinds text[], in_keys text[], in_uids uuid[])
-    RETURNS TABLE (kind text, key text, topic text, type_url text, payload bytea) VOLATILE LANGUAGE sql AS
-    $$ SELECT NULL::text, NULL::text, NULL::text, NULL::text, NULL::bytea WHERE false $$;`;
-
 const SNAPSHOTS = `
   CREATE FUNCTION gc_version() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1';
   CREATE TABLE snapshots (${RECORD}, name text NOT NULL, parent text);
@@ -73,11 +68,20 @@ const CONTAINERS = `
   CREATE FUNCTION gc_version() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1';
   CREATE TABLE containers (${RECORD}, id text NOT NULL, snapshot text);
   ${logged('containers', 'container', 'id')}
+  CREATE TABLE sandboxes (${RECORD}, id text NOT NULL);
+  ${logged('sandboxes', 'sandbox', 'id')}
   CREATE VIEW gc_objects AS
-    SELECT namespace, node, 'container' AS kind, id AS key, uid, labels, false AS collectable, changed FROM containers;
+    SELECT namespace, node, 'container' AS kind, id AS key, uid, labels, false AS collectable, changed FROM containers
+    UNION ALL
+    SELECT namespace, node, 'sandbox', id, uid, labels, false, changed FROM sandboxes;
   CREATE VIEW gc_roots AS
-    SELECT namespace, node, 'container' AS kind, id AS key, false AS flat, changed FROM containers;
+    SELECT namespace, node, kind, key, false AS flat, changed FROM gc_objects;
   CREATE VIEW gc_references AS
     SELECT namespace, node, 'container' AS from_kind, id AS from_key, 'snapshot' AS to_kind,
       'overlayfs/' || snapshot AS to_key, changed FROM containers WHERE snapshot IS NOT NULL;
-  ${NOTHING_DELETED}`;
+  CREATE FUNCTION gc_delete(in_namespace text, in_node text, in_kinds text[], in_keys text[], in_uids uuid[])
+    RETURNS TABLE (kind text, key text, topic text, type_url text, payload bytea)
+    VOLATILE LANGUAGE sql SET search_path FROM CURRENT AS $$
+    DELETE FROM sandboxes USING unnest(in_kinds, in_keys, in_uids) AS d (kind, key, uid)
+    WHERE d.kind = 'sandbox' AND sandboxes.uid = d.uid AND sandboxes.id = d.key
+    RETURNING 'sandbox', d.key, NULL, NULL, NULL::bytea $$;`;

@@ -94,6 +94,7 @@ describe('Images.List', () => {
     ],
     [[`target.digest==${digest('b')}`], ['b']],
     [['target.mediatype~=index'], ['B']],
+    [['target.mediatype==index'], ['B']],
     [['labels."x.y/z"==1,name==b'], ['b']],
     [['annotations.made'], ['B', 'a']],
     [['unknown==1'], []],

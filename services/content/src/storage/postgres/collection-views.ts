@@ -1,5 +1,6 @@
 import type { Scope } from '@longshore/kit';
 import { type Queryable, query } from '@longshore/postgres';
+import type { Candidate } from '../../domain/collection.ts';
 import { CollectionStopped } from '../../domain/collection-guard.ts';
 
 /** The version of the collection contract that is understood here. */
@@ -93,6 +94,17 @@ export class CollectionViews {
         FROM ${schema}.gc_objects WHERE namespace = $1 AND node = $2`,
     );
     return parts.length === 0 ? [] : query<Remains>(db, parts.join(' UNION '), [scope.namespace, scope.node]);
+  }
+
+  /** All records of a scope. */
+  async records(db: Queryable, scope: Scope): Promise<Candidate[]> {
+    const parts = (await this.#present(db)).map(
+      (schema) => `SELECT '${schema}' AS schema, kind, key, uid
+        FROM ${schema}.gc_objects WHERE namespace = $1 AND node = $2`,
+    );
+    return parts.length === 0
+      ? []
+      : query<Candidate>(db, parts.join(' UNION ALL '), [scope.namespace, scope.node]);
   }
 
   async #present(db: Queryable): Promise<readonly string[]> {

@@ -140,12 +140,20 @@ export class IngestRepository {
     if (rows.length === 0) throw lost({ ref });
   }
 
-  /** Gives the lock back and keeps what is durable. */
+  /**
+   * Gives the lock back and keeps what is durable. Of an ingest that is gone it buries what its writer may have stored after its
+   * removal: call it once nothing more is stored.
+   */
   async release({ uid, epoch }: Ingest, durableBytes: number): Promise<void> {
     await query(
       this.#pool,
-      `UPDATE ingests SET durable_bytes = $3, updated_at = clock_timestamp(), writer = NULL, writer_until = NULL
-       WHERE uid = $1 AND epoch = $2`,
+      `WITH released AS (
+         UPDATE ingests
+         SET durable_bytes = $3, updated_at = clock_timestamp(), writer = NULL, writer_until = NULL
+         WHERE uid = $1::uuid AND epoch = $2
+       )
+       INSERT INTO tombstones (generation)
+       SELECT $1::uuid WHERE NOT EXISTS (SELECT FROM ingests WHERE uid = $1::uuid)`,
       [uid, epoch, durableBytes],
     );
   }
@@ -198,12 +206,27 @@ export class IngestRepository {
       ),
     );
     const row = rows[0]!;
-    if (row.outcome === 'lost') throw lost({ ref });
+    if (row.outcome === 'lost') {
+      await this.#buryLost(ingest.uid, received);
+      throw lost({ ref });
+    }
     if (row.outcome === 'unleased') throw notFound('lease does not exist');
     if (row.outcome === 'held') return { created: undefined, generation: row.generation };
     const { uid, revision, created_at: createdAt } = row;
     const stored = { uid, scope, digest, generation: row.generation, revision, sizeBytes, labels };
     return { created: { ...stored, createdAt, updatedAt: createdAt }, generation: row.generation };
+  }
+
+  /** Bytes that were published in vain; not while another writer may commit them, or when it has. */
+  async #buryLost(uid: string, { digest, generation }: Received): Promise<void> {
+    if (generation !== uid) return;
+    await query(
+      this.#pool,
+      `INSERT INTO tombstones (digest, generation) SELECT $1::text, $2::uuid
+       WHERE NOT EXISTS (SELECT FROM ingests WHERE uid = $2::uuid)
+         AND NOT EXISTS (SELECT FROM blobs WHERE digest = $1::text AND generation = $2::uuid)`,
+      [digest, uid],
+    );
   }
 
   /** Throws NotFound. */

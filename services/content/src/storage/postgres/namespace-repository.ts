@@ -9,11 +9,13 @@ import {
   lockScopeAlone,
   type OutboxEvent,
   type Pool,
+  type Queryable,
   query,
   type RecordTable,
   transaction,
 } from '@longshore/postgres';
 import { describeRemains, type Namespace } from '../../domain/namespace.ts';
+import { deleteRecords } from './collection-delete.ts';
 import type { CollectionViews } from './collection-views.ts';
 
 type EventOf = (change: { scope: Scope; revision: bigint }) => OutboxEvent;
@@ -121,29 +123,34 @@ export class NamespaceRepository {
   }
 
   /**
-   * Deletes the namespace with its leases and ingests. Throws NotFound, or FailedPrecondition while it holds
-   * images, blobs, containers or snapshots.
+   * Deletes the namespace with its leases, ingests and sandboxes. Throws NotFound, FailedPrecondition while it holds images,
+   * blobs, containers or snapshots, or Unavailable while a service does not say what it holds.
    */
   delete(scope: Scope, eventOf: EventOf): Promise<OutboxEvent> {
     return transaction(this.#pool, async (tx) => {
       await lockScopeAlone(tx, scope);
+      await this.#views.requireAll(tx);
       const remains = describeRemains(await this.#views.remains(tx, scope));
       if (remains.length > 0) {
         throw failedPrecondition(`${subject(scope)} must be empty, but it still has ${remains.join(', ')}`);
       }
+      const removed = await deleteRecords(tx, scope, await this.#views.records(tx, scope));
       const { rows } = await tx.query<{ revision: bigint }>(
-        `WITH gone_leases AS (DELETE FROM leases WHERE namespace = $1 AND node = $2),
-         gone_ingests AS (DELETE FROM ingests WHERE namespace = $1 AND node = $2 RETURNING uid),
-         buried AS (INSERT INTO tombstones (generation) SELECT uid FROM gone_ingests)
-         DELETE FROM namespaces WHERE namespace = $1 AND node = $2 RETURNING ${DELETION_REVISION} AS revision`,
+        `DELETE FROM namespaces WHERE namespace = $1 AND node = $2 RETURNING ${DELETION_REVISION} AS revision`,
         [scope.namespace, scope.node],
       );
-      if (!rows[0]) throw notFound(subject(scope));
-      const event = eventOf({ scope, revision: rows[0].revision });
+      if (!rows[0] && removed.length === 0) throw notFound(subject(scope));
+      const event = eventOf({ scope, revision: rows[0]?.revision ?? (await nextRevision(tx)) });
       await appendEvent(tx, event);
       return event;
     });
   }
+}
+
+/** For one that only other services wrote to. */
+async function nextRevision(tx: Queryable): Promise<bigint> {
+  const { rows } = await tx.query<{ revision: bigint }>(`SELECT nextval('revision') AS revision`);
+  return rows[0]!.revision;
 }
 
 function subject({ namespace }: Scope): string {

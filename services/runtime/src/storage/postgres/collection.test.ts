@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RuntimeFixture } from '../../testing/runtime-fixture.ts';
 
@@ -86,18 +87,21 @@ describe('the collection contract', () => {
     expect(await changed()).toEqual([{ key: 'c2' }, { key: 's1' }]);
   });
 
-  it('deletes nothing', async () => {
-    const uids = await rows('SELECT kind, key, uid FROM gc_objects');
-    const columns = (name: string) => uids.map((row) => row[name]);
-    const deleted = await rows('SELECT * FROM gc_delete($1, $2, $3, $4, $5)', [
-      'default',
-      'n1',
-      columns('kind'),
-      columns('key'),
-      columns('uid'),
-    ]);
-    expect(deleted).toEqual([]);
-    expect(await rows('SELECT kind FROM gc_objects')).toHaveLength(3);
+  it('deletes no container, and a sandbox only by its uid', async () => {
+    await runtime.sandboxes.create({ sandbox: { sandboxId: 'doomed' } }, SCOPE);
+    const known = await rows('SELECT kind, key, uid FROM gc_objects ORDER BY key');
+    const remove = (uidOf: (row: Record<string, unknown>) => unknown) =>
+      rows('SELECT kind, key, topic FROM gc_delete($1, $2, $3, $4, $5)', [
+        'default',
+        'n1',
+        known.map(({ kind }) => kind),
+        known.map(({ key }) => key),
+        known.map((row) => (row.key === 's1' ? randomUUID() : uidOf(row))),
+      ]);
+    expect(await remove(() => randomUUID())).toEqual([]);
+    expect(await remove(({ uid }) => uid)).toEqual([{ kind: 'sandbox', key: 'doomed', topic: null }]);
+    const left = await rows('SELECT kind, key, uid FROM gc_objects ORDER BY key');
+    expect(left).toEqual(known.filter(({ key }) => key !== 'doomed'));
   });
 
   it('keeps a writer waiting while a scope is collected', async () => {
