@@ -6,9 +6,9 @@ describe('CollectionBatch', () => {
     const batch = new CollectionBatch();
     batch.took(100, 5);
     expect(batch.size).toBe(200);
-    batch.took(200, 10);
+    batch.took(200, 5);
     expect(batch.size).toBe(400);
-    batch.took(400, 120);
+    batch.took(400, 60);
     expect(batch.size).toBe(100);
   });
 
@@ -20,12 +20,12 @@ describe('CollectionBatch', () => {
     expect(batch.size).toBe(20);
   });
 
-  it('rests after a batch for as long, and never for very long', () => {
+  it('rests after a batch for longer than it took, and never for very long', () => {
     const batch = new CollectionBatch();
     expect(batch.restMs).toBe(0);
-    batch.took(100, 20);
-    expect(batch.restMs).toBe(20);
-    batch.took(100, 5000);
+    batch.took(100, 10);
     expect(batch.restMs).toBe(30);
+    batch.took(100, 5000);
+    expect(batch.restMs).toBe(60);
   });
 });

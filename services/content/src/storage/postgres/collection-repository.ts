@@ -18,18 +18,20 @@ import { changesSql, markSql, referencesSql } from './collection-sql.ts';
 import type { CollectionViews } from './collection-views.ts';
 
 /** Whoever changes the scope next waits behind the collector: it gives up soon, lets them pass, and tries again. */
-const LOCK_TIMEOUT_MS = 50;
+const LOCK_TIMEOUT_MS = 25;
 const LOCK_DEADLINE_MS = 10_000;
 const LOCK_PAUSE_MS = 20;
 const LOCK_NOT_AVAILABLE = '55P03';
 /** Of any view, since the mark or the last batch. */
 const MAX_CHANGES = 20_000;
 
-const QUERY_CANCELED = '57014';
 /** Of scopes with millions of records. A mark changes nothing and locks nothing, so nobody waits for it. */
 const LONG_MARK_MS = 5 * 60 * 1000;
-/** Of a mark: more than that are asked for once more, and come in pages of that size. */
-const PAGE_ROWS = 2000;
+/** What a mark of a large scope may take in the server's memory: temporary files would hold up the syncs of those who write. */
+const MARK_MEMORY = '128MB';
+const MARK_SETTINGS = `SET LOCAL statement_timeout = ${LONG_MARK_MS}; SET LOCAL work_mem = '${MARK_MEMORY}';
+  SET LOCAL cursor_tuple_fraction = 1`;
+const PAGE_ROWS = 500;
 
 interface ChangesRow {
   snapshot: string;
@@ -48,22 +50,9 @@ export class CollectionRepository implements CollectionRecords {
   }
 
   mark({ namespace, node }: Scope, { force = false }: { force?: boolean | undefined } = {}): Promise<Mark> {
-    return this.#views.withAll(this.#pool, async (schemas) => {
-      const values = [namespace, node, force];
-      const rows = await this.#firstPage(markSql(schemas), values);
-      return markFromRows(rows ?? (await this.#inPages(markSql(schemas), values)));
-    });
-  }
-
-  /** Of most scopes all there is; undefined when it is not, or takes too long. */
-  async #firstPage(text: string, values: readonly unknown[]): Promise<MarkRow[] | undefined> {
-    try {
-      const rows = await query<MarkRow>(this.#pool, `${text} LIMIT ${PAGE_ROWS}`, values);
-      return rows.length < PAGE_ROWS ? rows : undefined;
-    } catch (error) {
-      if (!isCausedBy(error, QUERY_CANCELED)) throw error;
-      return undefined;
-    }
+    return this.#views.withAll(this.#pool, async (schemas) =>
+      markFromRows(await this.#rowsOf(markSql(schemas), [namespace, node, force])),
+    );
   }
 
   async references(scope: Scope, candidates: readonly Candidate[]): Promise<CandidateReference[]> {
@@ -96,10 +85,10 @@ export class CollectionRepository implements CollectionRecords {
     }
   }
 
-  /** A statement's rows a page at a time: this process does nothing else while it reads what has come in. */
-  #inPages(text: string, values: readonly unknown[]): Promise<MarkRow[]> {
+  /** A page at a time: this process does nothing else while it reads what has come in. */
+  #rowsOf(text: string, values: readonly unknown[]): Promise<MarkRow[]> {
     return transaction(this.#pool, async (tx) => {
-      await tx.query(`SET LOCAL statement_timeout = ${LONG_MARK_MS}`);
+      await tx.query(MARK_SETTINGS);
       await tx.query(`DECLARE page_source NO SCROLL CURSOR FOR ${text}`, [...values]);
       const all: MarkRow[] = [];
       for (;;) {
