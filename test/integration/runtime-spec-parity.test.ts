@@ -3,12 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Image, makeBusyboxImage } from '@longshore/local';
+import type { ImageConfig } from '@longshore/oci';
 import {
   applySpecOptions,
   DEFAULT_MASKED_PATHS,
   defaultSpec,
   encodeSpec,
-  type ImageConfig,
   parseCapabilityMask,
   type RuntimeSpec,
   readHostDevices,
@@ -37,7 +37,7 @@ import {
   withProcessCwd,
   withRootfsReadonly,
   withTty,
-} from '@longshore/oci';
+} from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { ociArchive } from './runtime-spec/oci-archive.ts';

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupHierarchies } from '@longshore/linux';
+import type { ImageConfig } from '@longshore/oci';
 import {
   applySpecOptions,
   composeSpecOptions,
   DEFAULT_CAPABILITIES,
   defaultSpec,
-  type ImageConfig,
   parseCapabilityMask,
   RLIM_INFINITY,
   readHostDevices,
@@ -37,7 +37,7 @@ import {
   withRootfsReadonly,
   withSysctl,
   withUmask,
-} from '@longshore/oci';
+} from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RuncBundle } from './runtime-spec/runc-bundle.ts';
 

@@ -153,6 +153,7 @@ export async function start(
   const clock = new CollectionClock(new ExpiryRepository(pool, views), scheduler, config.gcIntervalMs, log);
   const leadership = new Leadership(pool, {
     holder: instance.name,
+    predecessors: instance.predecessors,
     onError: (error, name) => log.warn({ err: error, name }, 'leading failed; will try again'),
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { removeCgroup } from '@longshore/linux';
 import { busyboxLayer, guard, makeTar, toolchain } from '@longshore/local';
-import { encodeSpec, type RuntimeSpec } from '@longshore/oci';
+import { encodeSpec, type RuntimeSpec } from '@longshore/oci/runtime-spec';
 
 /** A root file system with busybox, and runc to run commands in it, as a shim would run it. */
 export class RuncBundle implements AsyncDisposable {

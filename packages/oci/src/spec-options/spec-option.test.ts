@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import * as all from '../index.ts';
+import type { ImageConfig } from '../index.ts';
+import * as all from '../runtime-spec.ts';
 import {
   applySpecOptions,
   composeSpecOptions,
@@ -8,10 +9,10 @@ import {
   type SpecOption,
   withEnv,
   withProcessArgs,
-} from '../index.ts';
+} from '../runtime-spec.ts';
 
 const files = { passwd: () => 'app:x:1000:1000:::\n', group: () => 'app:x:1000:\n' };
-const image: all.ImageConfig = {
+const image: ImageConfig = {
   os: 'linux',
   architecture: 'amd64',
   rootfs: { type: 'layers', diff_ids: [] },

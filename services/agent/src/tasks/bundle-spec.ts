@@ -1,6 +1,6 @@
 import { join, normalize } from 'node:path';
 import { invalidArgument, messageOf } from '@longshore/errors';
-import type { IdMapping, RuntimeSpec } from '@longshore/oci';
+import type { IdMapping, RuntimeSpec } from '@longshore/oci/runtime-spec';
 import { parseLossless } from './lossless-json.ts';
 
 /** Annotations by which runc's shim serves several containers from one process. Source: containerd manager_linux.go. */

@@ -11,6 +11,10 @@ const ROUND_INTERVAL_MS = 10_000;
 const STRAY_INTERVAL_MS = 24 * 60 * 60 * 1000;
 /** Bytes without a record that are younger may belong to a commit that is under way. */
 const STRAY_AGE_MS = 60 * 60 * 1000;
+/** What one scan buries at most: the next one goes on. */
+const MAX_STRAYS = 100_000;
+/** So few may go even when they are most of a store. */
+const MAX_STRAYS_UNASKED = 20;
 /** Nobody publishes for so long. */
 const UNFINISHED_AGE_MS = 24 * 60 * 60 * 1000;
 
@@ -24,6 +28,9 @@ export interface ByteRecords<T extends BuriedBytes> {
   releaseUnheld(limit: number, term: LedTerm): Promise<number>;
   dueTombstones(graceMs: number, limit: number): Promise<T[]>;
   forget(tombstones: readonly T[], term: LedTerm): Promise<void>;
+  /** Those that no record knows. */
+  unknown(bytes: readonly StoredBytes[]): Promise<StoredBytes[]>;
+  /** Buries those that no record knows. */
   buryUnknown(bytes: readonly StoredBytes[], term: LedTerm): Promise<void>;
 }
 
@@ -74,20 +81,44 @@ export class ByteRemover<T extends BuriedBytes> {
     });
   }
 
-  /** Buries what a crash has left without a record. Reads the whole store: for once after a start, and then seldom. */
+  /**
+   * Buries what a crash has left without a record. Reads the whole store: for once after a start, and then seldom. Nothing is
+   * buried where most bytes are unknown: then it is the records that are gone, or another store's.
+   */
   async buryStrays(term: LedTerm): Promise<void> {
-    const oldest = Date.now() - STRAY_AGE_MS;
     await this.#store.discardUnfinished(new Date(Date.now() - UNFINISHED_AGE_MS));
+    const { looked, strays } = await this.#findStrays(term);
+    if (strays.length > MAX_STRAYS_UNASKED && strays.length > looked / 2) {
+      this.#log.error(
+        { looked, unknown: strays.length },
+        'most stored bytes have no record: none is removed; is this the database of this store?',
+      );
+      return;
+    }
+    for (let at = 0; at < strays.length && !term.signal.aborted; at += BATCH_SIZE) {
+      await this.#records.buryUnknown(strays.slice(at, at + BATCH_SIZE), term);
+    }
+  }
+
+  async #findStrays(term: LedTerm): Promise<{ looked: number; strays: StoredBytes[] }> {
+    const oldest = Date.now() - STRAY_AGE_MS;
+    const strays: StoredBytes[] = [];
+    let looked = 0;
     let batch: StoredBytes[] = [];
+    const look = async () => {
+      looked += batch.length;
+      const unknown = await this.#records.unknown(batch);
+      strays.push(...unknown.slice(0, MAX_STRAYS - strays.length));
+      batch = [];
+    };
     for await (const bytes of this.#store.list()) {
-      if (term.signal.aborted) return;
+      if (term.signal.aborted) break;
       if (bytes.changedAt.getTime() > oldest) continue;
       batch.push(bytes);
-      if (batch.length < BATCH_SIZE) continue;
-      await this.#records.buryUnknown(batch, term);
-      batch = [];
+      if (batch.length === BATCH_SIZE) await look();
     }
-    if (batch.length > 0) await this.#records.buryUnknown(batch, term);
+    await look();
+    return { looked, strays };
   }
 
   #inTurn(work: () => Promise<void>): void {

@@ -66,21 +66,36 @@ export class BlobRepository {
     });
   }
 
-  /** Buries those of the given bytes that no record knows: what a crash between two steps has left. */
+  /** Those of the given bytes that no record knows: what a crash between two steps has left. */
+  async unknown(bytes: readonly StoredBytes[]): Promise<StoredBytes[]> {
+    const rows = await query<{ place: number }>(
+      this.#pool,
+      `SELECT s.place::integer AS place ${UNKNOWN}`,
+      namesOf(bytes),
+    );
+    return rows.map(({ place }) => bytes[place - 1]!);
+  }
+
+  /** Buries those of the given bytes that no record knows. */
   buryUnknown(bytes: readonly StoredBytes[], term: LedTerm): Promise<void> {
     return transaction(this.#pool, async (tx) => {
       await term.check(tx);
       await tx.query(
-        `INSERT INTO tombstones (digest, generation)
-       SELECT s.digest, s.generation FROM unnest($1::text[], $2::uuid[]) AS s (digest, generation)
-       WHERE NOT EXISTS (SELECT FROM ingests AS i WHERE i.uid = s.generation)
-         AND NOT EXISTS (SELECT FROM tombstones AS t WHERE t.generation = s.generation AND t.digest IS NOT DISTINCT FROM s.digest)
-         AND NOT EXISTS (SELECT FROM blobs AS b WHERE b.digest = s.digest AND b.generation = s.generation)`,
-        [bytes.map(({ digest }) => digest ?? null), bytes.map(({ generation }) => generation)],
+        `INSERT INTO tombstones (digest, generation) SELECT s.digest, s.generation ${UNKNOWN}`,
+        namesOf(bytes),
       );
     });
   }
 }
+
+function namesOf(bytes: readonly StoredBytes[]): unknown[] {
+  return [bytes.map(({ digest }) => digest ?? null), bytes.map(({ generation }) => generation)];
+}
+
+const UNKNOWN = `FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS s (digest, generation, place)
+  WHERE NOT EXISTS (SELECT FROM ingests AS i WHERE i.uid = s.generation)
+    AND NOT EXISTS (SELECT FROM tombstones AS t WHERE t.generation = s.generation AND t.digest IS NOT DISTINCT FROM s.digest)
+    AND NOT EXISTS (SELECT FROM blobs AS b WHERE b.digest = s.digest AND b.generation = s.generation)`;
 
 const UNHELD = `NOT EXISTS (SELECT FROM contents AS c WHERE c.digest = b.digest)
   AND NOT EXISTS (SELECT FROM ingests AS i WHERE i.linked_digest = b.digest)`;
