@@ -15,6 +15,8 @@ const BLOCK_BYTES = 1_000_000;
 const BLOCKS = GIGABYTES * 1000;
 /** Of one ingest, in each process that it passes. */
 const MAX_GROWTH_MB = 32;
+/** Of a client that reads 32 KiB a call: what is left of tens of thousands of calls, for 2 GB as for 10. */
+const MAX_READ_GROWTH_MB = 128;
 const SAMPLE_EVERY_MS = 200;
 /** Makes another blob of the same blocks: what is stored is not sent again. */
 const FIRST = Buffer.from('resumed');
@@ -136,7 +138,7 @@ describe(`an ingest of ${GIGABYTES} GB`, () => {
     for (const mb of Object.values(growth)) expect(mb).toBeLessThanOrEqual(MAX_GROWTH_MB);
   });
 
-  it('is read with as little', async () => {
+  it(`is read in ${MAX_READ_GROWTH_MB} MB`, async () => {
     const hash = createHash('sha256');
     const growth = await growthDuring(['agent', 'content'], async () => {
       const child = stack.ctr.start(['content', 'get', digest]);
@@ -145,7 +147,8 @@ describe(`an ingest of ${GIGABYTES} GB`, () => {
       expect(await ended).toEqual([0, null]);
     });
     expect(`sha256:${hash.digest('hex')}`).toBe(digest);
-    for (const mb of Object.values(growth)) expect(mb).toBeLessThanOrEqual(MAX_GROWTH_MB);
+    console.log('memory in MB that came on top of a read:', growth);
+    for (const mb of Object.values(growth)) expect(mb).toBeLessThanOrEqual(MAX_READ_GROWTH_MB);
   });
 
   it('is resumed where it was when the service is killed, with the same memory', async () => {

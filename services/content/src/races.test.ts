@@ -145,6 +145,24 @@ describe('what happens at the same time', () => {
     ).rejects.toThrow();
   });
 
+  it('a lease that is gone when its ingest is committed: neither bytes nor ref stay', async () => {
+    const caller = { namespace: 'unleased', lease: 'lost' };
+    await first.leases.create({ id: 'lost' }, callOf({ namespace: 'unleased' }));
+    const session = first.write(caller);
+    await session.send({ ref: 'lost', total: 6n, action: WRITE, data: Buffer.from('unleas') });
+    await first.pool.query(`DELETE FROM leases WHERE id = 'lost'`);
+    await expect(session.send({ action: COMMIT, offset: 6n })).rejects.toMatchObject({ kind: 'NotFound' });
+    await session.end().catch(() => undefined);
+    const hex = digestOf('unleas').slice('sha256:'.length);
+    const directory = join(first.directory, 'content/blobs/sha256', hex.slice(0, 2), hex);
+    await vi.waitFor(() => expect(readdir(directory)).rejects.toThrow(), 20_000);
+    await expect(
+      first.content.status({ ref: 'lost' }, callOf({ namespace: 'unleased' })),
+    ).rejects.toMatchObject({
+      kind: 'NotFound',
+    });
+  });
+
   it('a database that drops every connection: the writer goes on, or begins anew where it was', async () => {
     await using session = first.write();
     await session.send({ ref: 'cut', total: 9n, action: WRITE, data: Buffer.from('abc') });

@@ -130,6 +130,27 @@ describe('BlobCache.keep', () => {
     expect(await readFile(cache.find(blob!.digest)!.path)).toEqual(blob!.bytes);
   });
 
+  it('counts its bytes once when another fetches them at the same time', async () => {
+    const { cache } = await start();
+    const [blob] = makeBlobs(1);
+    const kept = cache.keep(blob!.digest, SIZE, one(blob!.bytes));
+    await kept.next();
+    const isKept = Promise.withResolvers<void>();
+    const fetched = cache.get(
+      blob!.digest,
+      SIZE,
+      async function* () {
+        await isKept.promise;
+        yield blob!.bytes;
+      },
+      never,
+    );
+    await Array.fromAsync(kept);
+    isKept.resolve();
+    expect(await readFile((await fetched)!.path)).toEqual(blob!.bytes);
+    expect(cache.sizeBytes).toBe(SIZE);
+  });
+
   it('keeps nothing of what the reader left', async () => {
     const { cache, directory } = await start();
     const [blob] = makeBlobs(1);

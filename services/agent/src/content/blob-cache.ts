@@ -127,7 +127,11 @@ export class BlobCache {
     filling.done = fetched
       .then((isHere) => {
         if (!isHere) return undefined;
-        const entry = { sizeBytes, users: filling.waiters };
+        const known = this.#entries.get(digest);
+        // Another has brought it in the meantime, and counted its bytes.
+        if (known) this.#bytes -= sizeBytes;
+        const entry = known ?? { sizeBytes, users: 0 };
+        entry.users += filling.waiters;
         this.#entries.set(digest, entry);
         return entry;
       })

@@ -51,13 +51,25 @@ export class LocalFile {
 
   /**
    * Bytes from `start` on, up to `end` or fewer, but one at least; at once when they were read ahead. Undefined when the
-   * file is not what it should be, or cannot be read.
+   * file is not what it should be, or cannot be read, or is closed.
    */
   read(start: number, end: number): Uint8Array | Promise<Uint8Array | undefined> {
     const reader = this.#readers.find(({ next }) => next === start);
     const data = reader && fromBlock(reader, end);
     if (reader && data && reader.next < this.sizeBytes) return data;
     return this.#use(() => this.#readOn(start, end, reader, data));
+  }
+
+  /** Whether it cannot be read any more; that says nothing of its bytes. */
+  get isClosed(): boolean {
+    return this.#isClosed && this.#users === 0;
+  }
+
+  /** Whoever reads for long keeps it open, whoever closes it, until this is disposed of. Undefined when it is closed. */
+  hold(): Disposable | undefined {
+    if (this.isClosed) return undefined;
+    this.#users += 1;
+    return { [Symbol.dispose]: () => this.#release() };
   }
 
   /** Closes the file once nobody reads it any more. */
@@ -68,16 +80,18 @@ export class LocalFile {
   }
 
   async #use<T>(work: () => Promise<T>): Promise<T | undefined> {
-    if (this.#isClosed) return undefined;
-    this.#users += 1;
+    using held = this.hold();
+    if (!held) return undefined;
     try {
       return await work();
     } catch {
       return undefined;
-    } finally {
-      this.#users -= 1;
-      if (this.#isClosed) await this.close();
     }
+  }
+
+  #release(): void {
+    this.#users -= 1;
+    if (this.#isClosed) void this.close();
   }
 
   async #readOn(start: number, end: number, reader: Reader | undefined, known: Uint8Array | undefined) {

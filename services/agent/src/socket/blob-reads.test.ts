@@ -51,7 +51,7 @@ async function start(bytes: Buffer = BLOB) {
     const caller = new Caller({ 'containerd-namespace': namespace });
     return read(toBinary(ReadContentRequestSchema, request), caller);
   };
-  return { ask, asked, doubted };
+  return { ask, asked, doubted, files };
 }
 
 type Asked = Awaited<ReturnType<Awaited<ReturnType<typeof start>>['ask']>>;
@@ -93,6 +93,19 @@ describe('reads of a large blob whose file is on this host', () => {
     await ask(0, 10);
     await expect(ask(0, 10, 'other')).rejects.toMatchObject({ kind: 'NotFound' });
     await expect(ask(BLOB.length + 1, 0)).rejects.toMatchObject({ kind: 'OutOfRange' });
+  });
+
+  it('go on when the place of the file among the open ones goes to another', async () => {
+    const { ask, doubted, files } = await start();
+    const outcome = await ask(0, 0);
+    if (!('messages' in outcome)) throw new Error('not answered from the file');
+    const messages = outcome.messages[Symbol.asyncIterator]();
+    const parts = [(await messages.next()).value];
+    await files[Symbol.asyncDispose]();
+    for (let next = await messages.next(); !next.done; next = await messages.next()) parts.push(next.value);
+    const answers = await answersOf(parts as Parameters<typeof answersOf>[0]);
+    expect(Buffer.concat(answers!.map(({ data }) => data)).equals(BLOB)).toBe(true);
+    expect(doubted).toEqual([]);
   });
 
   it('never end well when the file is wrong: the service is asked, which can say so', async () => {

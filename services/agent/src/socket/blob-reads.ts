@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { LongshoreError, messageOf, notFound, outOfRange } from '@longshore/errors';
+import { LongshoreError, messageOf, notFound, outOfRange, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type Digest, parseDigest } from '@longshore/oci';
 import {
@@ -69,7 +69,7 @@ export function blobReads({ copy, blobs, prefetch, files, log }: BlobReadsOption
   ): Promise<Outcome> {
     const file = await files.find(namespace, digest, sizeBytes);
     const first = await file?.read(range.start, range.end);
-    if (!file) return { resume: resumedRead(digest, range, sizeBytes) };
+    if (!file || (!first && file.isClosed)) return { resume: resumedRead(digest, range, sizeBytes) };
     if (!first) {
       await files.reject(namespace, digest);
       // What came before may have been read here by the same caller, and be wrong, whoever answers this.
@@ -86,12 +86,15 @@ export function blobReads({ copy, blobs, prefetch, files, log }: BlobReadsOption
     { start, end }: ByteRange,
     first: Uint8Array,
   ) {
+    // Others may need its place among the open files, or nobody asks for it anew for as long as this takes.
+    using held = file.hold();
     for (let position = start, next: Uint8Array | undefined = first; ; ) {
       yield position === start ? dataField(next) : [offsetField(position - start), ...dataField(next)];
       position += next.length;
       if (position === end) return;
       next = await file.read(position, end);
       if (next) continue;
+      if (!held) throw unavailable(`content ${digest}: its file was closed`);
       await files.reject(namespace, digest);
       throw wrongFile(digest);
     }

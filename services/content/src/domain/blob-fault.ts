@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { isKind } from '@longshore/errors';
+import { isKind, messageOf } from '@longshore/errors';
 import { algorithmOf, Digester } from '@longshore/oci';
 import type { BlobName, BlobReader, BlobStore } from './blob-store.ts';
 
@@ -30,6 +30,7 @@ export async function findFault(
     return sizeFault(blob, reader) ?? (await digestFault(blob, reader, beforeRead));
   } catch (error) {
     if (isKind(error, 'NotFound')) return 'bytes are missing';
+    if (isKind(error, 'DataLoss')) return messageOf(error);
     throw error;
   }
 }

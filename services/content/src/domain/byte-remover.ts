@@ -1,3 +1,4 @@
+import { type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Digest } from '@longshore/oci';
 import type { BlobStore, StoredBytes } from './blob-store.ts';
@@ -15,6 +16,13 @@ const STRAY_AGE_MS = 60 * 60 * 1000;
 const MAX_STRAYS = 100_000;
 /** So few may go even when they are most of a store. */
 const MAX_STRAYS_UNASKED = 20;
+/** Bytes that the store refuses to remove are left alone for a while: they must not keep all others from going. */
+const REFUSED_RETRY: RetryPolicy = { initialDelayMs: 5_000, maxDelayMs: 10 * 60 * 1000, attempts: Infinity };
+const MAX_REFUSED = 10_000;
+/** After so many in a row it is the store that is away. */
+const MAX_REFUSALS = 5;
+/** What lies among stored bytes under another name is not ours, e.g. NFS's own for a file that was removed while it is open. */
+const GENERATION = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Nobody publishes for so long. */
 const UNFINISHED_AGE_MS = 24 * 60 * 60 * 1000;
 
@@ -23,10 +31,26 @@ export interface BuriedBytes {
   readonly generation: string;
 }
 
+interface Found {
+  readonly looked: number;
+  /** How many no record knows. */
+  readonly unknown: number;
+  /** As many of those as are buried at once. */
+  readonly strays: StoredBytes[];
+}
+
+interface Refusal<T> {
+  readonly tombstone: T;
+  readonly times: number;
+  /** They are tried again then, by `performance.now()`. */
+  readonly at: number;
+}
+
 /** What the remover needs of the records of bytes; writes throw Unavailable when the term is over. */
 export interface ByteRecords<T extends BuriedBytes> {
   releaseUnheld(limit: number, term: LedTerm): Promise<number>;
-  dueTombstones(graceMs: number, limit: number): Promise<T[]>;
+  /** None of `except`. */
+  dueTombstones(graceMs: number, limit: number, except: readonly T[]): Promise<T[]>;
   forget(tombstones: readonly T[], term: LedTerm): Promise<void>;
   /** Those that no record knows. */
   unknown(bytes: readonly StoredBytes[]): Promise<StoredBytes[]>;
@@ -43,6 +67,8 @@ export class ByteRemover<T extends BuriedBytes> {
   readonly #store: BlobStore;
   readonly #graceMs: number;
   readonly #log: Logger;
+  /** By digest and generation. */
+  readonly #refused = new Map<string, Refusal<T>>();
   #term: LedTerm | undefined;
   #round: Promise<void> = Promise.resolve();
   #isWaiting = false;
@@ -87,10 +113,10 @@ export class ByteRemover<T extends BuriedBytes> {
    */
   async buryStrays(term: LedTerm): Promise<void> {
     await this.#store.discardUnfinished(new Date(Date.now() - UNFINISHED_AGE_MS));
-    const { looked, strays } = await this.#findStrays(term);
-    if (strays.length > MAX_STRAYS_UNASKED && strays.length > looked / 2) {
+    const { looked, unknown, strays } = await this.#findStrays(term);
+    if (unknown > MAX_STRAYS_UNASKED && unknown > looked / 2) {
       this.#log.error(
-        { looked, unknown: strays.length },
+        { looked, unknown },
         'most stored bytes have no record: none is removed; is this the database of this store?',
       );
       return;
@@ -100,25 +126,26 @@ export class ByteRemover<T extends BuriedBytes> {
     }
   }
 
-  async #findStrays(term: LedTerm): Promise<{ looked: number; strays: StoredBytes[] }> {
+  async #findStrays(term: LedTerm): Promise<Found> {
     const oldest = Date.now() - STRAY_AGE_MS;
     const strays: StoredBytes[] = [];
-    let looked = 0;
+    let [looked, unknown] = [0, 0];
     let batch: StoredBytes[] = [];
     const look = async () => {
       looked += batch.length;
-      const unknown = await this.#records.unknown(batch);
-      strays.push(...unknown.slice(0, MAX_STRAYS - strays.length));
+      const found = await this.#records.unknown(batch);
+      unknown += found.length;
+      strays.push(...found.slice(0, MAX_STRAYS - strays.length));
       batch = [];
     };
     for await (const bytes of this.#store.list()) {
       if (term.signal.aborted) break;
-      if (bytes.changedAt.getTime() > oldest) continue;
+      if (bytes.changedAt.getTime() > oldest || !GENERATION.test(bytes.generation)) continue;
       batch.push(bytes);
       if (batch.length === BATCH_SIZE) await look();
     }
     await look();
-    return { looked, strays };
+    return { looked, unknown, strays };
   }
 
   #inTurn(work: () => Promise<void>): void {
@@ -129,14 +156,51 @@ export class ByteRemover<T extends BuriedBytes> {
 
   async #removeDue(term: LedTerm): Promise<void> {
     while (!term.signal.aborted && (await this.#records.releaseUnheld(BATCH_SIZE, term)) > 0);
+    if (this.#refused.size > MAX_REFUSED) this.#refused.clear();
     while (!term.signal.aborted) {
-      const tombstones = await this.#records.dueTombstones(this.#graceMs, BATCH_SIZE);
+      const now = performance.now();
+      const except = [...this.#refused.values()].filter(({ at }) => at > now);
+      const tombstones = await this.#records.dueTombstones(
+        this.#graceMs,
+        BATCH_SIZE,
+        except.map(({ tombstone }) => tombstone),
+      );
       if (tombstones.length === 0) return;
-      for (const { digest, generation } of tombstones) {
-        if (digest === undefined) await this.#store.removeIngest(generation);
-        else await this.#store.removeBlob({ digest, generation });
-      }
-      await this.#records.forget(tombstones, term);
+      await this.#removeAll(tombstones, term);
     }
   }
+
+  /** Throws the store's error when it refuses several in a row. */
+  async #removeAll(tombstones: readonly T[], term: LedTerm): Promise<void> {
+    const removed: T[] = [];
+    let refusals = 0;
+    try {
+      for (const tombstone of tombstones) {
+        const { digest, generation } = tombstone;
+        try {
+          if (digest === undefined) await this.#store.removeIngest(generation);
+          else await this.#store.removeBlob({ digest, generation });
+          removed.push(tombstone);
+          this.#refused.delete(keyOf(tombstone));
+          refusals = 0;
+        } catch (error) {
+          this.#refuse(tombstone);
+          this.#log.warn({ digest, generation, err: error }, 'bytes cannot be removed; will try again later');
+          if (++refusals === MAX_REFUSALS) throw error;
+        }
+      }
+    } finally {
+      await this.#records.forget(removed, term);
+    }
+  }
+
+  #refuse(tombstone: T): void {
+    const times = (this.#refused.get(keyOf(tombstone))?.times ?? 0) + 1;
+    const at = performance.now() + retryDelayMs(REFUSED_RETRY, times);
+    this.#refused.set(keyOf(tombstone), { tombstone, times, at });
+  }
+}
+
+function keyOf({ digest, generation }: BuriedBytes): string {
+  return `${digest}/${generation}`;
 }

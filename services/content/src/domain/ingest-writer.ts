@@ -251,18 +251,23 @@ export class IngestWriter {
   }
 
   async #commitPublished(received: Received, request: CommitRequest): Promise<Content | undefined> {
+    const { created, generation } = await this.#commit(this.ingest, received, request).catch(
+      async (error) => {
+        // Without its lease the ingest has gone. Else the next writer may commit what was published, under the same name, so a
+        // removal now could come too late; strays are found.
+        if (isKind(error, 'NotFound')) await this.#store.removeBlob(received).catch(() => undefined);
+        throw error;
+      },
+    );
     try {
-      const { created, generation } = await this.#commit(this.ingest, received, request);
       // The digest was stored already, and the content has that generation: these bytes have no record.
       if (generation !== received.generation) await this.#store.removeBlob(received);
       await this.#store.removeIngest(this.ingest.uid);
-      return created;
-    } catch (error) {
-      // Only a lease that does not exist, or a quota, says for sure that nothing was committed. Strays are found.
-      const mayBeCommitted = !isKind(error, 'NotFound', 'ResourceExhausted');
-      if (!mayBeCommitted) await this.#store.removeBlob(received).catch(() => undefined);
-      throw error;
+    } catch {
+      // It is committed all the same. Releasing what is gone buries its bytes.
+      await this.#records.release(this.ingest, received.sizeBytes).catch(() => undefined);
     }
+    return created;
   }
 }
 

@@ -13,6 +13,9 @@ import { contentEvents } from '../events.ts';
 import type { ContentParts } from './content-parts.ts';
 import { contentRecord } from './records.ts';
 
+/** Bytes of an ingest that nobody announced count once they are committed; so many more may come before the quota is asked. */
+const ADMIT_STEP_BYTES = 64 * 1024 * 1024;
+
 type Answer = MessageInitShape<typeof WriteContentResponseSchema>;
 
 /**
@@ -49,6 +52,8 @@ class WriteSession {
   #isFirst = true;
   #totalBytes: number;
   #expected: Digest | undefined;
+  /** How far the namespace's quota was asked. */
+  #admittedBytes: number;
 
   private constructor(parts: ContentParts, call: Call, writer: IngestWriter, first: WriteContentRequest) {
     this.#parts = parts;
@@ -56,6 +61,7 @@ class WriteSession {
     this.#writer = writer;
     this.#totalBytes = Number(first.total);
     this.#expected = expectedOf(first);
+    this.#admittedBytes = Math.max(writer.ingest.totalBytes, ADMIT_STEP_BYTES);
   }
 
   static async open(parts: ContentParts, first: WriteContentRequest, call: Call): Promise<WriteSession> {
@@ -94,10 +100,19 @@ class WriteSession {
   }
 
   async #write(request: WriteContentRequest): Promise<Answer> {
+    const end = Number(request.offset) + request.data.byteLength;
+    if (end > this.#admittedBytes) await this.#admit(end);
     await this.#writer.write(Number(request.offset), request.data);
     const { offsetBytes, digest } = this.#writer;
     if (request.action === WriteAction.COMMIT) await this.#commit(request);
     return { action: request.action, offset: BigInt(offsetBytes), digest };
+  }
+
+  /** Throws ResourceExhausted: what was never committed must not fill the store either. */
+  async #admit(sizeBytes: number): Promise<void> {
+    const { scope } = this.#call;
+    await this.#parts.quotas.admit(scope.namespace, this.#expected ?? this.#writer.digest, sizeBytes);
+    this.#admittedBytes = sizeBytes + ADMIT_STEP_BYTES;
   }
 
   /** Somebody else may have brought the blob in the meantime: nothing is left to write then. */

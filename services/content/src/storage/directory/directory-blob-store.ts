@@ -49,7 +49,13 @@ export class DirectoryBlobStore implements BlobStore {
         pathOf: (name) => this.#blobPath(name),
         translate: (error) => this.#translate(error, `bytes of ingest ${ingest}`),
       });
-      if (epoch > 1n) await takeOver(directory, epoch, keepBytes, writer, seen);
+      if (epoch > 1n) {
+        await takeOver(directory, epoch, keepBytes, writer, seen).catch(async (error) => {
+          await writer.close().catch(() => undefined);
+          await rm(path, { force: true });
+          throw error;
+        });
+      }
       return writer;
     } catch (error) {
       throw await this.#translate(error, `bytes of ingest ${ingest}`);
@@ -146,7 +152,7 @@ export class DirectoryBlobStore implements BlobStore {
   }
 }
 
-/** Copies what the last writer has left: sharing its file would let it append still. */
+/** Copies what earlier writers have left: sharing its file would let it append still. */
 async function takeOver(
   directory: string,
   epoch: bigint,
@@ -154,13 +160,23 @@ async function takeOver(
   writer: PartWriter,
   seen: (chunk: Uint8Array) => void,
 ): Promise<void> {
-  const earlier = (await entries(directory)).map(BigInt).filter((other) => other < epoch);
-  const last = earlier.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined);
-  if (last !== undefined && keepBytes > 0) {
-    await copyPrefix(join(directory, String(last)), keepBytes, writer, seen);
+  const epochs = (await entries(directory)).filter((other) => /^\d+$/.test(other));
+  const earlier = epochs.filter((other) => BigInt(other) < epoch);
+  const files = await Promise.all(
+    earlier.map(async (other) => {
+      const path = join(directory, other);
+      return { path, epoch: BigInt(other), sizeBytes: (await stat(path)).size };
+    }),
+  );
+  // A file goes once the next writer has copied it: what lies beside one was left by a copy that was not finished.
+  files.sort((a, b) => Number(a.epoch - b.epoch));
+  const whole = files.find(({ sizeBytes }) => sizeBytes >= keepBytes);
+  const source = whole ?? files.toSorted((a, b) => b.sizeBytes - a.sizeBytes)[0];
+  if (source && keepBytes > 0) {
+    await copyPrefix(source.path, keepBytes, writer, seen);
     await writer.flush();
   }
-  await Promise.all(earlier.map((other) => rm(join(directory, String(other)), { force: true })));
+  await Promise.all(files.map(({ path }) => rm(path, { force: true })));
 }
 
 async function copyPrefix(

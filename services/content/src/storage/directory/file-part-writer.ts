@@ -1,4 +1,4 @@
-import { access, type FileHandle, link, mkdir, open, rename, rmdir, unlink } from 'node:fs/promises';
+import { access, type FileHandle, link, mkdir, open, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlobName, PartWriter } from '../../domain/blob-store.ts';
 import { errnoOf } from './file-error.ts';
@@ -110,12 +110,17 @@ export class FilePartWriter implements PartWriter {
   }
 }
 
-/** Gives a file a second name. One that has it is what an earlier attempt of the same ingest has left. */
+/**
+ * Gives a file a second name. One that has it is what an earlier attempt of the same ingest has left: as good, as the name says its
+ * bytes. It may be committed by now, so it is not taken away.
+ */
 async function nameAlso(path: string, name: string): Promise<void> {
   try {
     await link(path, name);
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') {
+      const [known, own] = await Promise.all([stat(name), stat(path)]);
+      if (known.size === own.size) return;
       await unlink(name);
       await link(path, name);
     } else if (WITHOUT_LINKS.has(errnoOf(error) ?? '')) await rename(path, name);

@@ -44,13 +44,18 @@ export class BlobRepository {
     });
   }
 
-  /** Tombstones that are due: those of ingests at once, those of blobs after the grace time. Oldest first. */
-  async dueTombstones(graceMs: number, limit: number): Promise<Tombstone[]> {
+  /** Tombstones that are due: those of ingests at once, those of blobs after the grace time. Of each the oldest first. */
+  async dueTombstones(graceMs: number, limit: number, except: readonly Tombstone[]): Promise<Tombstone[]> {
     const rows = await query<{ id: bigint; digest: string | null; generation: string }>(
       this.#pool,
-      `SELECT id, digest, generation FROM tombstones
-       WHERE digest IS NULL OR created_at < clock_timestamp() - $1 * interval '1 ms' ORDER BY id LIMIT $2`,
-      [graceMs, limit],
+      `(SELECT id, digest, generation FROM tombstones
+        WHERE digest IS NULL AND id <> ALL ($3) ORDER BY id LIMIT $2)
+       UNION ALL
+       (SELECT id, digest, generation FROM tombstones
+        WHERE digest IS NOT NULL AND created_at < clock_timestamp() - $1 * interval '1 ms' AND id <> ALL ($3)
+        ORDER BY created_at LIMIT $2)
+       LIMIT $2`,
+      [graceMs, limit, except.map(({ id }) => id)],
     );
     return rows.map(({ id, digest, generation }) => ({
       id,

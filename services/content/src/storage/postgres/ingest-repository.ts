@@ -210,7 +210,10 @@ export class IngestRepository {
       await this.#buryLost(ingest.uid, received);
       throw lost({ ref });
     }
-    if (row.outcome === 'unleased') throw notFound('lease does not exist');
+    if (row.outcome === 'unleased') {
+      if (await this.#dropUnleased(ingest, received)) throw notFound('lease does not exist');
+      throw lost({ ref });
+    }
     if (row.outcome === 'held') return { created: undefined, generation: row.generation };
     const { uid, revision, created_at: createdAt } = row;
     const stored = { uid, scope, digest, generation: row.generation, revision, sizeBytes, labels };
@@ -227,6 +230,26 @@ export class IngestRepository {
          AND NOT EXISTS (SELECT FROM blobs WHERE digest = $1::text AND generation = $2::uuid)`,
       [digest, uid],
     );
+  }
+
+  /**
+   * Nothing keeps the ingest any more; were it to stay, its next writer could publish again what is buried here. False when there
+   * is a later writer, or was.
+   */
+  #dropUnleased({ uid, epoch, scope, ref }: Ingest, { digest, generation }: Received): Promise<boolean> {
+    if (generation !== uid) return Promise.resolve(true);
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['ingests', ref]);
+      const { rows } = await tx.query(
+        `WITH gone AS (DELETE FROM ingests WHERE uid = $1::uuid AND epoch = $2)
+         INSERT INTO tombstones (digest, generation) SELECT digest, $1::uuid FROM unnest(ARRAY[NULL, $3::text]) AS digest
+         WHERE NOT EXISTS (SELECT FROM ingests WHERE uid = $1::uuid AND epoch <> $2)
+           AND NOT EXISTS (SELECT FROM blobs WHERE digest = $3::text AND generation = $1::uuid)
+         RETURNING id`,
+        [uid, epoch, digest],
+      );
+      return rows.length > 0;
+    });
   }
 
   /** Throws NotFound. */

@@ -135,6 +135,17 @@ describe('s3 blob store, when the server or the network fails', () => {
     await expect(reader.read(0, 2 * MIB)).rejects.toMatchObject({ kind: 'Unavailable' });
   });
 
+  it('is written to while many who read do not read on', async () => {
+    const name = await publish(randomBytes(MIB));
+    const readers = await Promise.all(Array.from({ length: 130 }, () => store.open(name)));
+    for (const reader of readers) {
+      await reader.read(0, 1);
+      await reader.read(1, 1);
+    }
+    await publish(randomBytes(1000));
+    await Promise.all(readers.map((reader) => reader.close()));
+  });
+
   it('sends a part again whose body was cut', async () => {
     fail(1, { cutRequestAfter: 3 * MIB }, isPart);
     const name = await publish(randomBytes(20 * MIB));

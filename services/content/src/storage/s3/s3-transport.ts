@@ -4,6 +4,8 @@ import { S3StatusError, S3TimeoutError } from './s3-error.ts';
 
 /** Connections that are kept, over all that goes on; more requests wait. */
 const MAX_SOCKETS = 128;
+/** The same for bodies that are read: those wait for their readers, and must not keep all else waiting for them. */
+const MAX_READ_SOCKETS = 1024;
 /** Bytes that a server takes or sends in a millisecond, however slow it is: what a request's deadline allows for. */
 const SLOWEST_BYTES_PER_MS = 100;
 /** A request that moves, but only just, gets so many times the silence that is allowed. */
@@ -17,21 +19,27 @@ const MAX_ERROR_BYTES = 16 * 1024;
  */
 export class S3Transport {
   readonly agent: http.Agent;
+  readonly #readAgent: http.Agent;
   readonly #secure: boolean;
   readonly #timeoutMs: number;
 
   constructor(secure: boolean, ca: string | undefined, timeoutMs: number) {
     this.#secure = secure;
     this.#timeoutMs = timeoutMs;
-    const options = { keepAlive: true, maxSockets: MAX_SOCKETS };
-    this.agent = secure ? new https.Agent({ ...options, ...(ca && { ca }) }) : new http.Agent(options);
+    const agentOf = (maxSockets: number) =>
+      secure
+        ? new https.Agent({ keepAlive: true, maxSockets, ...(ca && { ca }) })
+        : new http.Agent({ keepAlive: true, maxSockets });
+    this.agent = agentOf(MAX_SOCKETS);
+    this.#readAgent = agentOf(MAX_READ_SOCKETS);
   }
 
   /** Called by the client. */
-  request(options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
+  request(given: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest {
+    const headers = (given.headers ?? {}) as Record<string, string>;
+    const options = headers.range === undefined ? given : { ...given, agent: this.#readAgent };
     const request = this.#secure ? https.request(options) : http.request(options);
     const timeout = () => request.destroy(new S3TimeoutError(`${options.method} request`));
-    const headers = (options.headers ?? {}) as Record<string, string>;
     const bodyMs = Number(headers['content-length'] ?? 0) / SLOWEST_BYTES_PER_MS;
     const deadline = setTimeout(timeout, DEADLINE_SILENCES * this.#timeoutMs + bodyMs);
     request.setTimeout(this.#timeoutMs, timeout);
@@ -54,6 +62,7 @@ export class S3Transport {
 
   close(): void {
     this.agent.destroy();
+    this.#readAgent.destroy();
   }
 }
 
