@@ -15,6 +15,7 @@ import { checkMachine } from './bootstrap/machine.mjs';
 import { provideNode } from './bootstrap/node-runtime.mjs';
 import { SetUpError, say } from './bootstrap/report.mjs';
 import { endRunning } from './bootstrap/run.mjs';
+import { provideRuntimes } from './bootstrap/runtimes.mjs';
 import { childEnvironment, provideToolchain } from './bootstrap/toolchain.mjs';
 import { commandOf, USAGE } from './bootstrap/verbs.mjs';
 import { provideWorkspace } from './bootstrap/workspace.mjs';
@@ -63,7 +64,7 @@ function parseCommand() {
 }
 
 /** @returns {Promise<NodeJS.ProcessEnv>} the command's environment */
-async function setUp({ needsWorkspace, needsS3 = false }) {
+async function setUp({ needsWorkspace, needsS3 = false, needsRuntimes = false }) {
   await checkMachine();
   mkdirSync(cache, { recursive: true, mode: 0o755 });
   const unlock = await takeLock(join(cache, 'lock'));
@@ -72,6 +73,7 @@ async function setUp({ needsWorkspace, needsS3 = false }) {
     if (needsWorkspace) await provideWorkspace(repo, childEnvironment(cache, nodeDir, undefined));
     const env = childEnvironment(cache, nodeDir, await provideToolchain(cache));
     if (needsS3) await provideCeph(cache);
+    if (needsRuntimes) await provideRuntimes(cache);
     return { ...env, PATH: [join(repo, 'node_modules/.bin'), env.PATH].join(delimiter) };
   } finally {
     unlock();

@@ -1,31 +1,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { makeBusyboxImage, pushImage, SERVICE_NAMES } from '@longshore/local';
+import { SERVICE_NAMES } from '@longshore/local';
 import type { Ctr } from '../harness/ctr.ts';
-import { startServer } from '../harness/global-setup.ts';
-import { startContainerd } from '../harness/peer-containerd.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
-import { startStack } from '../harness/stack.ts';
+import { atOnce } from './at-once.ts';
 import { benchCollection } from './collection.ts';
 import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
+import { benchDensity } from './density.ts';
+import { benchExits } from './exit-latency.ts';
 import { benchScale } from './scale.ts';
+import { type Side, startSides } from './sides.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
+import { benchTasks } from './tasks.ts';
 
 const HELP = `Usage: npm run bench -- [PART...] [options]
 
 Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
+  tasks           Runs a container to its end by ctr, alone and four at once, beside a containerd: the bars of both.
+  density         Has many containers at once: the agent's memory, and how soon a new agent knows them.
+  exits           How long after its end a process's exit event is with a subscriber of NATS.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
-  --runs N        compare, delay: counted repetitions of each step (default 30), after 5 that are not counted
+  --runs N        compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
   --delay MS      delay: of the link, each way (default 5)
-  --settle S      compare: seconds between the last step and the reading of memory (default 60)
+  --settle S      compare, density: seconds between the last step and the reading of memory (default 60; density 15)
+  --containers N  density: how many (default 300)
+  --exits N       exits: how many (default 100)
+  --idle S        exits: seconds without work before the first (default 60)
   --steps S,...   content: of ${CONTENT_STEPS.join(', ')} (default all)
   --megabytes N   content: of the blob that is sent and read (default 1000), three times and once before
   --records N     content: that lists look at (default 100000)
@@ -43,11 +51,6 @@ const CONTENT_RUNS = 3;
 /** Rounds that are not counted: a fresh process is not what a fleet runs on, on either side. */
 const WARM_UP_ROUNDS = 5;
 
-interface Side {
-  name: string;
-  ctr: Ctr;
-}
-
 /** One piece of work, done once on one side; \`n\` is never used twice. */
 interface Step {
   name: string;
@@ -59,7 +62,10 @@ const { values, positionals } = parseArgs({
   options: {
     runs: { type: 'string', default: '30' },
     delay: { type: 'string', default: '5' },
-    settle: { type: 'string', default: '60' },
+    settle: { type: 'string' },
+    containers: { type: 'string', default: '300' },
+    exits: { type: 'string', default: '100' },
+    idle: { type: 'string', default: '60' },
     steps: { type: 'string', default: CONTENT_STEPS.join(',') },
     megabytes: { type: 'string', default: '1000' },
     records: { type: 'string', default: '100000' },
@@ -71,7 +77,11 @@ const { values, positionals } = parseArgs({
   },
 });
 const PARTS: Record<string, () => Promise<void>> = {
-  compare: () => bench(Number(values.runs), Number(values.settle)),
+  compare: () => bench(Number(values.runs), Number(values.settle ?? 60)),
+  tasks: () => benchTasks({ runs: Number(values.runs), warmUpRounds: WARM_UP_ROUNDS }),
+  density: () =>
+    benchDensity({ containers: Number(values.containers), settleS: Number(values.settle ?? 15) }),
+  exits: () => benchExits({ exits: Number(values.exits), idleS: Number(values.idle) }),
   delay: () =>
     benchDelay({
       runs: Number(values.runs),
@@ -105,26 +115,14 @@ async function runParts(names: readonly string[]): Promise<void> {
 }
 
 async function bench(runs: number, settleS: number): Promise<void> {
-  const tearDown = await startServer({ durable: true });
-  try {
-    await using stack = await startStack({ env: { LONGSHORE_LOG_LEVEL: 'info' } });
-    await using peer = await startContainerd();
-    const image = `${stack.registry.host}/bench/busybox:1`;
-    await pushImage(stack.registry.host, 'bench/busybox', '1', await makeBusyboxImage());
-    const sides: Side[] = [
-      { name: 'longshore', ctr: stack.ctr },
-      { name: 'containerd', ctr: peer.ctr },
-    ];
-    for (const { ctr } of sides) await ctr.ok(['image', 'pull', '--plain-http', image]);
-    for (const step of stepsFor(image)) await compare(step, sides, runs);
+  await using started = await startSides();
+  const { stack, sides, image } = started;
+  for (const step of stepsFor(image)) await compare(step, sides, runs);
 
-    console.log(`resident memory of each service, ${settleS} s later:`);
-    await delay(settleS * 1000);
-    for (const name of SERVICE_NAMES) {
-      console.log(`  ${name.padEnd(10)} ${residentMegabytes(stack.services.pid(name)).toFixed(0)} MB`);
-    }
-  } finally {
-    await tearDown();
+  console.log(`resident memory of each service, ${settleS} s later:`);
+  await delay(settleS * 1000);
+  for (const name of SERVICE_NAMES) {
+    console.log(`  ${name.padEnd(10)} ${residentMegabytes(stack.services.pid(name)).toFixed(0)} MB`);
   }
 }
 
@@ -138,17 +136,13 @@ function stepsFor(image: string): Step[] {
     },
     {
       name: '10 x ctr run --rm at once',
-      work: (ctr, n) => atOnce(10, (i) => runOnce(ctr, image, `many-${n}-${i}`)),
+      work: (ctr, n) => atOnce(10, 10, (i) => runOnce(ctr, image, `many-${n}-${i}`)),
     },
   ];
 }
 
 function runOnce(ctr: Ctr, image: string, id: string): Promise<string> {
   return ctr.ok(['run', '--rm', image, id, 'true']);
-}
-
-function atOnce(count: number, work: (i: number) => Promise<unknown>): Promise<unknown> {
-  return Promise.all(Array.from({ length: count }, (_, i) => work(i)));
 }
 
 /** The sides take turns, so that a machine that slows down slows both. */

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../architecture/sources.ts';
 import { pushTestImages } from '../harness/images.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
+import { readStream } from '../harness/stream-reader.ts';
 import { waitUntil } from '../harness/wait-until.ts';
 import { UnitFile } from './unit-file.ts';
 
@@ -20,6 +21,7 @@ const READY_TIMEOUT_MS = 30_000;
 const run = promisify(execFile);
 const agent = new UnitFile(join(UNITS, 'longshore-agent.service'));
 const control = new UnitFile(join(UNITS, 'longshore-control@.service'));
+const containers = new UnitFile(join(UNITS, 'longshore-containers.service'));
 
 let dir: string;
 beforeAll(() => {
@@ -36,6 +38,7 @@ describe('the units', () => {
     const { stderr } = await run(ANALYZE, [
       'verify',
       join(dir, 'longshore-agent.service'),
+      join(dir, 'longshore-containers.service'),
       join(dir, 'longshore-control@content.service'),
       join(dir, 'longshore.slice'),
     ]);
@@ -53,13 +56,27 @@ describe('the units', () => {
     expect(agent.get('Service.RuntimeDirectoryPreserve')).toBe('yes');
   });
 
+  it('stop containers before the agent and the network, and only when the host shuts down or somebody says so', () => {
+    expect(containers.get('Unit.After')?.split(' ')).toEqual([
+      'longshore-agent.service',
+      'network-online.target',
+    ]);
+    const binding =
+      /^Unit\.(PartOf|BindsTo|Requires|Requisite|PropagatesStopTo|StopPropagatedFrom|Conflicts)$/;
+    expect([...containers.keys(), ...agent.keys()].filter((key) => binding.test(key))).toEqual([]);
+    expect(containers.get('Service.RemainAfterExit')).toBe('yes');
+    // The grace time, a container that must be killed, and a shim that says nothing any more.
+    const graceSec = Number(/--grace (\d+)s$/.exec(containers.get('Service.ExecStop')!)?.[1]);
+    expect(Number(containers.get('Service.TimeoutStopSec'))).toBeGreaterThanOrEqual(graceSec + 30);
+  });
+
   it('give calls in flight the time that the services take for them', () => {
     for (const unit of [agent, control])
       expect(Number(unit.get('Service.TimeoutStopSec'))).toBeGreaterThan(5);
   });
 
   it('keep secrets out: what is secret comes from files', () => {
-    for (const unit of [agent, control]) {
+    for (const unit of [agent, control, containers]) {
       expect(unit.all('Service.EnvironmentFile').length).toBeGreaterThan(0);
       expect(
         Object.keys(unit.environment()).filter((key) => /DATABASE|PASSWORD|TOKEN|CREDS/.test(key)),
@@ -136,6 +153,31 @@ describe('the commands of the units', () => {
     started = start(agent, 'agent', settings);
     await whenReady(started);
     expect(await pidOf('stays')).toBe(pid);
+    await stack.ctr.removeContainers();
+  });
+
+  it('stop all containers before the host ends, with their exits recorded as they were', async () => {
+    await using stream = await readStream(stack.nats);
+    const traps = 'trap "exit 5" TERM; touch /ready; while :; do sleep 0.1; done';
+    await stack.ctr.ok(['run', '-d', busybox, 'polite', 'sh', '-c', traps]);
+    const restarted = ['--label', 'containerd.io/restart.status=running'];
+    await stack.ctr.ok(['run', '-d', ...restarted, busybox, 'stubborn', 'sleep', '1000']);
+    const look = ['task', 'exec', '--exec-id', 'look', 'polite', 'ls', '/ready'];
+    expect(await waitUntil(async () => (await stack.ctr.run(look)).code === 0, READY_TIMEOUT_MS)).toBe(true);
+    const command = containers.get('Service.ExecStop')!.replaceAll(INSTALLED, REPOSITORY);
+    const [program = '', ...args] = command.replace('30s', '300ms').split(/\s+/);
+    const env = { ...process.env, LONGSHORE_STATE: stack.state, LONGSHORE_SOCKET: stack.socket };
+    const { stdout } = await run(program, args, { env });
+    expect(stdout).toBe('stopped 2 containers, 1 of them by SIGKILL\n');
+    const statuses = () =>
+      stream.seen
+        .filter(({ body }) => body.topic === '/tasks/exit' && body.data.id === body.data.container_id)
+        .map(({ body }) => `${body.data.id} ${body.data.exit_status}`)
+        .filter((line) => !line.startsWith('stays'));
+    expect(await waitUntil(() => statuses().length === 2, READY_TIMEOUT_MS)).toBe(true);
+    expect(statuses().sort()).toEqual(['polite 5', 'stubborn 137']);
+    // Nothing restarts it before the agent starts anew.
+    expect(await stack.ctr.ok(['task', 'ls'])).toMatch(/^stubborn\s+\d+\s+STOPPED/m);
     await stack.ctr.removeContainers();
   });
 

@@ -10,6 +10,8 @@ const READY_TIMEOUT_MS = 30_000;
 
 export interface PeerContainerd extends AsyncDisposable {
   readonly socket: string;
+  /** Where it answers Prometheus. */
+  readonly metricsUrl: string;
   readonly ctr: Ctr;
 }
 
@@ -37,12 +39,16 @@ export async function startContainerd({
   const socket = join(state, 'containerd.sock');
   const config = join(root, 'config.toml');
   await writeFile(config, configuration(root, state, socket) + (collects ? '' : NO_COLLECTION));
+  let output = '';
   const server = new ManagedProcess({
     name: 'containerd',
     command: binaries.containerd,
     args: ['--config', config],
     env: { ...env },
     logPath: join(root, 'containerd.log'),
+    onOutput: (chunk) => {
+      output += chunk;
+    },
   });
   undo.use(server);
   const ctr = new Ctr(socket);
@@ -50,8 +56,12 @@ export async function startContainerd({
     () => waitUntil(async () => (await ctr.run(['version'])).code === 0, READY_TIMEOUT_MS),
     READY_TIMEOUT_MS,
   );
+  // It says which port it got: only the metrics are on TCP.
+  const metricsAddress = /address="?(127\.0\.0\.1:\d+)/.exec(output)?.[1];
+  if (!metricsAddress) throw new Error(`containerd does not say where its metrics are:\n${output}`);
+  const metricsUrl = `http://${metricsAddress}/v1/metrics`;
   const owned = undo.move();
-  return { socket, ctr, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { socket, metricsUrl, ctr, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Without the CRI plugin, which wants CNI and has no part in what is compared. */
@@ -70,5 +80,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 
 [grpc]
 address = ${JSON.stringify(socket)}
+
+[metrics]
+address = "127.0.0.1:0"
 `;
 }

@@ -4,6 +4,8 @@ import { connect } from '@nats-io/transport-node';
 export interface StreamedEvent {
   subject: string;
   messageId: string;
+  /** Milliseconds since 1970. */
+  receivedMs: number;
   body: { id: string; topic: string; data: Record<string, unknown> };
 }
 
@@ -31,8 +33,9 @@ export async function readStream({ url, user, password }: StreamServer): Promise
   const seen: StreamedEvent[] = [];
   void (async () => {
     for await (const message of messages) {
+      const receivedMs = Date.now();
       const messageId = message.headers?.get('Nats-Msg-Id') ?? '';
-      seen.push({ subject: message.subject, messageId, body: message.json() });
+      seen.push({ subject: message.subject, messageId, receivedMs, body: message.json() });
     }
   })();
   return {

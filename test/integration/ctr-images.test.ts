@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
+import { makeImage, pushImage } from '@longshore/local';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CtrOptions } from '../harness/ctr.ts';
 import { pushTestImages, type TestImages } from '../harness/images.ts';
@@ -38,6 +39,34 @@ describe('ctr version, plugins', () => {
     expect(statusOf('tasks')).toBe('ok');
     expect(statusOf('transfer')).toBe('ok');
     expect(statusOf('mounts')).toBe('error');
+  });
+});
+
+describe('ctr install', () => {
+  it('brings a runtime, which containers can be run with at once', async () => {
+    const shim = {
+      path: 'bin/containerd-shim-installed-v2',
+      type: 'file',
+      mode: 0o755,
+      content: '#!/bin/sh\nexec containerd-shim-runc-v2 "$@"\n',
+    } as const;
+    await pushImage(stack.registry.host, 'test/runtime', '1', makeImage({ layers: [[shim]] }));
+    const reference = `${stack.registry.host}/test/runtime:1`;
+    for (const image of [reference, images.busybox]) await pull(image);
+    const run = [
+      'run',
+      '--rm',
+      '--runtime',
+      'io.acme.installed.v2',
+      images.busybox,
+      'installed',
+      'echo',
+      'hello',
+    ];
+    expect((await stack.ctr.run(run)).stderr).toMatch(/binary not installed "containerd-shim-installed-v2"/);
+    await stack.ctr.ok(['install', reference]);
+    expect(await stack.ctr.ok(run)).toBe('hello\n');
+    await stack.ctr.ok(['image', 'rm', reference]);
   });
 });
 

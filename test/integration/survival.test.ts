@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { cgroupHierarchies, removeCgroup } from '@longshore/linux';
 import type { ServiceName } from '@longshore/local';
 import {
   KillRequestSchema,
@@ -13,6 +15,7 @@ import { listenToEvents } from '../harness/event-listener.ts';
 import { pushTestImages } from '../harness/images.ts';
 import { rawCall } from '../harness/raw-call.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
+import { readStream } from '../harness/stream-reader.ts';
 import { waitUntil } from '../harness/wait-until.ts';
 
 const CONTROL_PLANE: ServiceName[] = ['content', 'image', 'snapshot', 'runtime', 'events', 'gateway'];
@@ -146,6 +149,88 @@ describe('a shim that is killed', () => {
     expect(exits()[0]).toContain('"exit_status":137');
     expect(isRunning(Number(pid))).toBe(false);
     await stack.ctr.run(['task', 'rm', id]);
+    await stack.ctr.ok(['container', 'rm', id]);
+  });
+});
+
+describe('the end of a whole unit, the agent and its shims at once', () => {
+  it('ends the containers with 137, each reported once; they can be started again', async () => {
+    const was = await identity();
+    await using stream = await readStream(stack.nats);
+    const unit = `/longshore-test-unit-${process.pid}`;
+    const directory = join(cgroupHierarchies()[0]!, unit);
+    mkdirSync(directory);
+    const file = join(directory, 'cgroup.procs');
+    writeFileSync(file, String(stack.services.pid('agent')));
+    const ids = ['unit-1', 'unit-2'];
+    for (const one of ids) await stack.ctr.ok(['run', '-d', busybox, one, 'sleep', '1000']);
+    const containers = (await stack.ctr.ok(['task', 'ls'])).matchAll(/^unit-\d\s+(\d+)/gm);
+    const pids = [...containers].map(([, pid]) => Number(pid));
+
+    const members = readFileSync(file, 'utf8').trim().split('\n').map(Number);
+    const killed = stack.services.kill('agent');
+    for (const pid of members) process.kill(pid, 'SIGKILL');
+    await killed;
+    await stack.services.whenReady('agent');
+    const exits = () =>
+      stream.seen.filter(({ body }) => body.topic === '/tasks/exit').map(({ body }) => body.data);
+    const mine = () => exits().filter(({ container_id }) => ids.includes(String(container_id)));
+    expect(await waitUntil(() => mine().length >= 2)).toBe(true);
+    expect(
+      mine()
+        .map(({ container_id, exit_status, pid }) => [container_id, exit_status, pid])
+        .sort(),
+    ).toEqual(ids.map((one, n) => [one, 137, pids[n]]));
+    expect([...pids, ...members].filter(isRunning)).toEqual([]);
+    for (const one of ids) {
+      await stack.ctr.ok(['task', 'start', '-d', one]);
+      await stack.ctr.ok(['task', 'rm', '-f', one]);
+      await stack.ctr.ok(['container', 'rm', one]);
+    }
+    await removeCgroup(unit);
+    // One whose shim was not of the unit.
+    await expectAliveAndEnding(was);
+  });
+});
+
+describe('a container that asks to be restarted', () => {
+  const STATUS = 'containerd.io/restart.status';
+  const COUNT = 'containerd.io/restart.count';
+  const labels = async () => JSON.parse(await stack.ctr.ok(['container', 'info', id])).Labels;
+  const exec = (...words: string[]) =>
+    stack.ctr.ok(['task', 'exec', '--exec-id', `x-${id}`, id, ...words]).catch(String);
+
+  /** Waits until a process other than `before` is the container's first. */
+  async function runsAnew(before: number): Promise<number> {
+    let pid = 0;
+    const isAnew = async () => {
+      pid = Number(
+        new RegExp(`^${id}\\s+(\\d+)\\s+RUNNING`, 'm').exec(await stack.ctr.ok(['task', 'ls']))?.[1],
+      );
+      return pid > 0 && pid !== before;
+    };
+    expect(await waitUntil(isAnew)).toBe(true);
+    return pid;
+  }
+
+  it('runs on, with its own root, until its labels say stopped; an agent that was away sees to it too', async () => {
+    const first = Number((await identity()).split(' ')[0]);
+    await exec('sh', '-c', 'echo kept > /mark');
+    await stack.ctr.ok(['container', 'label', id, `${STATUS}=running`]);
+    await stack.ctr.ok(['task', 'kill', '-s', 'KILL', id]);
+    const second = await runsAnew(first);
+    expect(await exec('cat', '/mark')).toBe('kept\n');
+    expect((await labels())[COUNT]).toBe('1');
+
+    await stack.services.stop('agent');
+    process.kill(second, 'SIGKILL');
+    await stack.services.start('agent');
+    await runsAnew(second);
+    expect((await labels())[COUNT]).toBe('2');
+
+    await stack.ctr.ok(['container', 'label', id, `${STATUS}=stopped`]);
+    const ids = async () => (await stack.ctr.ok(['task', 'ls', '-q'])).split('\n');
+    expect(await waitUntil(async () => !(await ids()).includes(id))).toBe(true);
     await stack.ctr.ok(['container', 'rm', id]);
   });
 });

@@ -12,13 +12,14 @@ export const USAGE = `Usage: node deploy/local/bootstrap.mjs VERB [ARG...]
   exec     Run a command with everything set up: exec COMMAND [ARG...].
   tools    Only get Node and Debian's packages.
   s3-tools The same, and the S3 server that the tests use.
+  runtimes The same, and the shims and runtimes that only the tests run.
 `;
 
 /**
  * What a verb runs once everything is there.
  * @param {string} repo
  * @param {string[]} argv verb and arguments
- * @returns {{ text: string } | { words: string[], needsWorkspace: boolean, needsS3?: boolean }} `text` is the whole
+ * @returns {{ text: string } | { words: string[], needsWorkspace: boolean, needsS3?: boolean, needsRuntimes?: boolean }} `text` is the whole
  *   answer; `words` is a command, empty for none
  * @throws {Error} that says what is wrong with the arguments
  */
@@ -43,6 +44,8 @@ export function commandOf(repo, [verb, ...args]) {
       return { words: [], needsWorkspace: false };
     case 's3-tools':
       return { words: [], needsWorkspace: false, needsS3: true };
+    case 'runtimes':
+      return { words: [], needsWorkspace: false, needsRuntimes: true };
     case 'help':
     case '--help':
     case '-h':

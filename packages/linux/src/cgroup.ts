@@ -43,11 +43,16 @@ const RETRY_DELAY_MS = 10;
  * FailedPrecondition after the timeout.
  */
 export async function removeCgroup(path: string, options: RemoveCgroupOptions = {}): Promise<void> {
+  checkCgroupPath(path);
+  const deadline = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  for (const hierarchy of cgroupHierarchies()) await removeTree(join(hierarchy, path), deadline);
+}
+
+/** Refuses what could name the root, or something beside the hierarchies. */
+export function checkCgroupPath(path: string): void {
   if (!path.startsWith('/') || path.endsWith('/') || normalize(path) !== path) {
     throw invalidArgument(`cgroup "${path}" must be an absolute, clean path below the root`);
   }
-  const deadline = Date.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  for (const hierarchy of cgroupHierarchies()) await removeTree(join(hierarchy, path), deadline);
 }
 
 async function removeTree(directory: string, deadline: number): Promise<void> {

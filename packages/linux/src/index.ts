@@ -1,4 +1,5 @@
 export * from './cgroup.ts';
+export * from './cgroup-processes.ts';
 export * from './device-number.ts';
 export * from './directory-entries.ts';
 export * from './errno.ts';
@@ -10,8 +11,10 @@ export { MountFlag } from './mount-options.ts';
 export * from './open.ts';
 export * from './ownership.ts';
 export * from './peer-credentials.ts';
+export * from './pipe-size.ts';
 export * from './statx.ts';
 export * from './sync.ts';
 export * from './tcp-user-timeout.ts';
 export * from './timestamps.ts';
+export * from './unix-sockets.ts';
 export * from './xattr.ts';

@@ -4,5 +4,5 @@ export { type DialOptions, dialTtrpc, TtrpcConnection } from './client-connectio
 export { MAX_DATA_BYTES } from './frame.ts';
 export { TtrpcClosedError } from './framed-socket.ts';
 export type { Metadata, MetadataInit } from './metadata.ts';
-export { createTtrpcServer, TtrpcServer } from './server.ts';
+export { createTtrpcServer, type ServerOptions, TtrpcServer } from './server.ts';
 export type { HandlerContext, ServiceImpl } from './service.ts';

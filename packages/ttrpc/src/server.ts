@@ -9,16 +9,23 @@ import type { ServiceImpl } from './service.ts';
 /** How long `close()` waits for calls under way. */
 const CLOSE_GRACE_MS = 2_000;
 
+export interface ServerOptions {
+  /** Whether the peer of a connection, its file descriptor, may call; every one by default. */
+  admit?: (fd: number) => boolean;
+}
+
 /**
- * A ttrpc server on a unix socket. States: made → listening → closed. Anyone who can reach the socket may call it:
- * it gets mode 0600, and its directory is the owner's to protect.
+ * A ttrpc server on a unix socket. States: made → listening → closed. The socket gets mode 0600, and its directory is
+ * the owner's to protect; a connection that `admit` refuses is closed without a word.
  */
 export class TtrpcServer implements AsyncDisposable {
   readonly #services = new Map<string, MethodHandlers>();
   readonly #connections = new Map<Socket, ServerConnection>();
   readonly #server: Server;
+  readonly #admit: (fd: number) => boolean;
 
-  constructor() {
+  constructor({ admit = () => true }: ServerOptions = {}) {
+    this.#admit = admit;
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
@@ -53,13 +60,22 @@ export class TtrpcServer implements AsyncDisposable {
   }
 
   #accept(socket: Socket): void {
+    if (!this.#admit(descriptorOf(socket))) {
+      socket.destroy();
+      return;
+    }
     this.#connections.set(socket, new ServerConnection(socket, this.#services));
     socket.once('close', () => this.#connections.delete(socket));
   }
 }
 
-export function createTtrpcServer(): TtrpcServer {
-  return new TtrpcServer();
+export function createTtrpcServer(options?: ServerOptions): TtrpcServer {
+  return new TtrpcServer(options);
+}
+
+/** Node shows it nowhere else. -1 for a socket that is gone already. */
+function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
 }
 
 async function isStale(path: string): Promise<boolean> {

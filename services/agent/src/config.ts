@@ -1,11 +1,12 @@
-import { type ConfigKey, commonKeys, key, peerKey, Text, Whole } from '@longshore/kit';
+import { type ConfigKey, commonKeys, Flag, key, peerKey, Text, Whole } from '@longshore/kit';
 import { z } from 'zod';
 import { IdentityFiles } from './node/identity-files.ts';
+import { MIN_FILE_BYTES } from './stdio/log-limits.ts';
 
 const { tlsCert, tlsKey, tlsCa, ...common } = commonKeys('agent');
 
 /** `zone=a,gpu=`: a table in the file. */
-const NodeLabels = z
+const Pairs = z
   .string()
   .regex(/^(\s*[^=,\s]+=[^,]*(,|$))*$/, 'want key=value,key=value')
   .transform((text) =>
@@ -65,7 +66,7 @@ export const keys = {
   }),
   labels: key<Record<string, string>>({
     env: 'LONGSHORE_NODE_LABELS',
-    schema: z.union([z.record(z.string(), z.string()), NodeLabels]),
+    schema: z.union([z.record(z.string(), z.string()), Pairs]),
     default: {},
     defaultText: 'none',
     meaning:
@@ -85,6 +86,22 @@ export const keys = {
     default: '/longshore',
     unit: 'cgroup path',
     meaning: "Parent of the containers' cgroups, so that several runtimes on one machine do not share them.",
+  }),
+  optDir: key({
+    env: 'LONGSHORE_OPT_DIR',
+    schema: z.string().startsWith('/'),
+    default: (earlier) => `${earlier.root}/opt`,
+    defaultText: '$LONGSHORE_ROOT/opt',
+    unit: 'path',
+    meaning:
+      'Where `ctr install` puts runtimes: shims find programs in its bin, and libraries in its lib, first.',
+  }),
+  shimEnv: key<Record<string, string>>({
+    env: 'LONGSHORE_SHIM_ENV',
+    schema: z.union([z.record(z.string(), z.string()), Pairs]),
+    default: {},
+    defaultText: 'none',
+    meaning: 'Added to the environment of shims, over all else: key=value,key=value; e.g. SCHED_CORE=1.',
   }),
   heartbeatMs: key({
     env: 'LONGSHORE_HEARTBEAT_MS',
@@ -107,6 +124,41 @@ export const keys = {
     unit: 'bytes',
     meaning:
       'Most that this node keeps of blobs that it has read from elsewhere, under $LONGSHORE_ROOT/blob-cache.',
+  }),
+  restartIntervalMs: key({
+    env: 'LONGSHORE_RESTART_INTERVAL_MS',
+    schema: Whole.min(10),
+    default: 10_000,
+    unit: 'ms',
+    meaning:
+      'How often all containers with containerd.io/restart.* labels are looked at, and the delay before the second restart of one, which then doubles.',
+  }),
+  restartMaxBackoffMs: key({
+    env: 'LONGSHORE_RESTART_MAX_BACKOFF_MS',
+    schema: Whole.min(10),
+    default: 300_000,
+    unit: 'ms',
+    meaning: 'Longest delay before a container that ends again and again is restarted.',
+  }),
+  containerMetrics: key({
+    env: 'LONGSHORE_CONTAINER_METRICS',
+    schema: Flag,
+    default: true,
+    meaning:
+      "Whether /metrics has the containers' own series (container_*), which asks every shim at each scrape.",
+  }),
+  logFileBytes: key({
+    env: 'LONGSHORE_LOG_FILE_BYTES',
+    schema: Whole.min(MIN_FILE_BYTES),
+    default: 10 * 1024 ** 2,
+    unit: 'bytes',
+    meaning: "Most that one file of a container's kept output takes, under $LONGSHORE_ROOT/logs.",
+  }),
+  logFiles: key({
+    env: 'LONGSHORE_LOG_FILES',
+    schema: Whole.min(1),
+    default: 5,
+    meaning: "How many files of a container's kept output there are; the oldest goes first.",
   }),
   registryCa: key({
     env: 'LONGSHORE_REGISTRY_CA',

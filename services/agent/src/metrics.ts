@@ -19,6 +19,11 @@ export function agentMetrics({ registry }: Metrics) {
       if (seen.size < MAX_METHODS) seen.add(name);
       calls.inc(seen.has(name) ? { service, method } : { service: 'other', method: 'other' });
     },
+    logBytesDropped: new Counter({
+      name: 'longshore_agent_log_dropped_bytes_total',
+      help: "Bytes of containers' kept output that the disk did not take.",
+      registers: [registry],
+    }),
     quarantined: new Gauge({
       name: 'longshore_snapshots_quarantined',
       help: 'Layer directories on this node that no record names, put aside and kept.',

@@ -24,6 +24,8 @@ import { Header } from '@longshore/proto/headers';
 import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { ImageService } from '@longshore/proto/longshore/node/v1/images';
+import { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
+import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { RegistryTransport, readCaFile } from '@longshore/registry';
@@ -34,24 +36,37 @@ import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
+import { ContainerCollector } from './metrics/container-collector.ts';
+import { OomCount } from './metrics/oom-count.ts';
+import { runtimeOf } from './metrics/runtime-of.ts';
 import { agentMetrics } from './metrics.ts';
 import { machineIdOf } from './node/host.ts';
 import { loadIdentity } from './node/identity.ts';
 import { noticeLostLink, PING_EVERY_MS } from './node/lost-link.ts';
 import { Membership } from './node/membership.ts';
+import { writePublishBinary } from './publish/publish-binary.ts';
 import { BlobPrefetch } from './records/blob-prefetch.ts';
 import { copyOwner } from './records/copy-owner.ts';
 import { NodeRecords, type TrailersRead } from './records/node-records.ts';
 import { SmallBlobs } from './records/small-blobs.ts';
+import { keptLogOf } from './restart/kept-log.ts';
+import { OwnLabels } from './restart/own-labels.ts';
+import { RestartMonitor } from './restart/restart-monitor.ts';
+import { restartRootfs } from './restart/restart-rootfs.ts';
+import { SupervisedContainers } from './restart/supervised-containers.ts';
 import { diffRpc } from './rpc/diff-rpc.ts';
 import { eventsRpc } from './rpc/events-rpc.ts';
 import { imageInstallRpc } from './rpc/image-install-rpc.ts';
 import { introspectionRpc } from './rpc/introspection-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
+import { stdioRpc } from './rpc/stdio-rpc.ts';
 import { streamingRpc } from './rpc/streaming-rpc.ts';
+import { taskControlRpc } from './rpc/task-control-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
 import { transferRpc } from './rpc/transfer-rpc.ts';
 import { versionRpc } from './rpc/version-rpc.ts';
+import { withOptDirectory } from './runtimes/opt-directory.ts';
+import { runtimeInfo } from './runtimes/runtime-info.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
 import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
 import { SnapshotRecords } from './snapshots/snapshot-records.ts';
@@ -69,6 +84,9 @@ import { EventSpool } from './spool/event-spool.ts';
 import { NodeEvents } from './spool/node-events.ts';
 import { SpoolSender } from './spool/spool-sender.ts';
 import { toStream } from './spool/to-stream.ts';
+import { isDeletedIn, onContainerDeleted } from './stdio/deleted-containers.ts';
+import { KeptStdio } from './stdio/kept-stdio.ts';
+import { RemoteProcesses } from './stdio/remote-processes.ts';
 import { containerLookup } from './tasks/container-lookup.ts';
 import { TaskManager } from './tasks/task-manager.ts';
 import { traceHeaders } from './tasks/trace-headers.ts';
@@ -87,7 +105,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const onBehalfOf = toControlPlane(identity.id);
 
   const revocations = new Revocations();
-  const { called, quarantined } = agentMetrics(metrics);
+  const { called, quarantined, logBytesDropped } = agentMetrics(metrics);
   const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log, onSocket: noticeLostLink });
   const channel = (name: Peer) =>
     undo.adopt(
@@ -138,21 +156,47 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const prefetch = undo.use(new BlobPrefetch({ content: contents, headers, blobs: smallBlobs, log }));
   records.copy.onChange(prefetch.onRecord);
 
+  const ooms = undo.use(new OomCount(hub));
+  const runtimeEnv = withOptDirectory(context.env, config.optDir);
+  const containerRecords = containerLookup(records.copy, createClient(Containers, runtime), identity.id);
+  const stdio = undo.use(
+    new KeptStdio({
+      stateDir: config.state,
+      rootDir: config.root,
+      limits: { fileBytes: config.logFileBytes, files: config.logFiles },
+      isDeleted: isDeletedIn(records.copy),
+      onDropped: (bytes) => logBytesDropped.inc(bytes),
+      log,
+    }),
+  );
   const tasks = await TaskManager.open({
     node: identity.id,
     stateDir: config.state,
     rootDir: config.root,
     cgroupParent: config.cgroupParent,
     socketPath: config.socket,
-    publishBinary: process.execPath,
-    env: context.env,
+    publishBinary: writePublishBinary(config.root),
+    env: runtimeEnv,
+    shimEnv: config.shimEnv,
     debug: config.logLevel === 'debug' || config.logLevel === 'trace',
-    containers: containerLookup(records.copy, createClient(Containers, runtime), identity.id),
+    containers: containerRecords,
     recorder: events,
+    stdio,
     log,
     traceHeaders,
   });
   undo.use(tasks);
+  stdio.sweep();
+  onContainerDeleted(records.copy, (namespace, id) => stdio.containerDeleted(namespace, id));
+  if (config.containerMetrics) {
+    const containers = new ContainerCollector({
+      tasks,
+      runtimeOf: (namespace, id) => runtimeOf(records.copy, namespace, id),
+      ooms,
+      log,
+    });
+    metrics.atScrape.push(() => containers.text());
+  }
   const membership = new Membership({
     nodeId: identity.id,
     owner,
@@ -177,6 +221,29 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     unsettled,
     log,
   });
+  const ownLabels = new OwnLabels({
+    nodeId: identity.id,
+    containers: createClient(Containers, runtime),
+    onTrailers: (trailers) => {
+      records.takeFrom(trailers);
+      tellEvents(trailers);
+    },
+    log,
+  });
+  const restarts = undo.use(
+    new RestartMonitor({
+      tasks,
+      containers: new SupervisedContainers(records.copy, containerRecords),
+      labels: ownLabels,
+      rootfsOf: restartRootfs(snapshots, identity.id),
+      keptLogOf: keptLogOf(tasks, stdio),
+      requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
+      hub,
+      intervalMs: config.restartIntervalMs,
+      maxMs: config.restartMaxBackoffMs,
+      log,
+    }),
+  );
   const housekeeping = await Housekeeping.start({
     catalogue,
     records: records.copy,
@@ -193,6 +260,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
 
   const local = new GrpcServer(log, metrics);
   local.add(Tasks, membership.admit(tasksRpc(tasks)));
+  local.add(
+    TaskService,
+    taskControlRpc({ tasks, containers: containerRecords, labels: ownLabels, restarts, log }),
+  );
   local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
   const blobService = createClient(BlobService, content);
   const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
@@ -204,9 +275,22 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   local.add(Events, eventsRpc(events, hub, local.stopping));
   local.add(
     Introspection,
-    introspectionRpc({ uuid: identity.uuid, snapshotRoot: join(config.root, 'snapshots/overlayfs') }),
+    introspectionRpc({
+      uuid: identity.uuid,
+      paths: { snapshots: join(config.root, 'snapshots/overlayfs'), opt: config.optDir },
+      runtimeInfo: (request) => runtimeInfo({ binaries: tasks.context.binaries, env: runtimeEnv }, request),
+    }),
   );
   local.add(Version, versionRpc);
+  const processes = new RemoteProcesses({
+    tasks,
+    stdio,
+    containers: containerRecords,
+    rootfsOf: restartRootfs(snapshots, identity.id),
+    requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
+  });
+  processes.takeUpExecs();
+  local.add(StdioService, stdioRpc({ node: identity.id, processes, stopping: local.stopping }));
   const nodeImages = new NodeImages({
     content: contents,
     blobService,
@@ -265,7 +349,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     },
     reads,
     lastReads,
-    tasks: (namespace) => tasks.list(namespace).map(({ id }) => id),
+    tasks: (namespace) => tasks.ids(namespace),
     records,
     onEvents,
     log,
@@ -277,6 +361,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.use(sender);
   membership.start(config.advertise || address);
   records.copy.onDeleting(({ namespace, id }) => void membership.deleting.confirm(namespace, id));
+  restarts.start();
 
   const owned = undo.move();
   return {
@@ -284,6 +369,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     isHealthy: () => local.health.serving,
     async close() {
       membership.close();
+      await restarts.close();
       await Promise.all([door.close(config.shutdownTimeoutMs), local.close(config.shutdownTimeoutMs)]);
       await owned.disposeAsync();
     },

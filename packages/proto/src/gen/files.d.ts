@@ -51,6 +51,8 @@ export { file_longshore_content_v1_scrub } from './longshore/content/v1/scrub_pb
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
 export { file_longshore_image_v1_fleet } from './longshore/image/v1/fleet_pb.js';
 export { file_longshore_node_v1_images } from './longshore/node/v1/images_pb.js';
+export { file_longshore_node_v1_stdio } from './longshore/node/v1/stdio_pb.js';
+export { file_longshore_node_v1_tasks } from './longshore/node/v1/tasks_pb.js';
 export { file_longshore_runtime_v1_certificates } from './longshore/runtime/v1/certificates_pb.js';
 export { file_longshore_runtime_v1_containers } from './longshore/runtime/v1/containers_pb.js';
 export { file_longshore_runtime_v1_join } from './longshore/runtime/v1/join_pb.js';

@@ -12,9 +12,19 @@ export function admitting(
   return {
     ...tasks,
     create: async (request, call) => {
-      desired.requireOpen();
-      deleting.requireKept(call.namespace, request.containerId);
+      requireAdmitted(desired, deleting, call.namespace, request.containerId);
       return tasks.create!(request, call);
     },
   };
+}
+
+/** Throws FailedPrecondition while no task may be made of the container, or none at all. */
+export function requireAdmitted(
+  desired: Desired,
+  deleting: DeletingContainers,
+  namespace: string,
+  id: string,
+): void {
+  desired.requireOpen();
+  deleting.requireKept(namespace, id);
 }

@@ -1,3 +1,4 @@
+import { LongshoreError } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
@@ -66,7 +67,7 @@ describe('a drain that is over before the grace time is', () => {
     const heard = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     const call = async (method: string, request: { signal?: number }, options?: { signal: AbortSignal }) => {
-      calls.push(`${method} ${request.signal ?? ''}`);
+      if (method !== 'state') calls.push(`${method} ${request.signal ?? ''}`);
       if (method !== 'wait') return {};
       heard.resolve();
       await new Promise((resolve) => options?.signal.addEventListener('abort', resolve));
@@ -88,9 +89,9 @@ describe('a drain that is over before the grace time is', () => {
     const desired = newDesired();
     const drainer = new Drainer({ running: () => [task] } as never, desired, log);
     onTestFinished(() => drainer.close());
-    desired.take(draining(0n));
-    desired.take({ cordoned: false, draining: false });
+    desired.take(draining(600n));
     await heard;
+    desired.take({ cordoned: false, draining: false });
     await ended;
     expect(calls).toEqual(['kill 15', 'wait ']);
   });
@@ -104,6 +105,39 @@ describe('a drain that is over before the grace time is', () => {
     drainer.close();
     await ended;
     expect(calls).toEqual(['kill 15', 'wait ']);
+  });
+});
+
+describe('a drain of a task whose shim says nothing', () => {
+  /** Whoever asks without a limit waits for ever. */
+  function silent() {
+    const gone = Promise.withResolvers<object>();
+    const calls: string[] = [];
+    const call = async (method: string, _request: object, _options?: object, timeoutMs?: number) => {
+      calls.push(method);
+      if (timeoutMs === undefined) return new Promise(() => undefined);
+      throw new LongshoreError('DeadlineExceeded', 'deadline exceeded');
+    };
+    const killShim = async () => gone.resolve({ pid: 0, exitStatus: 137 });
+    const disconnect = async () => undefined;
+    return { namespace: NAMESPACE, id: 'web', call, calls, killShim, disconnect, gone: gone.promise };
+  }
+
+  it('ends the shim after the grace time, and every heartbeat tries again what failed', async () => {
+    const task = silent();
+    const desired = newDesired();
+    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    onTestFinished(() => drainer.close());
+    const drain = { cordoned: true, draining: true };
+    desired.take(drain);
+    await expect(task.gone).resolves.toMatchObject({ exitStatus: 137 });
+    const before = task.calls.length;
+    await expect
+      .poll(() => {
+        desired.take(drain);
+        return task.calls.length;
+      }, SOON)
+      .toBeGreaterThan(before);
   });
 });
 

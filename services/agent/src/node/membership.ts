@@ -6,7 +6,7 @@ import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certif
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { TaskManager } from '../tasks/task-manager.ts';
-import { admitting } from './admission.ts';
+import { admitting, requireAdmitted } from './admission.ts';
 import { CertificateRenewal } from './certificate-renewal.ts';
 import { DeletingContainers } from './deleting-containers.ts';
 import { Desired } from './desired.ts';
@@ -50,6 +50,11 @@ export class Membership {
   /** The node's tasks, for callers: none is made while the node is cordoned. */
   admit(tasks: Handlers<typeof Tasks>): Handlers<typeof Tasks> {
     return admitting(tasks, this.#desired, this.deleting);
+  }
+
+  /** For whoever makes tasks otherwise: throws FailedPrecondition while none may be made of the container. */
+  requireAdmitted(namespace: string, id: string): void {
+    requireAdmitted(this.#desired, this.deleting, namespace, id);
   }
 
   /** `address` is where the control plane reaches this agent. */

@@ -9,6 +9,17 @@ export interface Part {
   isMissing?: boolean;
 }
 
+/** Directories of this node that clients ask for. */
+export interface PartPaths {
+  /** Of the snapshotter `overlayfs`. */
+  snapshots: string;
+  /** Where `ctr install` puts runtimes. */
+  opt: string;
+}
+
+/** The part that runs tasks; it can tell about runtimes. */
+export const RUNTIME = { type: 'io.containerd.runtime.v2', id: 'task' } as const;
+
 const GRPC = 'io.containerd.grpc.v1';
 // biome-ignore format: one list
 const SERVED = [
@@ -17,19 +28,27 @@ const SERVED = [
 ];
 const MISSING = ['mounts', 'sandbox-controllers'];
 
-export function parts(snapshotRoot: string): Part[] {
+export function parts({ snapshots, opt }: PartPaths): Part[] {
   return [
     { type: 'io.containerd.content.v1', id: 'content' },
     {
       type: 'io.containerd.snapshotter.v1',
       id: 'overlayfs',
       hasPlatform: true,
-      exports: { root: snapshotRoot },
+      exports: { root: snapshots },
       capabilities: ['rebase'],
     },
     { type: 'io.containerd.differ.v1', id: 'walking', hasPlatform: true },
     { type: 'io.containerd.gc.v1', id: 'scheduler' },
-    { type: 'io.containerd.runtime.v2', id: 'task', hasPlatform: true },
+    { ...RUNTIME, hasPlatform: true },
+    // By them clients know whether restart labels are honoured, and which policies.
+    {
+      type: 'io.containerd.monitor.container.v1',
+      id: 'restart',
+      capabilities: ['no', 'always', 'on-failure', 'unless-stopped'],
+    },
+    { type: 'io.containerd.monitor.task.v1', id: 'cgroups', hasPlatform: true },
+    { type: 'io.containerd.internal.v1', id: 'opt', exports: { path: opt } },
     ...SERVED.map((id) => ({ type: GRPC, id })),
     ...MISSING.map((id) => ({ type: GRPC, id, isMissing: true })),
   ];

@@ -1,19 +1,23 @@
 import { statSync } from 'node:fs';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { GrpcCode, notFound, unimplemented } from '@longshore/errors';
 import { objectAdaptor, parseFilters } from '@longshore/filters';
-import type { Handlers } from '@longshore/kit';
+import type { Handlers, OpaqueAny } from '@longshore/kit';
 import { hostPlatform } from '@longshore/oci';
 import type { Introspection } from '@longshore/proto/containerd/services/introspection/v1/introspection';
-import { type Part, parts } from '../node/parts.ts';
+import { type RuntimeInfo, RuntimeInfoSchema } from '@longshore/proto/containerd/types/introspection';
+import { type Part, type PartPaths, parts, RUNTIME } from '../node/parts.ts';
 
 export interface IntrospectionOptions {
   uuid: string;
-  snapshotRoot: string;
+  paths: PartPaths;
+  /** Tells about the runtime that a `RuntimeRequest` names. */
+  runtimeInfo(request: OpaqueAny): Promise<RuntimeInfo>;
 }
 
 /** `containerd.services.introspection.v1.Introspection`. Source: containerd plugins/services/introspection. */
 export function introspectionRpc(options: IntrospectionOptions): Handlers<typeof Introspection> {
-  const all = parts(options.snapshotRoot);
+  const all = parts(options.paths);
   return {
     async plugins({ filters }) {
       const filter = parseFilters(filters);
@@ -32,8 +36,12 @@ export function introspectionRpc(options: IntrospectionOptions): Handlers<typeof
     async pluginInfo({ type, id, options: extra }) {
       const part = all.find((candidate) => candidate.type === type && candidate.id === id);
       if (!part) throw notFound(`plugin ${JSON.stringify(`${type}.${id}`)}`);
-      if (extra) throw unimplemented(`info of plugin ${JSON.stringify(`${type}.${id}`)}`);
-      return { plugin: partToProto(part) };
+      if (!extra) return { plugin: partToProto(part) };
+      if (type !== RUNTIME.type || id !== RUNTIME.id)
+        throw unimplemented(`info of plugin ${JSON.stringify(`${type}.${id}`)}`);
+      const info = create(RuntimeInfoSchema, await options.runtimeInfo(extra));
+      const value = toBinary(RuntimeInfoSchema, info);
+      return { plugin: partToProto(part), extra: { typeUrl: RuntimeInfoSchema.typeName, value } };
     },
   };
 }

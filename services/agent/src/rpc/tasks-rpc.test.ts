@@ -105,7 +105,7 @@ describe('tasksRpc', () => {
       kind: 'AlreadyExists',
     });
     await expect(tasks.checkpoint({ containerId }, options)).rejects.toMatchObject({ kind: 'Unimplemented' });
-    for (const call of [tasks.start, tasks.get, tasks.kill, tasks.wait, tasks.deleteProcess]) {
+    for (const call of [tasks.start, tasks.get, tasks.kill, tasks.wait, tasks.deleteProcess, tasks.closeIO]) {
       await expect(call({ containerId, execId: 'none' }, options)).rejects.toMatchObject({
         kind: 'NotFound',
       });

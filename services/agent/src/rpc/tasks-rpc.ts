@@ -1,6 +1,13 @@
 import type { Handlers } from '@longshore/kit';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
-import { addExec, deleteExec, processState, startProcess } from '../tasks/process-operations.ts';
+import {
+  addExec,
+  closeProcessIo,
+  deleteExec,
+  killProcess,
+  processState,
+  startProcess,
+} from '../tasks/process-operations.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
 import { taskMetrics } from '../tasks/task-metrics.ts';
 
@@ -39,9 +46,9 @@ export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
       return { tasks: states.flatMap((state) => (state.status === 'fulfilled' ? [state.value] : [])) };
     },
 
-    async kill({ containerId, execId, signal, all }, call) {
-      const task = await tasks.get(call, containerId);
-      return await task.call('kill', { execId, signal, all: all && execId === '' }, call);
+    async kill(request, call) {
+      await killProcess(await tasks.get(call, request.containerId), request, call);
+      return {};
     },
 
     async exec(request, call) {
@@ -54,9 +61,9 @@ export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
       return await task.call('resizePty', { execId, width, height }, call);
     },
 
-    async closeIO({ containerId, execId, stdin }, call) {
-      const task = await tasks.get(call, containerId);
-      return stdin ? await task.call('closeIO', { execId, stdin }, call) : {};
+    async closeIO(request, call) {
+      await closeProcessIo(await tasks.get(call, request.containerId), request, call);
+      return {};
     },
 
     async pause({ containerId }, call) {

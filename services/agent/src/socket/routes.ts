@@ -20,6 +20,8 @@ const OWNERS: Readonly<Record<string, Owner>> = {
   'containerd.services.sandbox.v1.Controller': 'agent',
   'grpc.health.v1.Health': 'agent',
   'longshore.node.v1.ImageService': 'agent',
+  'longshore.node.v1.StdioService': 'agent',
+  'longshore.node.v1.TaskService': 'agent',
 };
 
 /** The owner of a method path such as `/containerd.services.images.v1.Images/Get`. */

@@ -44,7 +44,7 @@ export class EventSpool implements Disposable {
   readonly #prune: StatementSync;
   readonly #newestSent: StatementSync;
   readonly #unmark: StatementSync;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(event?: SpoolEvent) => void>();
 
   /** `path` is the database file; `:memory:` keeps nothing. */
   constructor(path: string) {
@@ -69,15 +69,16 @@ export class EventSpool implements Disposable {
   }
 
   /** The first event recorded with an id is the one that counts. */
-  record({ id, envelope }: SpoolEvent): Recorded {
+  record(event: SpoolEvent): Recorded {
+    const { id, envelope } = event;
     const inserted = this.#insert.run(id, toBinary(EnvelopeSchema, envelope), Date.now());
     if (inserted.changes === 0) return { sequence: Number(this.#find.get(id)?.sequence), fresh: false };
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(event);
     return { sequence: Number(inserted.lastInsertRowid), fresh: true };
   }
 
-  /** Calls `listener` after each fresh event; the answer ends that. */
-  onFresh(listener: () => void): () => void {
+  /** Calls `listener` with each fresh event, and without one when old ones are to be sent again; the answer ends that. */
+  onFresh(listener: (event?: SpoolEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

@@ -21,6 +21,10 @@ function record(...ids: string[]): void {
   for (const id of ids) spool.record({ id, envelope: create(EnvelopeSchema, {}) });
 }
 
+function recordTopics(...topics: string[]): void {
+  for (const topic of topics) spool.record({ id: topic, envelope: create(EnvelopeSchema, { topic }) });
+}
+
 type Options = Partial<SpoolSenderOptions>;
 
 /** The places are the spool's own sequences. */
@@ -70,6 +74,33 @@ describe('SpoolSender', () => {
     record('b');
     await expect.poll(() => spool.unsent(1)).toEqual([]);
     expect(calls).toEqual([['a'], ['a'], ['a'], ['a'], ['b']]);
+  });
+
+  it('sends an exit at once, with what came before it', async () => {
+    const calls: { topics: string[]; atMs: number }[] = [];
+    start(async (events) => {
+      calls.push({ topics: events.map(({ envelope }) => envelope.topic), atMs: performance.now() });
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    // The sender looks for what is there before it waits for more.
+    await new Promise((resolve) => setImmediate(resolve));
+    const began = performance.now();
+    recordTopics('/tasks/create', '/tasks/start', '/tasks/exit');
+    await expect.poll(() => calls, { interval: 1 }).toHaveLength(1);
+    expect(calls[0]!.topics).toEqual(['/tasks/create', '/tasks/start', '/tasks/exit']);
+    expect(calls[0]!.atMs - began).toBeLessThan(15);
+    await expect.poll(() => spool.unsent(1)).toEqual([]);
+  });
+
+  it('sends in one call what comes together', async () => {
+    const calls: string[][] = [];
+    start(async (events) => void calls.push(events.map(({ envelope }) => envelope.topic)));
+    await new Promise((resolve) => setImmediate(resolve));
+    recordTopics('/tasks/create');
+    await new Promise((resolve) => setImmediate(resolve));
+    recordTopics('/tasks/start');
+    await expect.poll(() => spool.unsent(1)).toEqual([]);
+    expect(calls).toEqual([['/tasks/create', '/tasks/start']]);
   });
 
   it('has one call under way at a time', async () => {

@@ -6,8 +6,11 @@ import type { EventSpool, SpoolEntry } from './event-spool.ts';
 /** Entries in one call; at some 500 bytes each far below gRPC's limit of 16 MiB. */
 const BATCH_EVENTS = 512;
 
-/** A task's start, exit and delete come together; waiting a moment sends them in one call instead of three. */
-const LINGER_MS = 20;
+/** Nobody waits for the rest, of which much comes together: the create and start of a task that ends soon go with its exit. */
+const LINGER_MS = 100;
+
+/** Somebody waits for an end, to start the next or to tell a user. What came before it goes with it. */
+const AT_ONCE = '/tasks/exit';
 
 const PRUNE_EVERY_MS = 10 * 60_000;
 const CHECK_EVERY_MS = 30_000;
@@ -92,18 +95,24 @@ export class SpoolSender implements AsyncDisposable {
     }
   }
 
+  /** Resolves when there is something to send, or it is time to check. What comes while a call is under way need not wait. */
   async #nextEvent(): Promise<void> {
     const { signal } = this.#closing;
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = () => resolve();
-    const forget = this.#options.spool.onFresh(wake);
+    let lingering: NodeJS.Timeout | undefined;
+    const forget = this.#options.spool.onFresh((event) => {
+      if (!event || event.envelope.topic === AT_ONCE) wake();
+      else lingering ??= setTimeout(wake, LINGER_MS);
+    });
     signal.addEventListener('abort', wake);
+    if (signal.aborted) wake();
     const isTimeToCheck = setTimeout(wake, this.#untilCheckMs());
     await promise;
+    clearTimeout(lingering);
     clearTimeout(isTimeToCheck);
     signal.removeEventListener('abort', wake);
     forget();
-    await this.#pause(LINGER_MS);
   }
 
   #untilCheckMs(): number {

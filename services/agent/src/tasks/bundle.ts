@@ -83,6 +83,7 @@ export class Bundle {
     this.#write('config.json', spec.config, 0o666);
     this.#write('shim-binary-path', shimBinary);
     if (spec.isGrouped) this.#write('grouped', '');
+    if (spec.cgroup !== undefined) this.#write('cgroup', spec.cgroup);
     const incarnation = randomUUID();
     this.#write('incarnation', incarnation);
     return incarnation;
@@ -102,14 +103,21 @@ export class Bundle {
     return this.#read('grouped') !== undefined;
   }
 
+  /** The container's cgroup, from the hierarchies' roots; undefined when systemd named it. */
+  get cgroup(): string | undefined {
+    return this.#read('cgroup');
+  }
+
   /** What the shim answered to `start`, or wrote by itself; undefined when it did neither. */
   get bootstrap(): BootstrapResult | undefined {
     const text = this.#read('bootstrap.json') ?? this.#read('address');
-    return text === undefined ? undefined : parseBootstrap(Buffer.from(text));
+    return text ? parseBootstrap(Buffer.from(text)) : undefined;
   }
 
   writeBootstrap(bootstrap: BootstrapResult): void {
-    this.#write('bootstrap.json', JSON.stringify(bootstrap), 0o666);
+    // Whole or not there: without it the shim could not be found again.
+    this.#write('.bootstrap.json', JSON.stringify(bootstrap), 0o666);
+    renameSync(join(this.path, '.bootstrap.json'), join(this.path, 'bootstrap.json'));
   }
 
   /** Pid of the container's first process as the shim wrote it; 0 when it did not get that far. */

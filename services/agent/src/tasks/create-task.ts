@@ -5,7 +5,11 @@ import type { CreateTaskRequest } from '@longshore/proto/containerd/services/tas
 import { Bundle } from './bundle.ts';
 import { prepareSpec } from './bundle-spec.ts';
 import { dialTask } from './dial-task.ts';
-import { shimOptions } from './runc-options.ts';
+import { clearFrozenCgroup, endLeftOvers } from './left-overs.ts';
+import { isRefusal } from './refusal.ts';
+import { endShimOf } from './remove-task.ts';
+import { shimOptions, usesSystemdCgroup } from './runc-options.ts';
+import { runcRoot } from './runc-root.ts';
 import { removeDeadSocket, ShimClient } from './shim-client.ts';
 import { ShimLog } from './shim-log.ts';
 import { deleteByBinary, startShim } from './shim-process.ts';
@@ -29,28 +33,40 @@ export async function createTask(
 ): Promise<Task> {
   refuseMissingParts(container, request);
   const runtime = request.runtimePath || (container.runtime?.name ?? '');
-  const runcRoot = `${context.directories.stateDir}/runc`;
-  const options = shimOptions(runtime, request.options, container.runtime?.options, runcRoot);
-  const spec = prepareSpec(container.spec?.value ?? new Uint8Array(), context.cgroupParent);
+  const options = shimOptions(
+    runtime,
+    request.options,
+    container.runtime?.options,
+    runcRoot(context.directories),
+  );
+  const spec = prepareSpec(container.spec?.value ?? new Uint8Array(), {
+    parent: context.cgroupParent,
+    fallback: `/${call.namespace}/${request.containerId}`,
+    bySystemd: usesSystemdCgroup(options),
+  });
   const binary = inStep('failed to start shim: failed to resolve runtime path', () =>
     context.binaries.resolve(runtime),
   );
 
   const bundle = new Bundle(context.directories, call.namespace, request.containerId);
+  await clearFrozenCgroup(context, spec.cgroup);
   const record = await makeBundle(context, bundle, spec, binary);
   let task: Task | undefined;
   try {
     task = await startTaskShim(context, call, bundle, record, binary, options).catch(
       rethrow('failed to start shim'),
     );
-    const { rootfs, terminal, stdin, stdout, stderr } = request;
-    const own = { bundle: bundle.path, rootfs, terminal, stdin, stdout, stderr };
+    const { terminal, stdin, stdout, stderr } = (await context.stdio?.resolve(record, request)) ?? request;
+    const own = { bundle: bundle.path, rootfs: request.rootfs, terminal, stdin, stdout, stderr };
     const created = task.call('create', options ? { ...own, options } : own, call);
     const { pid } = await created.catch(rethrow('failed to create shim task'));
     context.journal.update(record, { pid });
     return task;
   } catch (error) {
+    // A shim that hangs in what it was asked for would not hear of anything else either.
+    if (!isRefusal(error) && !bundle.isGrouped) await task?.killShim();
     await discard(context, bundle, binary, task ?? (await dialTask(context, bundle, record)));
+    context.stdio?.forget(record);
     context.journal.end(record.incarnation);
     throw error;
   }
@@ -89,7 +105,7 @@ async function startTaskShim(
 ): Promise<Task> {
   const log = new ShimLog(bundle.logPath, context.log.child({ namespace: bundle.namespace, id: bundle.id }));
   try {
-    const bootstrap = await startShim(context.settings, bundle, binary, options).catch(
+    const bootstrap = await startShim(context.settings, context.dialects, bundle, binary, options).catch(
       rethrow('start failed'),
     );
     bundle.writeBootstrap(bootstrap);
@@ -101,9 +117,12 @@ async function startTaskShim(
   }
 }
 
-/** Takes away what a failed create has left: the container if there is one, the shim, the bundle. */
+/**
+ * Takes away what a failed create has left: the container if there is one, the shim, the bundle. The shim is gone before
+ * anybody else acts on the container.
+ */
 async function discard(
-  { settings, log }: TaskContext,
+  context: TaskContext,
   bundle: Bundle,
   binary: string,
   task: Task | undefined,
@@ -112,12 +131,17 @@ async function discard(
     () => true,
     () => false,
   );
+  await task?.endShim();
+  await endShimOf(context, bundle);
   if (!isDeleted) {
     // A shim that failed after runc had made the container does not know of it, but runc still has it.
-    const words = await deleteByBinary(settings, bundle, binary).then(() => '', messageOf);
-    log.debug({ namespace: bundle.namespace, id: bundle.id, words }, 'cleaned up after failed create');
+    const words = await deleteByBinary(context.settings, bundle, binary).then(() => '', messageOf);
+    context.log.debug(
+      { namespace: bundle.namespace, id: bundle.id, words },
+      'cleaned up after failed create',
+    );
   }
-  await task?.endShim();
+  await endLeftOvers(context, bundle);
   if (bundle.bootstrap) await removeDeadSocket(bundle.bootstrap);
   await bundle.remove();
 }

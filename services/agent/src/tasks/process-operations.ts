@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
-import { alreadyExists, invalidArgument, isKind, kindOf, notFound } from '@longshore/errors';
+import { alreadyExists, invalidArgument, isKind, LongshoreError, notFound } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
-import type { ExecProcessRequest } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import type {
+  CloseIORequest,
+  ExecProcessRequest,
+  KillRequest,
+} from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type ProcessSchema, Status } from '@longshore/proto/containerd/v1/types/task';
+import { recordExit } from './record-exit.ts';
+import { isRefusal } from './refusal.ts';
+import { killUnanswering } from './remove-task.ts';
 import { ShimGoneError } from './shim-client.ts';
 import { inStep } from './step-error.ts';
 import type { Task } from './task.ts';
@@ -13,6 +20,7 @@ import type { ProcessExit } from './task-report.ts';
 
 /** For one shim to tell a state. Source: containerd plugins/services/tasks/local.go. */
 const STATE_TIMEOUT_MS = 2_000;
+const SIGKILL = 9;
 
 /** Starts a task's first process, or an exec; answers its pid. The journal knows before the shim does. */
 export async function startProcess(
@@ -40,16 +48,33 @@ export async function addExec(
   request: ExecProcessRequest,
   call: TaskCall,
 ): Promise<void> {
-  const { execId, terminal, stdin, stdout, stderr, spec } = request;
+  const { execId } = request;
   if (execId === '') throw invalidArgument('exec id cannot be empty');
   inStep(`invalid exec id ${execId}`, () => parseIdentifier(execId));
-  await refuseKnownExec(context, task, execId, call);
+  if (task.adding.has(execId)) throw alreadyExists(`id ${execId}`);
+  task.adding.add(execId);
+  try {
+    await refuseKnownExec(context, task, execId, call);
+    await sendExec(context, task, request, call);
+  } finally {
+    task.adding.delete(execId);
+  }
+}
+
+async function sendExec(
+  context: TaskContext,
+  task: Task,
+  request: ExecProcessRequest,
+  call: TaskCall,
+): Promise<void> {
+  const { execId, spec } = request;
   const { namespace, id: containerId, record } = task;
   const { incarnation } = record;
   const execIncarnation = randomUUID();
   const exec = context.journal.begin({ namespace, containerId, execId, incarnation, execIncarnation });
-  const io = { execId, terminal, stdin, stdout, stderr };
   try {
+    const { terminal, stdin, stdout, stderr } = (await context.stdio?.resolve(exec, request)) ?? request;
+    const io = { execId, terminal, stdin, stdout, stderr };
     await task.call('exec', spec ? { ...io, spec } : io, call);
   } catch (error) {
     if (isRefusal(error)) context.journal.forget(exec);
@@ -77,17 +102,51 @@ async function refuseKnownExec(
 
 /** Removes an exec that has exited. */
 export async function deleteExec(
-  { journal }: TaskContext,
+  context: TaskContext,
   task: Task,
   execId: string,
   call: TaskCall,
 ): Promise<ProcessExit> {
   // With an empty id the shim would delete the task and leave us its shim.
   if (execId === '') throw invalidArgument('exec id cannot be empty');
-  const { pid, exitStatus, exitedAt = timestampNow() } = await task.call('delete', { execId }, call);
+  const { journal } = context;
   const record = journal.find(task.namespace, task.id, execId);
+  if (record) await recordExit(context, task, record, call);
+  const { pid, exitStatus, exitedAt = timestampNow() } = await task.call('delete', { execId }, call);
   if (record) journal.update(record, { ended: true });
   return { pid, exitStatus, exitedAt };
+}
+
+/**
+ * Sends a signal. One that comes while the task is removed finds none, rather than a shim that goes away. SIGKILL for a task
+ * whose shim has not answered this agent yet ends both. Source: the lock in containerd plugins/services/tasks/local.go.
+ */
+export async function killProcess(
+  task: Task,
+  { execId, signal, all }: Pick<KillRequest, 'execId' | 'signal' | 'all'>,
+  call: TaskCall,
+): Promise<void> {
+  if (task.state === 'unanswering' && execId === '' && signal === SIGKILL) {
+    await killUnanswering(task);
+    return;
+  }
+  try {
+    await task.call('kill', { execId, signal, all: all && execId === '' }, call);
+  } catch (error) {
+    if (task.state === 'live' || task.state === 'unanswering') throw error;
+    await task.gone;
+    throw new LongshoreError('NotFound', `task ${task.id} not found`, { cause: error });
+  }
+}
+
+/** Closes this end of a process's input, when that is asked for; an exec must exist in any case. */
+export async function closeProcessIo(
+  task: Task,
+  { execId, stdin }: Pick<CloseIORequest, 'execId' | 'stdin'>,
+  call: TaskCall,
+): Promise<void> {
+  if (stdin) await task.call('closeIO', { execId, stdin }, call);
+  else if (execId) await task.call('state', { execId }, call);
 }
 
 export type ProcessState = MessageInitShape<typeof ProcessSchema>;
@@ -111,10 +170,4 @@ export async function processState(
     log.warn({ namespace: task.namespace, id, err: error }, 'state of process not known');
     return { id, status: Status.UNKNOWN };
   }
-}
-
-/** True when the shim answered, so that what it refused did not happen. */
-function isRefusal(error: unknown): boolean {
-  if (error instanceof ShimGoneError) return false;
-  return !['Canceled', 'DeadlineExceeded', 'Unavailable'].includes(kindOf(error));
 }

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeCgroup, unmountRecursive } from '@longshore/linux';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deleteExec, processState } from './process-operations.ts';
 import { CALL, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
+import { isRunning } from './testing/is-running.ts';
 
 let node: TaskFixture;
 
@@ -19,12 +20,6 @@ afterEach(async () => {
 
 const FOREVER = ['sleep', '1000'];
 const PLUGIN = 'io.containerd.runtime.v2.task';
-
-/** An orphan that is dead is a zombie for as long as pid 1 likes. */
-function isRunning(pid: number): boolean {
-  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : ') X';
-  return !/\) [ZX]/.test(stat);
-}
 
 const startTime = (pid: number) => execFileSync('stat', ['-c', '%Y', `/proc/${pid}`], { encoding: 'utf8' });
 
@@ -74,6 +69,10 @@ describe('a restarted agent', () => {
       .poll(() => node.topics('web').slice(-2), SOON)
       .toEqual(['/tasks/exit(shell)', '/tasks/exit']);
     const again = await node.manager.get(CALL, 'web');
+    // At the time that the shim saw, not that of the agent which asked.
+    const ends = await Promise.all(['shell', ''].map((execId) => again.call('state', { execId })));
+    expect(node.exits('web').map(({ exitedAt }) => exitedAt)).toEqual(ends.map(({ exitedAt }) => exitedAt));
+    expect(ends[0]?.exitedAt?.nanos).toBeGreaterThan(0);
     await deleteExec(node.manager.context, again, 'shell', CALL);
   });
 
@@ -95,7 +94,10 @@ describe('a restarted agent', () => {
       await expect.poll(() => isRunning(shimPid), SOON).toBe(false);
     });
     expect(node.manager.list(NAMESPACE)).toEqual([]);
-    expect(node.leftovers()).toEqual([]);
+    // The node is at work meanwhile; what the container has mounted is in use until then.
+    expect(node.manager.ids(NAMESPACE)).toEqual(['web']);
+    await expect.poll(() => node.leftovers(), SOON).toEqual([]);
+    expect(node.manager.has(NAMESPACE, 'web')).toBe(false);
     expect(node.exits('web')).toMatchObject([{ pid: task.record.pid, exitStatus: 137 }]);
     expect(node.topics('web')).toEqual(['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete']);
     expect(isRunning(task.record.pid)).toBe(false);
@@ -114,7 +116,7 @@ describe('a restarted agent', () => {
     });
     expect(node.exits('web')).toMatchObject([{ pid: task.record.pid, exitStatus: 255 }]);
     expect(node.topics('web').at(-1)).toBe('/tasks/delete');
-    expect(node.leftovers()).toEqual([]);
+    await expect.poll(() => node.leftovers(), SOON).toEqual([]);
     await node.restart();
     expect(node.exits('web')).toHaveLength(1);
   });
@@ -128,11 +130,9 @@ describe('a restarted agent', () => {
       writeFileSync(join(node.rootDir, PLUGIN, NAMESPACE, 'web', 'file'), '');
     });
     const { bundle } = task;
-    expect(node.leftovers().filter((path) => path.includes(PLUGIN))).toEqual([
-      bundle.rootfsPath,
-      bundle.path,
-      bundle.workPath,
-    ]);
+    await expect
+      .poll(() => node.leftovers().filter((path) => path.includes(PLUGIN)), SOON)
+      .toEqual([bundle.rootfsPath, bundle.path, bundle.workPath]);
     expect(existsSync(join(bundle.workPath, 'file'))).toBe(true);
   });
 });

@@ -1,54 +1,114 @@
-import { readdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { timestampNow } from '@bufbuild/protobuf/wkt';
-import { isKind, messageOf } from '@longshore/errors';
-import { isErrno } from '@longshore/linux';
-import type { StateResponse } from '@longshore/proto/containerd/task/v3/shim';
-import { Status } from '@longshore/proto/containerd/v1/types/task';
-import { Bundle, bundlesDirectory, workDirectories } from './bundle.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Bundle, bundlesDirectory, workDirectories } from './bundle.ts';
 import { dialTask } from './dial-task.ts';
+import { listBundles, namesIn } from './list-bundles.ts';
+import { settle } from './recover-live.ts';
 import { assumedExit, cleanUpDeadShim } from './remove-task.ts';
 import type { Task } from './task.ts';
 import type { TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
 
-/** For one shim to tell a state. Source: containerd core/runtime/v2/shim.go. */
-const LOAD_TIMEOUT_MS = 5_000;
+/** Connections that are begun at once: each has a descriptor or three. */
+const DIALS_AT_ONCE = 64;
 
-/** States in which a process has been started. */
-const STARTED: ReadonlySet<Status> = new Set([Status.RUNNING, Status.PAUSED, Status.PAUSING, Status.STOPPED]);
+export interface RecoveryTimes {
+  /** How long all shims together are waited for. */
+  loadMs: number;
+  /** How long a shim may take to answer before it is ended, and its container with it. */
+  unansweringMs: number;
+}
+
+export interface RecoverOptions extends RecoveryTimes {
+  /** The manager is closed: what is left is for the next agent. */
+  closing: AbortSignal;
+}
+
+/** A bundle that nobody serves. */
+export interface DeadTask {
+  bundle: Bundle;
+  /** Undefined when its making was cut short before a shim was started. */
+  record: ProcessRecord | undefined;
+}
+
+export interface RecoveredTasks {
+  /** With a shim; those that have not answered in time are `unanswering`, and settle later. */
+  tasks: Task[];
+  /** To be given to {@link cleanUpDeadTask}. */
+  dead: DeadTask[];
+  /** Directories, named so that they are known as garbage, to be deleted. */
+  garbage: string[];
+}
 
 /**
- * Finds the tasks that an earlier agent left behind: connects to their shims and records what happened meanwhile,
- * cleans up after shims that are gone, and removes what no task needs.
+ * Finds the tasks that an earlier agent left behind: connects to their shims and records what happened meanwhile. Removes
+ * nothing; what is to be removed is answered.
  */
-export async function recoverTasks(context: TaskContext): Promise<Task[]> {
-  const found = await Promise.all(listBundles(context).map((bundle) => recoverOne(context, bundle)));
-  const tasks = found.filter((task) => task !== undefined);
-  reportVanished(context, tasks);
-  await removeGarbage(context, tasks);
-  return tasks;
-}
-
-function listBundles({ directories }: TaskContext): Bundle[] {
-  const root = bundlesDirectory(directories);
-  return namesIn(root).flatMap((namespace) =>
-    namesIn(join(root, namespace))
-      .filter((id) => !id.startsWith('.'))
-      .map((id) => new Bundle(directories, namespace, id)),
+export async function recoverTasks(context: TaskContext, options: RecoverOptions): Promise<RecoveredTasks> {
+  const bundles = listBundles(context.directories);
+  const garbage = garbageOf(context, bundles);
+  const found = await lookInto(context, bundles);
+  reportVanished(context, found);
+  const tasks = found.flatMap(({ task }) => task ?? []);
+  for (const task of tasks) {
+    task.state = 'unanswering';
+    const { unansweringMs: timeoutMs, closing } = options;
+    task.settled = settle(context, task, { timeoutMs, closing });
+  }
+  await allWithin(
+    tasks.map(({ settled }) => settled),
+    options.loadMs,
   );
+  return { tasks, dead: found.filter(({ task }) => !task), garbage };
 }
 
-async function recoverOne(context: TaskContext, bundle: Bundle): Promise<Task | undefined> {
+/** Cleans up after a shim that is gone, or was never started. What fails is logged, and stays for the next agent. */
+export async function cleanUpDeadTask(context: TaskContext, { bundle, record }: DeadTask): Promise<void> {
   const { namespace, id } = bundle;
-  const record = recordOf(context, bundle);
   try {
-    if (!record) await bundle.remove();
-    return record && (await reconnect(context, bundle, record));
-  } catch (error) {
-    context.log.error({ namespace, id, err: error }, 'task cannot be recovered');
-    return undefined;
+    if (record) await cleanUpDeadShim(context, bundle, record);
+    else await bundle.remove();
+  } catch (err) {
+    context.log.error({ namespace, id, err }, 'bundle cannot be cleaned up');
+  }
+}
+
+export async function removeGarbage({ log }: TaskContext, garbage: readonly string[]): Promise<void> {
+  for (const path of garbage) {
+    await rm(path, { recursive: true, force: true }).catch((err) => log.warn({ path, err }, 'garbage stays'));
+  }
+}
+
+interface Found extends DeadTask {
+  task: Task | undefined;
+}
+
+async function lookInto(context: TaskContext, bundles: readonly Bundle[]): Promise<Found[]> {
+  const found: Found[] = [];
+  const waiting = bundles.values();
+  const look = async () => {
+    for (const bundle of waiting) found.push(...(await lookIntoOne(context, bundle)));
+  };
+  await Promise.all(Array.from({ length: DIALS_AT_ONCE }, look));
+  return found;
+}
+
+async function lookIntoOne(context: TaskContext, bundle: Bundle): Promise<Found[]> {
+  const { namespace, id } = bundle;
+  try {
+    const record = recordOf(context, bundle);
+    const dialling = record && dialTask(context, bundle, record);
+    const task = await dialling?.catch((err) => {
+      context.log.error({ namespace, id, err }, 'shim cannot be reached');
+      return undefined;
+    });
+    return [{ bundle, record, task }];
+  } catch (err) {
+    context.log.error({ namespace, id, err }, 'task cannot be recovered');
+    return [];
   }
 }
 
@@ -60,94 +120,32 @@ function recordOf({ journal }: TaskContext, bundle: Bundle): ProcessRecord | und
   return known ?? journal.begin({ namespace, containerId, execId: '', incarnation, execIncarnation: '' });
 }
 
-async function reconnect(
-  context: TaskContext,
-  bundle: Bundle,
-  record: ProcessRecord,
-): Promise<Task | undefined> {
-  const { namespace, id } = bundle;
-  const task = await dialTask(context, bundle, record);
-  if (!task) {
-    await cleanUpDeadShim(context, bundle, record);
-    return undefined;
-  }
-  try {
-    await recordMissed(context, task);
-    context.log.info({ namespace, id, pid: task.record.pid }, 'task recovered');
-    return task;
-  } catch (error) {
-    // containerd goes by the pids, which a stopped task has none of; its exit status would be lost.
-    const why = isKind(error, 'NotFound') ? 'the shim never made the container' : messageOf(error);
-    context.log.warn({ namespace, id, why }, 'shim cannot be used, ending it');
-    await task.endShim();
-    await cleanUpDeadShim(context, bundle, record);
-    return undefined;
-  }
-}
-
-/** Events that nobody was there to take; execs first, since their exits come before that of the first process. */
-async function recordMissed({ events, journal }: TaskContext, task: Task): Promise<void> {
-  await task.call('connect', {}, {}, LOAD_TIMEOUT_MS);
-  const state = await task.call('state', {}, {}, LOAD_TIMEOUT_MS);
-  const record = journal.reread(task.record);
-  journal.update(task.record, { pid: state.pid });
-  events.foundCreated(record, state.pid, task.bundle.path);
-  if (isStarted(record, state)) events.foundStarted(record, state.pid);
-  await Promise.all(
-    journal
-      .ofTask(record.incarnation)
-      .filter(({ execId, exited, ended }) => execId && !exited && !ended)
-      .map((exec) => recordMissedExec({ events, journal }, task, exec)),
-  );
-  if (state.status === Status.STOPPED) events.foundExited(journal.reread(record), exitOf(state));
-}
-
-async function recordMissedExec(
-  { events, journal }: Pick<TaskContext, 'events' | 'journal'>,
-  task: Task,
-  exec: ProcessRecord,
-): Promise<void> {
-  try {
-    const state = await task.call('state', { execId: exec.execId }, {}, LOAD_TIMEOUT_MS);
-    events.foundCreated(exec, 0, task.bundle.path);
-    if (isStarted(exec, state)) events.foundStarted(exec, state.pid);
-    if (state.status === Status.STOPPED) events.foundExited(exec, exitOf(state));
-  } catch (error) {
-    if (!isKind(error, 'NotFound')) throw error;
-    // Deleted, so it has exited; or the shim never heard of it.
-    if (exec.started) events.foundExited(exec, assumedExit());
-    journal.update(exec, { ended: true });
-  }
-}
-
-/** A process that stopped without anybody having asked for its start was killed before it. */
-function isStarted({ startRequested, started }: ProcessRecord, { status }: StateResponse): boolean {
-  if (status === Status.STOPPED) return startRequested || started;
-  return STARTED.has(status);
-}
-
-function exitOf({ pid, exitStatus, exitedAt = timestampNow() }: StateResponse) {
-  return { pid, exitStatus, exitedAt };
-}
-
 /** Tasks whose bundles are gone: the machine was started anew, which ended them. */
-function reportVanished({ events, journal }: TaskContext, tasks: readonly Task[]): void {
-  const recovered = new Set(tasks.map(({ record }) => record.incarnation));
+function reportVanished({ events, journal }: TaskContext, found: readonly Found[]): void {
+  const there = new Set(found.map(({ record }) => record?.incarnation));
   for (const record of journal.liveTasks()) {
-    if (recovered.has(record.incarnation)) continue;
+    if (there.has(record.incarnation)) continue;
     if (record.created) events.foundDeleted(record, assumedExit());
     journal.end(record.incarnation);
   }
 }
 
-/** Directories of tasks that are no more, and those with a dot, whose removal was cut short. */
-async function removeGarbage({ directories, log }: TaskContext, tasks: readonly Task[]): Promise<void> {
-  const wanted = new Set(tasks.map(({ bundle }) => bundle.workPath));
+/**
+ * Directories of tasks that are no more, and those with a dot, whose removal was cut short. The former get such a name now,
+ * before a new task can have theirs.
+ */
+function garbageOf({ directories }: TaskContext, bundles: readonly Bundle[]): string[] {
+  const wanted = new Set(bundles.map(({ workPath }) => workPath));
+  const isHidden = (path: string) => /\/\.[^/]+$/.test(path);
   const work = entriesOf(workDirectories(directories)).filter((path) => !wanted.has(path));
-  const bundles = entriesOf(bundlesDirectory(directories)).filter((path) => /\/\.[^/]+$/.test(path));
-  for (const path of [...work, ...bundles]) {
-    await rm(path, { recursive: true, force: true }).catch((err) => log.warn({ path, err }, 'garbage stays'));
-  }
+  const hidden = work.map((path) => (isHidden(path) ? path : hide(path)));
+  return [...hidden, ...entriesOf(bundlesDirectory(directories)).filter(isHidden)];
+}
+
+function hide(path: string): string {
+  const hidden = join(path, '..', `.${randomUUID()}`);
+  renameSync(path, hidden);
+  return hidden;
 }
 
 /** `<root>/<namespace>/<entry>` of all namespaces. */
@@ -157,11 +155,9 @@ function entriesOf(root: string): string[] {
   );
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
+async function allWithin(all: readonly Promise<void>[], timeoutMs: number): Promise<void> {
+  const timer = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
+  await Promise.race([Promise.all(all), late]);
+  timer.abort();
 }

@@ -1,8 +1,12 @@
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { isKind, messageOf, notFound } from '@longshore/errors';
 import type { Bundle } from './bundle.ts';
+import { endLeftOvers } from './left-overs.ts';
+import { listBundles } from './list-bundles.ts';
+import { recordExit } from './record-exit.ts';
 import { removeDeadSocket, ShimGoneError } from './shim-client.ts';
 import { deleteByBinary } from './shim-process.ts';
+import { endShimProcesses } from './shim-processes.ts';
 import { rethrow } from './step-error.ts';
 import type { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
@@ -19,6 +23,8 @@ const UNKNOWN_EXIT_STATUS = 255;
 export async function deleteTask(context: TaskContext, task: Task, call: TaskCall): Promise<ProcessExit> {
   const { events, journal } = context;
   const step = rethrow('failed to delete task');
+  await task.settled;
+  for (const record of processesOf(context, task)) await recordExit(context, task, record, call);
   let exit: ProcessExit | undefined;
   let unknownToShim: unknown;
   try {
@@ -37,7 +43,9 @@ export async function deleteTask(context: TaskContext, task: Task, call: TaskCal
   task.state = 'leaving';
   try {
     if (!exit || !(await events.deleteRecorded(task.record.incarnation, DELETE_EVENT_TIMEOUT_MS))) {
-      events.foundDeleted(journal.reread(task.record), exit ?? assumedExit());
+      const record = journal.reread(task.record);
+      events.foundCreated(record, record.pid, task.bundle.path);
+      events.foundDeleted(record, exit ?? assumedExit());
     }
     await task.endShim();
     await removeBundle(context, task.bundle);
@@ -46,6 +54,23 @@ export async function deleteTask(context: TaskContext, task: Task, call: TaskCal
     task.markGone(exit ?? assumedExit());
   }
   return exit ?? step(unknownToShim);
+}
+
+/** The first one last, as its exit is the last. */
+function processesOf({ journal }: TaskContext, { record }: Task): ProcessRecord[] {
+  const [first, ...execs] = journal.ofTask(record.incarnation);
+  return first ? [...execs, first] : [];
+}
+
+/**
+ * Ends a task whose shim does not answer: kills the shim, with all that it holds, and cleans up after it. Resolves when
+ * nothing of the task is left, with how it ended.
+ */
+export async function killUnanswering(task: Task): Promise<ProcessExit> {
+  await task.killShim();
+  // Whoever sees the connection end cleans up.
+  await task.disconnect();
+  return await task.gone;
 }
 
 /** Removes a task whose shim went away by itself. */
@@ -76,13 +101,26 @@ export async function cleanUpDeadShim(
   const { namespace, id } = bundle;
   log.warn({ namespace, id }, 'shim is gone, cleaning up');
   const initPid = bundle.initPid;
+  await endShimOf(context, bundle);
   const exit = await deleteDeadShim(context, bundle);
+  await endLeftOvers(context, bundle);
   if (bundle.bootstrap) await removeDeadSocket(bundle.bootstrap);
   const current = journal.reread(record);
   if (current.created) events.foundDeleted(current, { ...exit, pid: exit.pid || initPid });
   await removeBundle(context, bundle);
   journal.end(record.incarnation);
   return exit;
+}
+
+/**
+ * A shim that nobody can talk to, and a `start` that an agent did not live to see the end of, must not go on with what is
+ * being removed. One that may hold other containers stays.
+ */
+export async function endShimOf({ directories, log }: TaskContext, bundle: Bundle): Promise<void> {
+  const { namespace, id } = bundle;
+  const isOther = (one: Bundle) => one.namespace === namespace && one.path !== bundle.path && one.isGrouped;
+  if (bundle.isGrouped && listBundles(directories).some(isOther)) return;
+  if (!(await endShimProcesses(bundle))) log.error({ namespace, id }, 'shim cannot be ended');
 }
 
 async function deleteDeadShim(context: TaskContext, bundle: Bundle): Promise<ProcessExit> {

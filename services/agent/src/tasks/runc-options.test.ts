@@ -1,7 +1,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { OptionsSchema } from '@longshore/proto/containerd/runc/v1/oci';
 import { describe, expect, it } from 'vitest';
-import { shimOptions } from './runc-options.ts';
+import { shimOptions, usesSystemdCgroup } from './runc-options.ts';
 
 const RUNC = 'io.containerd.runc.v2';
 const options = (init: MessageInitShape<typeof OptionsSchema>) => ({
@@ -36,5 +36,19 @@ describe('shimOptions', () => {
       /invalid task create option for io.containerd.runc.v2/,
     );
     expect(shimOptions('io.containerd.kata.v2', other, undefined, '/x')).toBe(other);
+  });
+
+  it("knows runc's shim by its file too", () => {
+    const path = '/opt/bin/containerd-shim-runc-v2';
+    expect(read(shimOptions(path, undefined, undefined, '/run/x/runc')).root).toBe('/run/x/runc');
+  });
+});
+
+describe('usesSystemdCgroup', () => {
+  it("reads runc's options, and knows nothing of others", () => {
+    expect(usesSystemdCgroup(options({ systemdCgroup: true }))).toBe(true);
+    expect(usesSystemdCgroup(options({}))).toBe(false);
+    expect(usesSystemdCgroup({ typeUrl: 'acme.Options', value: new Uint8Array([1]) })).toBeUndefined();
+    expect(usesSystemdCgroup(undefined)).toBeUndefined();
   });
 });

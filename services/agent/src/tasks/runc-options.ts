@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { LongshoreError, messageOf } from '@longshore/errors';
 import type { OpaqueAny } from '@longshore/kit';
@@ -14,14 +15,29 @@ export function shimOptions(
   runcRoot: string,
 ): OpaqueAny | undefined {
   const chosen = taskOptions && taskOptions.value.length > 0 ? taskOptions : containerOptions;
-  if (!runtime.startsWith('io.containerd.runc.')) return chosen;
+  if (!isRunc(runtime)) return chosen;
   const typeUrl = chosen?.typeUrl || OptionsSchema.typeName;
-  if (typeUrl.slice(typeUrl.lastIndexOf('/') + 1) !== OptionsSchema.typeName) {
+  if (nameOf(typeUrl) !== OptionsSchema.typeName) {
     throw new LongshoreError('Unknown', `invalid task create option for ${runtime}`);
   }
   const options = decode(chosen?.value, runtime);
   if (options.root !== '') return chosen;
   return { typeUrl, value: toBinary(OptionsSchema, { ...options, root: runcRoot }) };
+}
+
+/** By its name, or by that of its shim's file. */
+function isRunc(runtime: string): boolean {
+  return runtime.startsWith('io.containerd.runc.') || basename(runtime).startsWith('containerd-shim-runc-');
+}
+
+/** Whether systemd makes the cgroups; undefined for options of another runtime than runc. */
+export function usesSystemdCgroup(options: OpaqueAny | undefined): boolean | undefined {
+  if (!options || nameOf(options.typeUrl) !== OptionsSchema.typeName) return undefined;
+  return fromBinary(OptionsSchema, options.value).systemdCgroup;
+}
+
+function nameOf(typeUrl: string): string {
+  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
 }
 
 function decode(value: Uint8Array | undefined, runtime: string) {

@@ -1,50 +1,29 @@
 import { unlink } from 'node:fs/promises';
-import { isKind, LongshoreError, unimplemented } from '@longshore/errors';
-import { Task } from '@longshore/proto/containerd/task/v3/shim';
-import {
-  createTtrpcClient,
-  dialTtrpc,
-  type TtrpcClient,
-  TtrpcClosedError,
-  type TtrpcConnection,
-} from '@longshore/ttrpc';
+import { isKind, LongshoreError } from '@longshore/errors';
+import { dialTtrpc } from '@longshore/ttrpc';
 import type { BootstrapResult } from './bootstrap-result.ts';
+import { GrpcShim } from './grpc-shim.ts';
+import { parseShimAddress } from './shim-address.ts';
+import type { ShimCall, ShimConnection, ShimMethod, ShimRequest, ShimResponse } from './shim-connection.ts';
+import { TtrpcShim } from './ttrpc-shim.ts';
 
-/** Version 2 of the task service has the messages of version 3 under another name, number for number. */
-const TASK_V2 = 'containerd.task.v2.Task';
-const UNIX = 'unix://';
-
-type TaskClient = TtrpcClient<typeof Task>;
-export type ShimMethod = keyof TaskClient;
-type Request<M extends ShimMethod> = Parameters<TaskClient[M]>[0];
-type Response<M extends ShimMethod> = Awaited<ReturnType<TaskClient[M]>>;
-
-/** Who calls: the namespace and the trace go with every call. */
-export interface ShimCall {
-  namespace: string;
-  signal?: AbortSignal | undefined;
-  timeoutMs?: number | undefined;
-  /** `traceparent` and the like. */
-  traceHeaders?: Readonly<Record<string, string>> | undefined;
-}
+export type { ShimCall, ShimMethod } from './shim-connection.ts';
 
 /** The task service of one shim, over a connection of its own. */
 export class ShimClient {
-  readonly #connection: TtrpcConnection;
-  #task: TaskClient;
-  #version: number;
+  readonly #connection: ShimConnection;
 
-  private constructor(connection: TtrpcConnection, { version }: BootstrapResult) {
+  private constructor(connection: ShimConnection) {
     this.#connection = connection;
-    this.#version = version;
-    this.#task = taskClient(connection, version);
   }
 
-  /** Fails with `Unavailable` when nobody listens there. */
-  static async dial(bootstrap: BootstrapResult, signal?: AbortSignal): Promise<ShimClient> {
-    if (bootstrap.protocol !== 'ttrpc') throw unimplemented(`shim protocol ${bootstrap.protocol}`);
-    const connection = await dialTtrpc(socketName(bootstrap.address), signal ? { signal } : {});
-    return new ShimClient(connection, bootstrap);
+  /** Fails with `Unavailable` when nobody listens there, `Unimplemented` for a way that we cannot go. */
+  static async dial(
+    { address, protocol, version }: BootstrapResult,
+    signal?: AbortSignal,
+  ): Promise<ShimClient> {
+    const Shim = protocol === 'grpc' ? GrpcShim : TtrpcShim;
+    return new ShimClient(await Shim.dial(parseShimAddress(address), version, signal));
   }
 
   /** Resolves when the shim is gone, or after `close`. */
@@ -57,32 +36,24 @@ export class ShimClient {
   }
 
   /** Fails with the shim's own status and words; a lost connection is `Unknown`, as from containerd. */
-  async call<M extends ShimMethod>(method: M, request: Request<M>, call: ShimCall): Promise<Response<M>> {
+  async call<M extends ShimMethod>(
+    method: M,
+    request: ShimRequest<M>,
+    call: ShimCall,
+  ): Promise<ShimResponse<M>> {
     try {
-      return await this.#send(method, request, call);
+      return await this.#connection.call(method, request, call);
     } catch (error) {
-      if (isKind(error, 'Unimplemented') && this.#downgrade(method)) return this.#send(method, request, call);
-      throw error instanceof TtrpcClosedError ? new ShimGoneError(error) : error;
+      // A shim may name a newer version than it serves; its first call shows.
+      const isFirst = method === 'create' || method === 'connect';
+      if (isFirst && isKind(error, 'Unimplemented') && this.#connection.downgrade())
+        return this.#connection.call(method, request, call);
+      throw this.#connection.isLost(error) ? new ShimGoneError(error) : error;
     }
   }
 
   close(): Promise<void> {
     return this.#connection.close();
-  }
-
-  async #send<M extends ShimMethod>(method: M, request: Request<M>, call: ShimCall): Promise<Response<M>> {
-    const { namespace, signal, timeoutMs, traceHeaders } = call;
-    const metadata = { 'containerd-namespace-ttrpc': namespace, ...traceHeaders };
-    const send = this.#task[method] as (request: Request<M>, options: object) => Promise<Response<M>>;
-    return await send(request, { signal, timeoutMs, metadata });
-  }
-
-  /** A shim may name a newer version than it serves; its first call shows. */
-  #downgrade(method: ShimMethod): boolean {
-    if (this.#version < 3 || (method !== 'create' && method !== 'connect')) return false;
-    this.#version = 2;
-    this.#task = taskClient(this.#connection, 2);
-    return true;
   }
 }
 
@@ -96,8 +67,8 @@ export class ShimGoneError extends LongshoreError {
 
 /** Removes a shim's socket file when nobody listens on it: a shim that was killed leaves it behind. */
 export async function removeDeadSocket({ address }: BootstrapResult): Promise<void> {
-  if (!address.startsWith(UNIX)) return;
-  const path = socketName(address);
+  if (!address.startsWith('unix://')) return;
+  const { path } = parseShimAddress(address);
   try {
     const connection = await dialTtrpc(path);
     await connection.close();
@@ -105,15 +76,4 @@ export async function removeDeadSocket({ address }: BootstrapResult): Promise<vo
     // Gone already, as a rule.
     await unlink(path).catch(() => undefined);
   }
-}
-
-function taskClient(connection: TtrpcConnection, version: number): TaskClient {
-  return createTtrpcClient(Task, connection, version < 3 ? { serviceName: TASK_V2 } : {});
-}
-
-/** An address without a scheme is a name in the abstract socket space. */
-function socketName(address: string): string {
-  if (address.startsWith(UNIX)) return address.slice(UNIX.length);
-  if (address.includes('://')) throw unimplemented(`shim address ${address}`);
-  return `\0${address}`;
 }

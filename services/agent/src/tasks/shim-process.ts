@@ -1,48 +1,58 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
-import { kindOf, LongshoreError, messageOf } from '@longshore/errors';
+import { LongshoreError } from '@longshore/errors';
 import type { OpaqueAny } from '@longshore/kit';
 import { type DeleteResponse, DeleteResponseSchema } from '@longshore/proto/containerd/task/v3/shim';
+import { bootstrapParams } from './bootstrap-params.ts';
 import { type BootstrapResult, parseBootstrap } from './bootstrap-result.ts';
 import type { Bundle } from './bundle.ts';
+import { commandFailed, runShimCommand, type ShimCommand } from './shim-command.ts';
+import type { ShimDialects } from './shim-dialect.ts';
 
 /** Many shims starting at once on a small machine take seconds; a minute means that this one never will. */
 const START_TIMEOUT_MS = 60_000;
 const DELETE_TIMEOUT_MS = 5_000;
+/** A path has at most 108 bytes; more is no address but a message. */
+const MAX_ADDRESS_LENGTH = 1_024;
 
 /** What every shim of this node is told. */
 export interface ShimSettings {
   /** The node socket: shims report to `<socketPath>.ttrpc`, and name their own socket after it. */
   socketPath: string;
-  /** Given to shims as their event publisher of last resort; the known ones never run it. */
+  /** Given to shims as their event publisher of last resort; Go's never run it. */
   publishBinary: string;
   /** The environment that shims, and what they run, start from. */
   env: Readonly<Record<string, string | undefined>>;
+  /** More of it for shims alone, over all else; e.g. `SCHED_CORE=1`. */
+  shimEnv?: Readonly<Record<string, string>>;
   /** Makes shims log what they do. */
   debug: boolean;
 }
 
 /**
  * Runs `<shim> start`, which leaves the long-lived shim behind and prints how to reach it. The shim is in a session of
- * its own and holds nothing of ours, so it outlives this process. Source: containerd core/runtime/v2/binary.go.
+ * its own and holds nothing of ours, so it outlives this process. No caller ends it early: it may have left the shim
+ * behind already, and not told how to reach it. Source: containerd core/runtime/v2/binary.go.
  */
 export async function startShim(
   settings: ShimSettings,
+  dialects: ShimDialects,
   bundle: Bundle,
   binary: string,
   options: OpaqueAny | undefined,
 ): Promise<BootstrapResult> {
-  // No caller ends it early: it may have left the shim behind already, and not told how to reach it.
-  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
-  const child = run(settings, bundle, binary, [...(settings.debug ? ['-debug'] : []), 'start'], signal);
-  child.stdin?.end(options ? toBinary(AnySchema, create(AnySchema, options)) : undefined);
-  const { stdout, stderr, failure } = await outcome(child);
-  const printed = Buffer.concat([stdout, stderr]);
-  if (failure) throw failed(printed, failure);
-  return parseBootstrap(printed);
+  return await dialects.start(binary, environment(settings, bundle.namespace), async (dialect) => {
+    const bare = options && toBinary(AnySchema, create(AnySchema, options));
+    const input = dialect === 'params' ? bootstrapParams(settings, bundle, options) : bare;
+    const { stdout, stderr, failure } = await runShimCommand({
+      ...command(settings, bundle, binary, 'start'),
+      input,
+      timeoutMs: START_TIMEOUT_MS,
+    });
+    const printed = Buffer.concat([stdout, stderr]);
+    if (failure) throw commandFailed(printed, failure);
+    return checked(parseBootstrap(printed));
+  });
 }
 
 /**
@@ -54,22 +64,23 @@ export async function deleteByBinary(
   bundle: Bundle,
   binary: string,
 ): Promise<DeleteResponse> {
-  const signal = AbortSignal.timeout(DELETE_TIMEOUT_MS);
-  const child = run(settings, bundle, binary, ['-bundle', bundle.path, 'delete'], signal);
-  child.stdin?.end();
-  const { stdout, stderr, failure } = await outcome(child);
-  if (failure) throw failed(stderr, failure);
+  const { stdout, stderr, failure } = await runShimCommand({
+    ...command(settings, bundle, binary, 'delete', ['-bundle', bundle.path]),
+    timeoutMs: DELETE_TIMEOUT_MS,
+  });
+  if (failure) throw commandFailed(stderr, failure);
   return fromBinary(DeleteResponseSchema, stdout);
 }
 
-function run(
-  { socketPath, publishBinary, env }: ShimSettings,
+function command(
+  settings: ShimSettings,
   { namespace, id, path }: Bundle,
   binary: string,
-  action: string[],
-  signal: AbortSignal,
-): ChildProcess {
-  const flags = [
+  action: 'start' | 'delete',
+  flags: readonly string[] = [],
+): Omit<ShimCommand, 'timeoutMs'> {
+  const { socketPath, publishBinary, debug } = settings;
+  const known = [
     '-namespace',
     namespace,
     '-address',
@@ -79,58 +90,31 @@ function run(
     '-id',
     id,
   ];
-  return spawn(binary, [...flags, ...action], {
+  return {
+    binary,
+    args: [...known, ...flags, ...(debug ? ['-debug'] : []), action],
     cwd: path,
-    detached: true,
-    signal,
-    killSignal: 'SIGKILL',
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: {
-      ...env,
-      GOMAXPROCS: '2',
-      MAX_SHIM_VERSION: '2',
-      TTRPC_ADDRESS: `${socketPath}.ttrpc`,
-      GRPC_ADDRESS: socketPath,
-      NAMESPACE: namespace,
-    },
-  });
+    env: environment(settings, namespace),
+  };
 }
 
-interface Outcome {
-  stdout: Buffer;
-  stderr: Buffer;
-  failure: Error | undefined;
+function environment({ env, shimEnv, socketPath }: ShimSettings, namespace: string) {
+  return {
+    ...env,
+    GOMAXPROCS: '2',
+    MAX_SHIM_VERSION: '2',
+    TTRPC_ADDRESS: `${socketPath}.ttrpc`,
+    GRPC_ADDRESS: socketPath,
+    NAMESPACE: namespace,
+    ...shimEnv,
+  };
 }
 
-async function outcome(child: ChildProcess): Promise<Outcome> {
-  // A shim that ends without reading its input breaks the pipe; its exit status says what matters.
-  child.stdin?.on('error', () => undefined);
-  const [stdout, stderr, failure] = await Promise.all([
-    readAll(child.stdout),
-    readAll(child.stderr),
-    failureOf(child),
-  ]);
-  return { stdout, stderr, failure };
-}
-
-/** In Go's words for how a process ended; undefined for success. */
-async function failureOf(child: ChildProcess): Promise<Error | undefined> {
-  try {
-    const [code, signal] = await once(child, 'exit');
-    if (code === 0) return undefined;
-    return new Error(code === null ? `signal: ${signal}` : `exit status ${code}`);
-  } catch (error) {
-    return error instanceof Error ? error : new Error(messageOf(error));
-  }
-}
-
-function failed(words: Buffer, cause: Error): LongshoreError {
-  return new LongshoreError(kindOf(cause), `${words.toString().trim()}: ${cause.message}`, { cause });
-}
-
-async function readAll(stream: Readable | null): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
-  if (stream) await new Promise<void>((resolve) => stream.once('close', resolve));
-  return Buffer.concat(chunks);
+function checked(result: BootstrapResult): BootstrapResult {
+  const { address } = result;
+  if (address !== '' && address.length <= MAX_ADDRESS_LENGTH) return result;
+  throw new LongshoreError(
+    'Unknown',
+    `no address in what the shim printed: ${JSON.stringify(address.slice(0, 200))}`,
+  );
 }

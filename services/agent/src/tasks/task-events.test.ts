@@ -140,6 +140,22 @@ describe('TaskEvents', () => {
     expect(recorded[3]?.envelope).toEqual(exited(6, 'shell'));
   });
 
+  it('says of an exec whose exit comes first that it was added, and nothing of one after its task', () => {
+    begin('first');
+    events.take(started(5));
+    begin('first', 'quick');
+    begin('first', 'late');
+    for (const event of [exited(6, 'quick'), added('quick'), execStarted('quick', 6)]) events.take(event);
+    for (const event of [deleted(5), added('late'), execStarted('late', 7)]) events.take(event);
+    expect(topics()).toEqual([
+      '/tasks/start',
+      '/tasks/exec-added',
+      '/tasks/exit',
+      '/tasks/exit',
+      '/tasks/delete',
+    ]);
+  });
+
   it('puts an exit before a delete, from what the delete says', () => {
     begin('first');
     events.take(started(5));

@@ -30,7 +30,7 @@ interface HeldExit {
 /**
  * The lifecycle events of this node's tasks. A shim's report, what a new agent finds, and what is assumed of a dead
  * shim are one event with one id: the first one counts. An exit is never recorded before its start, nor that of a
- * task before those of its execs; a delete never before the exit.
+ * task before those of its execs; a delete never before the exit. What would come too late to be in order is dropped.
  */
 export class TaskEvents {
   readonly #options: Required<TaskEventsOptions>;
@@ -113,13 +113,13 @@ export class TaskEvents {
   }
 
   #created(record: ProcessRecord, pid: number, envelope: Envelope): void {
-    if (record.created) return;
+    if (record.created || this.#isPast(record)) return;
     this.#record(record, envelope);
     this.#change(record, { created: true, ...(pid > 0 && { pid }) });
   }
 
   #started(record: ProcessRecord, pid: number, envelope: Envelope): void {
-    if (record.started) return;
+    if (record.started || record.exited || this.#isPast(record)) return;
     this.#record(record, envelope);
     this.#change(record, { started: true, startRequested: true, ...(pid > 0 && { pid }) });
     this.#release(record.incarnation);
@@ -127,6 +127,7 @@ export class TaskEvents {
 
   #exited(record: ProcessRecord, exit: ProcessExit, envelope: Envelope): void {
     if (record.exited) return;
+    if (record.execId && !record.created) this.foundCreated(record, 0, '');
     if (record.startRequested && !record.started) this.foundStarted(record, exit.pid || record.pid);
     this.#record(record, envelope);
     this.#change(record, { exited: true });
@@ -140,6 +141,11 @@ export class TaskEvents {
     this.#record(record, envelope);
     this.#change(record, { deleted: true });
     if (!record.execId) this.#awaitingDelete.get(record.incarnation)?.();
+  }
+
+  /** An exec whose exit, or whose task's end, is recorded: what its shim sends again now belongs before that. */
+  #isPast({ execId, exited, incarnation }: ProcessRecord): boolean {
+    return execId !== '' && (exited || this.#current(incarnation)?.deleted === true);
   }
 
   /** True while an event that belongs before this exit may still come. */

@@ -68,17 +68,19 @@ export class TaskFixture {
   readonly containers = new Map<string, Container>();
   /** Events in the order in which they were recorded, with their ids. */
   readonly events: { id: string; envelope: Envelope }[] = [];
+  /** Tells subscribers what is recorded. */
+  readonly hub = new EventHub();
   manager!: TaskManager;
   #spool!: EventSpool;
 
-  static async open(): Promise<TaskFixture> {
+  static async open(options: Partial<TaskManagerOptions> = {}): Promise<TaskFixture> {
     const fixture = new TaskFixture();
     for (const name of ['containerd-shim-runc-v2', 'runc']) onPath(name);
     const bin = join(fixture.directory, 'image', 'bin');
     mkdirSync(bin, { recursive: true });
     for (const name of ['proc', 'dev', 'tmp']) mkdirSync(join(fixture.directory, 'image', name));
     copyFileSync(onPath('busybox'), join(bin, 'busybox'));
-    await fixture.start();
+    await fixture.start(options);
     return fixture;
   }
 
@@ -93,7 +95,7 @@ export class TaskFixture {
   async start(options: Partial<TaskManagerOptions> = {}): Promise<void> {
     mkdirSync(this.rootDir, { recursive: true });
     this.#spool = new EventSpool(join(this.rootDir, 'spool.db'));
-    const node = new NodeEvents(this.#spool, new EventHub());
+    const node = new NodeEvents(this.#spool, this.hub);
     const recorder = {
       record: (event: { id: string; envelope: Envelope }) => {
         const fresh = node.record(event);
@@ -118,11 +120,14 @@ export class TaskFixture {
   }
 
   /** As a kill would: connections break, nothing is said. What is recorded while `meanwhile` runs is missed. */
-  async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
+  async restart(
+    meanwhile: () => Promise<void> = async () => undefined,
+    options: Partial<TaskManagerOptions> = {},
+  ): Promise<void> {
     await this.manager.close();
     this.#spool.close();
     await meanwhile();
-    await this.start();
+    await this.start(options);
   }
 
   /** Makes a container that runs `args` of busybox, and its task. */

@@ -1,9 +1,12 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { kindOf } from '@longshore/errors';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addExec, deleteExec, processState, startProcess } from './process-operations.ts';
+import type { ProcessIo } from './task-context.ts';
 import { CALL, containerOf, GROUP, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
+import type { ProcessRecord } from './task-journal.ts';
 
 let node: TaskFixture;
 
@@ -82,6 +85,33 @@ describe('a task', () => {
       '/tasks/exec-started',
       '/tasks/exit(shell)',
       '/tasks/exit',
+    ]);
+  });
+
+  it('has one of two execs that come with the same id at once, and tells of its whole life', async () => {
+    const heard = Promise.withResolvers<void>();
+    const resolve = async ({ execId }: ProcessRecord, io: ProcessIo) => {
+      // Between the journal and the shim.
+      if (execId) await heard.promise;
+      return io;
+    };
+    await node.restart(undefined, { stdio: { resolve, forget: () => undefined, add: () => undefined } });
+    const { context } = node.manager;
+    const task = await node.run('web', FOREVER);
+    const spec = { args: ['/bin/busybox', 'true'], cwd: '/', user: { uid: 0, gid: 0 } };
+    const request = node.execRequest('web', 'shell', spec);
+    const add = () => addExec(context, task, request, CALL).then(() => 'OK', kindOf);
+    const first = add();
+    await expect.poll(() => context.journal.find(NAMESPACE, 'web', 'shell'), SOON).toBeDefined();
+    const second = add();
+    await task.call('state', {});
+    heard.resolve();
+    expect(await Promise.all([first, second])).toEqual(['OK', 'AlreadyExists']);
+    const pid = await startProcess(context, task, 'shell', CALL);
+    await task.call('wait', { execId: 'shell' });
+    await expect.poll(() => node.topics('web').at(-1), SOON).toBe('/tasks/exit(shell)');
+    expect(context.journal.ofTask(task.record.incarnation).slice(1)).toMatchObject([
+      { execId: 'shell', pid, started: true, exited: true, ended: false },
     ]);
   });
 

@@ -6,6 +6,9 @@ import type { MetricSchema } from '@longshore/proto/containerd/types/metrics';
 import type { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 
+/** A shim that does not answer must not hold the others up. Source: containerd core/metrics/metrics.go. */
+export const STATS_TIMEOUT_MS = 2_000;
+
 export type TaskMetric = MessageInitShape<typeof MetricSchema>;
 
 /** Usage of the tasks that the filters match; one that cannot tell is left out. */
@@ -21,7 +24,7 @@ export async function taskMetrics(
     wanted.map(async (task): Promise<TaskMetric | undefined> => {
       const timestamp = timestampNow();
       try {
-        const { stats } = await task.call('stats', {}, call);
+        const { stats } = await task.call('stats', {}, call, STATS_TIMEOUT_MS);
         return stats && { timestamp, id: task.id, data: stats };
       } catch (error) {
         const { namespace, id } = task;

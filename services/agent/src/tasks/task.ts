@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isErrno } from '@longshore/linux';
+import type { Logger } from '@longshore/kit';
 import type { Bundle } from './bundle.ts';
 import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
 import type { ShimLog } from './shim-log.ts';
-import type { TaskCall, TaskContext } from './task-context.ts';
+import { kill, shimPid } from './shim-processes.ts';
+import type { TaskCall } from './task-call.ts';
 import type { ProcessRecord } from './task-journal.ts';
 import type { ProcessExit } from './task-report.ts';
 
@@ -12,24 +13,40 @@ const SHUTDOWN_TIMEOUT_MS = 3_000;
 const KILL_TIMEOUT_MS = 3_000;
 
 /**
- * live: its shim serves it. leaving: being removed, on request or because its shim is gone. gone: nothing is left of
- * it and its id is free.
+ * unanswering: an earlier agent's, whose shim has not said yet how it is. live: its shim serves it. leaving: being removed,
+ * on request or because its shim is gone. gone: nothing is left of it and its id is free.
  */
-export type TaskState = 'live' | 'leaving' | 'gone';
+export type TaskState = 'unanswering' | 'live' | 'leaving' | 'gone';
+
+/** What a task needs of what all work on tasks shares. */
+export interface TaskEnvironment {
+  readonly log: Logger;
+  traceHeaders(): Record<string, string>;
+}
 
 type Arguments<M extends ShimMethod> = Parameters<typeof ShimClient.prototype.call<M>>;
 
 /** A task of this node: its bundle and a connection to its shim. */
 export class Task {
   state: TaskState = 'live';
+  /** Resolves once the task is not `unanswering` any more. Never rejects. */
+  settled: Promise<void> = Promise.resolve();
+  /** Execs that are being added. */
+  readonly adding = new Set<string>();
   readonly bundle: Bundle;
   readonly record: ProcessRecord;
   readonly client: ShimClient;
-  readonly #context: TaskContext;
+  readonly #context: TaskEnvironment;
   readonly #log: ShimLog;
   readonly #gone = Promise.withResolvers<ProcessExit>();
 
-  constructor(context: TaskContext, bundle: Bundle, record: ProcessRecord, client: ShimClient, log: ShimLog) {
+  constructor(
+    context: TaskEnvironment,
+    bundle: Bundle,
+    record: ProcessRecord,
+    client: ShimClient,
+    log: ShimLog,
+  ) {
     this.#context = context;
     this.bundle = bundle;
     this.record = record;
@@ -66,15 +83,25 @@ export class Task {
 
   /**
    * Ends the shim, unless it holds other containers, and waits until it is gone: a new task of the same id would find
-   * a dying shim's socket.
+   * a dying shim's socket. Takes 6 s at most, with a shim that neither answers nor dies.
    */
   async endShim(): Promise<void> {
-    const shimPid = await this.#shimPid();
-    // It may be gone before it has answered, which is what is wanted.
-    await this.call('shutdown', {}, {}, SHUTDOWN_TIMEOUT_MS).catch(() => undefined);
-    if (!this.bundle.isGrouped) await this.#awaitEnd(shimPid);
+    // It may be gone before it has answered.
+    const asked = this.call('shutdown', {}, {}, SHUTDOWN_TIMEOUT_MS).catch(() => undefined);
+    if (this.bundle.isGrouped) await asked;
+    else if (!(await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS))) await this.killShim();
     await this.disconnect();
     if (this.bundle.bootstrap) await removeDeadSocket(this.bundle.bootstrap);
+  }
+
+  /** Ends the shim by SIGKILL, with all that it holds, whether it answers or not. Waits until it is gone, 3 s at most. */
+  async killShim(): Promise<void> {
+    const { bootstrap } = this.bundle;
+    const pid = bootstrap && (await shimPid(bootstrap));
+    this.#context.log.warn({ ...this.#subject(), shimPid: pid }, 'shim does not end or answer, killing it');
+    if (pid === undefined) return;
+    kill(pid);
+    await endsWithin(this.client, KILL_TIMEOUT_MS);
   }
 
   /** Leaves shim and container as they are. */
@@ -86,18 +113,6 @@ export class Task {
   markGone(exit: ProcessExit): void {
     this.state = 'gone';
     this.#gone.resolve(exit);
-  }
-
-  async #shimPid(): Promise<number> {
-    const { shimPid } = await this.call('connect', {}, {}, SHUTDOWN_TIMEOUT_MS).catch(() => ({ shimPid: 0 }));
-    return shimPid;
-  }
-
-  async #awaitEnd(shimPid: number): Promise<void> {
-    if (await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS)) return;
-    this.#context.log.warn({ ...this.#subject(), shimPid }, 'shim does not end, killing it');
-    kill(shimPid);
-    await endsWithin(this.client, KILL_TIMEOUT_MS);
   }
 
   #shimCall({ signal, deadline }: Partial<TaskCall>, timeoutMs = Number.POSITIVE_INFINITY): ShimCall {
@@ -122,13 +137,4 @@ async function endsWithin(client: ShimClient, timeoutMs: number): Promise<boolea
   const ended = await Promise.race([client.closed.then(() => true), late]);
   timer.abort();
   return ended;
-}
-
-function kill(pid: number): void {
-  if (pid <= 1) return;
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!isErrno(error, 'ESRCH')) throw error;
-  }
 }

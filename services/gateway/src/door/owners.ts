@@ -80,6 +80,12 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.image.v1.FleetService': { owner: 'image', isOwn: true },
+  'longshore.node.v1.StdioService': {
+    owner: 'node',
+    // The others are streams from the caller, whose first message the door does not wait for.
+    methods: { Create: { container: [1] }, Logs: { container: [1] } },
+  },
+  'longshore.node.v1.TaskService': { owner: 'node', container: [1], only: ['Stop'] },
   'longshore.runtime.v1.NodeAdminService': { owner: 'runtime', isOwn: true },
   'longshore.runtime.v1.NodeService': { owner: 'runtime', isOwn: true, only: ['Get', 'List'] },
   'longshore.runtime.v1.CertificateService': { owner: 'runtime', isOwn: true, only: ['Issue', 'Revoke'] },

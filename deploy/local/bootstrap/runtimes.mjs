@@ -1,0 +1,117 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { aptGet } from './apt.mjs';
+import { SetUpError, step } from './report.mjs';
+import { run } from './run.mjs';
+
+const SHIM = 'containerd-shim-runc-v2';
+const ARCHIVE = 'http://deb.debian.org/debian';
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/** Debian's suites after this machine's, by the containerd whose shim they have; it needs libc alone. */
+const SUITES = { 1.7: 'trixie', '2.x': 'forky' };
+
+/**
+ * Runtimes that only the tests run: the shims of later containerds, and crun. Unpacked below the cache.
+ * @param {string} cache
+ * @returns {Promise<{ shims: Record<string, string>, crun: string }>} absolute paths, which are also in
+ *   `<cache>/runtimes.json`
+ */
+export async function provideRuntimes(cache) {
+  const record = join(cache, 'runtimes.json');
+  const found = recorded(record);
+  if (found !== undefined) return found;
+  const store = join(cache, 'debs');
+  mkdirSync(store, { recursive: true });
+  const shims = {};
+  for (const [version, suite] of Object.entries(SUITES)) shims[version] = await provideShim(store, suite);
+  const runtimes = { shims, crun: await provideCrun(store) };
+  writeFileSync(`${record}.${process.pid}`, `${JSON.stringify(runtimes, null, 2)}\n`);
+  renameSync(`${record}.${process.pid}`, record);
+  return runtimes;
+}
+
+function recorded(record) {
+  if (!existsSync(record)) return undefined;
+  const runtimes = JSON.parse(readFileSync(record, 'utf8'));
+  const isWhole = Object.keys(SUITES).every((version) => existsSync(runtimes.shims?.[version] ?? ''));
+  return isWhole && existsSync(runtimes.crun) ? runtimes : undefined;
+}
+
+/** With lists of its own, which know one suite and no installed package: the machine's apt stays as it is. */
+async function provideShim(store, suite) {
+  const shim = join(store, `containerd-of-${suite}`, SHIM);
+  if (existsSync(shim)) return shim;
+  return await inScratch(
+    store,
+    `getting the shim of Debian ${suite}'s containerd, for the tests`,
+    async (scratch) => {
+      mkdirSync(join(scratch, 'lists/partial'), { recursive: true });
+      writeFileSync(join(scratch, 'sources.list'), `deb [signed-by=${KEYRING}] ${ARCHIVE} ${suite} main\n`);
+      writeFileSync(join(scratch, 'status'), '');
+      const own = [
+        `Dir::Etc::SourceList=${join(scratch, 'sources.list')}`,
+        'Dir::Etc::SourceParts=/dev/null',
+        `Dir::State::Lists=${join(scratch, 'lists')}`,
+        `Dir::State::Status=${join(scratch, 'status')}`,
+        `Dir::Cache=${scratch}`,
+        'APT::Sandbox::User=root',
+        'Acquire::Languages=none',
+      ].flatMap((option) => ['-o', option]);
+      await aptGet([...own, 'update']);
+      await aptGet([...own, 'download', 'containerd'], { cwd: scratch });
+      const tree = await unpack(scratch);
+      const found = join(tree, 'usr/bin', SHIM);
+      if (!existsSync(found)) throw new SetUpError(`containerd of Debian ${suite} lacks ${SHIM}`);
+      mkdirSync(join(scratch, 'kept'));
+      renameSync(found, join(scratch, 'kept', SHIM));
+      renameSync(join(scratch, 'kept'), join(shim, '..'));
+      return shim;
+    },
+  );
+}
+
+/** crun finds its library by a wrapper. */
+async function provideCrun(store) {
+  const crun = join(store, 'crun/crun');
+  if (existsSync(crun)) return crun;
+  return await inScratch(store, "getting Debian's crun, for the tests", async (scratch) => {
+    await aptGet(['download', 'crun', 'libyajl2'], { cwd: scratch });
+    const tree = await unpack(scratch);
+    const libraries = readdirSync(join(tree, 'usr/lib')).map((name) => join(store, 'crun/usr/lib', name));
+    const program = join(store, 'crun/usr/bin/crun');
+    const words = `#!/bin/sh\nLD_LIBRARY_PATH=${libraries.join(':')} exec ${program} "$@"\n`;
+    writeFileSync(join(tree, 'crun'), words, { mode: 0o755 });
+    rmSync(join(store, 'crun'), { recursive: true, force: true });
+    renameSync(tree, join(store, 'crun'));
+    return crun;
+  });
+}
+
+async function inScratch(store, title, work) {
+  const scratch = mkdtempSync(join(store, '.new-'));
+  // apt fetches as its own user, and warns when that one cannot write here.
+  chmodSync(scratch, 0o755);
+  try {
+    return await step(title, () => work(scratch));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function unpack(scratch) {
+  const tree = join(scratch, 'tree');
+  for (const file of readdirSync(scratch).filter((entry) => entry.endsWith('.deb')))
+    await run('dpkg-deb', ['-x', join(scratch, file), tree]);
+  return tree;
+}
