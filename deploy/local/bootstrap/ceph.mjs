@@ -1,18 +1,8 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptGet } from './apt.mjs';
-import { SetUpError, step } from './report.mjs';
-import { run } from './run.mjs';
+import { inScratch, unpackAll } from './private-packages.mjs';
+import { SetUpError } from './report.mjs';
 
 const PACKAGES = ['ceph-mon', 'ceph-osd', 'ceph-common', 'ceph-base', 'radosgw'];
 
@@ -47,27 +37,18 @@ function isWhole(root) {
   return PROGRAMS.every((program) => existsSync(join(root, 'usr/bin', program)));
 }
 
-async function unpack(store) {
-  const temporary = mkdtempSync(join(store, '.new-'));
-  // apt fetches as its own user, and warns when that one cannot write here.
-  chmodSync(temporary, 0o755);
-  const tree = join(temporary, 'tree');
-  try {
-    return await step("getting Debian's ceph, an S3 server for the tests (unpacked privately)", async () => {
-      await aptGet(['download', ...PACKAGES, ...(await missingLibraries())], { cwd: temporary });
-      const files = readdirSync(temporary).filter((entry) => entry.endsWith('.deb'));
-      for (const file of files) await run('dpkg-deb', ['-x', join(temporary, file), tree]);
-      prune(tree);
-      if (!isWhole(tree))
-        throw new SetUpError(`Debian's packages of ceph lack one of ${PROGRAMS.join(', ')}`);
-      const root = join(store, 'ceph');
-      rmSync(root, { recursive: true, force: true });
-      renameSync(tree, root);
-      return root;
-    });
-  } finally {
-    rmSync(temporary, { recursive: true, force: true });
-  }
+function unpack(store) {
+  const title = "getting Debian's ceph, an S3 server for the tests (unpacked privately)";
+  return inScratch(store, title, async (scratch) => {
+    await aptGet(['download', ...PACKAGES, ...(await missingLibraries())], { cwd: scratch });
+    const tree = await unpackAll(scratch);
+    prune(tree);
+    if (!isWhole(tree)) throw new SetUpError(`Debian's packages of ceph lack one of ${PROGRAMS.join(', ')}`);
+    const root = join(store, 'ceph');
+    rmSync(root, { recursive: true, force: true });
+    renameSync(tree, root);
+    return root;
+  });
 }
 
 /** What apt would install beside them. Only libraries: the rest are programs for disks, and Python. */

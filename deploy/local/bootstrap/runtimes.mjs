@@ -1,21 +1,10 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptGet } from './apt.mjs';
-import { SetUpError, step } from './report.mjs';
-import { run } from './run.mjs';
+import { inScratch, unpackAll } from './private-packages.mjs';
+import { SetUpError } from './report.mjs';
 
 const SHIM = 'containerd-shim-runc-v2';
-const ARCHIVE = 'http://deb.debian.org/debian';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Debian's suites after this machine's, by the containerd whose shim they have; it needs libc alone. */
@@ -57,7 +46,10 @@ async function provideShim(store, suite) {
     `getting the shim of Debian ${suite}'s containerd, for the tests`,
     async (scratch) => {
       mkdirSync(join(scratch, 'lists/partial'), { recursive: true });
-      writeFileSync(join(scratch, 'sources.list'), `deb [signed-by=${KEYRING}] ${ARCHIVE} ${suite} main\n`);
+      writeFileSync(
+        join(scratch, 'sources.list'),
+        `deb [signed-by=${KEYRING}] ${await ownArchive()} ${suite} main\n`,
+      );
       writeFileSync(join(scratch, 'status'), '');
       const own = [
         `Dir::Etc::SourceList=${join(scratch, 'sources.list')}`,
@@ -70,7 +62,7 @@ async function provideShim(store, suite) {
       ].flatMap((option) => ['-o', option]);
       await aptGet([...own, 'update']);
       await aptGet([...own, 'download', 'containerd'], { cwd: scratch });
-      const tree = await unpack(scratch);
+      const tree = await unpackAll(scratch);
       const found = join(tree, 'usr/bin', SHIM);
       if (!existsSync(found)) throw new SetUpError(`containerd of Debian ${suite} lacks ${SHIM}`);
       mkdirSync(join(scratch, 'kept'));
@@ -81,13 +73,21 @@ async function provideShim(store, suite) {
   );
 }
 
+/** Where this machine has Debian from: a mirror has the later suites too. */
+async function ownArchive() {
+  const { stdout } = await aptGet(['indextargets', '--format', '$(REPO_URI)', 'Identifier: Packages']);
+  const archive = stdout.split('\n').find((uri) => uri !== '' && !uri.includes('security'));
+  if (!archive) throw new SetUpError("apt's sources name no archive of Debian");
+  return archive;
+}
+
 /** crun finds its library by a wrapper. */
 async function provideCrun(store) {
   const crun = join(store, 'crun/crun');
   if (existsSync(crun)) return crun;
   return await inScratch(store, "getting Debian's crun, for the tests", async (scratch) => {
     await aptGet(['download', 'crun', 'libyajl2'], { cwd: scratch });
-    const tree = await unpack(scratch);
+    const tree = await unpackAll(scratch);
     const libraries = readdirSync(join(tree, 'usr/lib')).map((name) => join(store, 'crun/usr/lib', name));
     const program = join(store, 'crun/usr/bin/crun');
     const words = `#!/bin/sh\nLD_LIBRARY_PATH=${libraries.join(':')} exec ${program} "$@"\n`;
@@ -96,22 +96,4 @@ async function provideCrun(store) {
     renameSync(tree, join(store, 'crun'));
     return crun;
   });
-}
-
-async function inScratch(store, title, work) {
-  const scratch = mkdtempSync(join(store, '.new-'));
-  // apt fetches as its own user, and warns when that one cannot write here.
-  chmodSync(scratch, 0o755);
-  try {
-    return await step(title, () => work(scratch));
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-async function unpack(scratch) {
-  const tree = join(scratch, 'tree');
-  for (const file of readdirSync(scratch).filter((entry) => entry.endsWith('.deb')))
-    await run('dpkg-deb', ['-x', join(scratch, file), tree]);
-  return tree;
 }
