@@ -72,17 +72,20 @@ export async function measureDensity(
   await delay(settleS * 1000);
   const before = residentMegabytes(services.pid('agent'));
 
-  const each = async (work: (id: string) => Promise<unknown>) => {
+  const each = async (work: (id: string, n: number) => Promise<unknown>) => {
     const began = performance.now();
-    await atOnce(CLIENTS, containers, (n) => work(idOf(n)));
+    await atOnce(CLIENTS, containers, (n) => work(idOf(n), n));
     return (performance.now() - began) / 1000;
   };
   const startedS = await each((id) => ctr.ok(['run', '-d', image, id, 'sleep', '1000000']));
   await delay(settleS * 1000);
   const kilobytesEach = ((residentMegabytes(services.pid('agent')) - before) * 1000) / containers;
-  const answers = async (id: string) => {
-    const answer = await ctr.ok(['task', 'exec', '--exec-id', 'asked', id, 'echo', id]);
-    if (answer !== `${id}\n`) throw new Error(`exec in ${id} answers ${JSON.stringify(answer)}`);
+  // By its exit code: ctr may leave before it has printed an output's last line.
+  const answers = async (id: string, n: number) => {
+    const status = (n % 100) + 1;
+    const exec = ['task', 'exec', '--exec-id', 'asked', id, 'sh', '-c', `exit ${status}`];
+    const { code, stderr } = await ctr.run(exec);
+    if (code !== status) throw new Error(`exec in ${id} ends with ${code}: ${stderr}`);
   };
   const execsS = await each(answers);
 
