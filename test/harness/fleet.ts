@@ -15,7 +15,7 @@ import {
   startFleet as startLocalFleet,
 } from '@longshore/local';
 import { FleetStores } from './fleet-stores.ts';
-import { expectNothingLeft, processesOf } from './leftovers.ts';
+import { cgroupsOf, expectNone, mountsBelow, networkNamespacesIn, processesOf } from './leftovers.ts';
 import { TestNode } from './test-node.ts';
 
 const CLOCK_OFFSET = new URL('./clock-offset.mjs', import.meta.url).href;
@@ -61,7 +61,7 @@ export interface Fleet extends AsyncDisposable {
   readonly local: LocalFleet;
   /** What the supervisors reported: processes that ended by themselves. */
   readonly reports: string[];
-  /** Stops everything, then fails if anything is left: processes, mounts, cgroups. */
+  /** Stops everything, then fails if anything is left: processes, mounts, cgroups, network namespaces. */
   close(): Promise<void>;
 }
 
@@ -99,8 +99,13 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     await Promise.all(nodes.map((node) => node.removeContainers((line) => reports.push(line))));
     await local.close();
     try {
-      for (const { cgroupParent } of local.nodes) await expectNothingLeft({ root, state, cgroupParent });
-      expectNoProcess(root);
+      const parents = local.nodes.map(({ cgroupParent }) => cgroupParent);
+      await expectNone(() => [
+        ...[root, state].flatMap(processesOf),
+        ...mountsBelow([root, state]),
+        ...parents.flatMap(cgroupsOf),
+        ...parents.flatMap(networkNamespacesIn),
+      ]);
     } finally {
       await owned.disposeAsync();
     }
@@ -154,9 +159,4 @@ function clockEnvironment(offsetMs: number | undefined): NodeJS.ProcessEnv {
 function adminToken(controlRoot: string): string {
   const path = join(controlRoot, 'gateway.token');
   return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
-}
-
-function expectNoProcess(directory: string): void {
-  const left = processesOf(directory);
-  if (left.length > 0) throw new Error(`left behind:\n  ${left.join('\n  ')}`);
 }

@@ -1,7 +1,16 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { cgroupsOf, mountsBelow, readProc } from './leftovers.ts';
+import {
+  cgroupsOf,
+  fifosOf,
+  mountsBelow,
+  networkNamespacesIn,
+  readProc,
+  runcStates,
+  shimSocketsOf,
+  tasksBelow,
+} from './leftovers.ts';
 import type { Stack } from './stack.ts';
 
 /** A stack, or a node of a fleet: the tables are then those of the whole fleet. */
@@ -22,6 +31,10 @@ export interface Inventory {
   workDirectories: string[];
   mounts: string[];
   cgroups: string[];
+  fifos: string[];
+  networkNamespaces: number;
+  runcStates: string[];
+  shimSockets: string[];
   shims: number;
 }
 
@@ -50,19 +63,15 @@ export async function takeInventory(stack: Inspected): Promise<Inventory> {
       workDirectories: tasksBelow(stack.root),
       mounts: mountsBelow([stack.root, stack.state], stack.mountInfo),
       cgroups: childCgroups(stack.cgroupParent),
+      fifos: fifosOf(stack).sort(),
+      networkNamespaces: networkNamespacesIn(stack.cgroupParent).length,
+      runcStates: runcStates(stack.state),
+      shimSockets: shimSocketsOf(stack),
       shims: countShims(stack),
     };
   } finally {
     await client.end();
   }
-}
-
-function tasksBelow(directory: string): string[] {
-  const tasks = join(directory, 'io.containerd.runtime.v2.task');
-  if (!existsSync(tasks)) return [];
-  return readdirSync(tasks).flatMap((namespace) =>
-    readdirSync(join(tasks, namespace)).map((id) => `${namespace}/${id}`),
-  );
 }
 
 /** Below <parent>/<namespace>, in every hierarchy. */

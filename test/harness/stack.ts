@@ -44,7 +44,7 @@ export interface Stack extends AsyncDisposable {
   restartNats(): Promise<void>;
   /** What the supervisor reported: services that ended by themselves. */
   readonly reports: string[];
-  /** Stops everything, then fails if anything is left: processes, mounts, cgroups, sockets. */
+  /** Stops everything, then fails if anything is left: see `leftovers`. */
   close(): Promise<void>;
 }
 
@@ -82,7 +82,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await ctr.removeContainers().catch((error) => reports.push(String(error)));
     await services.close();
     try {
-      await expectNothingLeft({ root, state, cgroupParent });
+      await expectNothingLeft({ root, state, socket: services.socket, cgroupParent });
     } finally {
       await sweepInstance(instanceAt(root, state, undefined));
       await owned.disposeAsync();

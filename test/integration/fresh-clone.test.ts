@@ -57,7 +57,8 @@ describe('a fresh clone below a 0700 home, in a long path, without a terminal', 
     for (const name of names) {
       const state = join(states, name);
       const root = join(tmpdir(), `${basename(states)}-${name}`);
-      expect(leftovers({ root, state, cgroupParent: cgroupParentOf(state) })).toEqual([]);
+      const socket = join(state, 'longshore.sock');
+      expect(leftovers({ root, state, socket, cgroupParent: cgroupParentOf(state) })).toEqual([]);
       await rm(root, { recursive: true, force: true });
     }
   });

@@ -19,11 +19,6 @@ export function cgroupState(path: string): CgroupState {
   return pidsIn(groups).size === 0 ? 'empty' : 'running';
 }
 
-/** The processes in a control group and in those below it, in whichever hierarchy. */
-export function cgroupPids(path: string): number[] {
-  return [...pidsIn(groupsOf(path))];
-}
-
 /** Lets the processes of a control group, and of those below it, run on. */
 export function thawCgroup(path: string): void {
   for (const group of groupsOf(path)) thaw(group);

@@ -4,7 +4,6 @@ const fcntlCall = declare<[number, number, number]>('int fcntl(int fd, int comma
 
 /** Source: linux/fcntl.h. */
 const F_SETPIPE_SZ = 1031;
-const F_GETPIPE_SZ = 1032;
 
 /**
  * Makes a pipe or fifo hold at least so many bytes, and answers how many it holds. Throws EPERM above
@@ -12,8 +11,4 @@ const F_GETPIPE_SZ = 1032;
  */
 export function setPipeSize(fd: number, bytes: number): number {
   return check(fcntlCall(fd, F_SETPIPE_SZ, bytes), 'fcntl');
-}
-
-export function pipeSize(fd: number): number {
-  return check(fcntlCall(fd, F_GETPIPE_SZ, 0), 'fcntl');
 }

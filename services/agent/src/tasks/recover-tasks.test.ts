@@ -132,7 +132,7 @@ describe('a restarted agent', () => {
     const { bundle } = task;
     await expect
       .poll(() => node.leftovers().filter((path) => path.includes(PLUGIN)), SOON)
-      .toEqual([bundle.rootfsPath, bundle.path, bundle.workPath]);
+      .toEqual([bundle.rootfsPath, bundle.path, bundle.workPath, bundle.logPath]);
     expect(existsSync(join(bundle.workPath, 'file'))).toBe(true);
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +18,7 @@ import { notFound } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { cgroupHierarchies, readMountInfo, removeCgroup } from '@longshore/linux';
 import { JsonTypeUrl } from '@longshore/proto';
-import { TaskExitSchema } from '@longshore/proto/containerd/events/task';
+import { TaskCreateSchema, TaskExitSchema } from '@longshore/proto/containerd/events/task';
 import {
   type Container,
   ContainerSchema,
@@ -33,7 +34,11 @@ import { EventSpool } from '../spool/event-spool.ts';
 import { NodeEvents } from '../spool/node-events.ts';
 import { addExec, startProcess } from './process-operations.ts';
 import type { Task } from './task.ts';
+import type { TaskCall } from './task-call.ts';
 import { TaskManager, type TaskManagerOptions } from './task-manager.ts';
+import { fifosBelow } from './testing/fifos-below.ts';
+import { NetworkNamespaces } from './testing/network-namespaces.ts';
+import { shimSocket } from './testing/shim-socket.ts';
 
 export const NAMESPACE = 'task-test';
 export const CALL = { namespace: NAMESPACE };
@@ -71,6 +76,8 @@ export class TaskFixture {
   /** Tells subscribers what is recorded. */
   readonly hub = new EventHub();
   manager!: TaskManager;
+  /** Of the containers that were made. */
+  readonly #networks = new NetworkNamespaces();
   #spool!: EventSpool;
 
   static async open(options: Partial<TaskManagerOptions> = {}): Promise<TaskFixture> {
@@ -99,7 +106,7 @@ export class TaskFixture {
     const recorder = {
       record: (event: { id: string; envelope: Envelope }) => {
         const fresh = node.record(event);
-        if (fresh) this.events.push(event);
+        if (fresh) this.#recorded(event);
         return fresh;
       },
     };
@@ -131,9 +138,15 @@ export class TaskFixture {
   }
 
   /** Makes a container that runs `args` of busybox, and its task. */
-  async create(id: string, args: string[], spec: object = {}, io: object = {}): Promise<Task> {
+  async create(
+    id: string,
+    args: string[],
+    spec: object = {},
+    io: object = {},
+    call: TaskCall = CALL,
+  ): Promise<Task> {
     this.containers.set(id, containerOf(id, this.spec(id, args, spec)));
-    return await this.manager.create(CALL, this.request(id, io));
+    return await this.manager.create(call, this.request(id, io));
   }
 
   async run(id: string, args: string[], spec: object = {}): Promise<Task> {
@@ -206,7 +219,10 @@ export class TaskFixture {
     return (await task.call('connect', {})).shimPid;
   }
 
-  /** Shims, mounts, bundles, work directories, cgroups and runc's own state; nothing when all is well. */
+  /**
+   * Shims and other processes of theirs, mounts, bundles, work directories, fifos, cgroups, network namespaces and runc's own
+   * state; nothing when all is well.
+   */
   leftovers(): string[] {
     const below = (...path: string[]) => {
       const directory = join(...path);
@@ -214,18 +230,25 @@ export class TaskFixture {
     };
     const plugin = 'io.containerd.runtime.v2.task';
     return [
-      ...this.#shims(),
-      ...[...this.containers.keys(), GROUP].map((id) => this.#shimSocket(id)).filter(existsSync),
+      ...this.#processes(),
+      ...[...this.containers.keys(), GROUP].map((id) => this.shimSocket(id)).filter(existsSync),
       ...readMountInfo().flatMap(({ mountPoint }) =>
         mountPoint.startsWith(this.directory) ? [mountPoint] : [],
       ),
       ...below(this.stateDir, plugin, NAMESPACE),
       ...below(this.rootDir, plugin, NAMESPACE),
       ...below(this.stateDir, 'runc', NAMESPACE),
+      ...[this.stateDir, this.rootDir].flatMap(fifosBelow),
+      ...this.#networks.holders(),
       ...cgroupHierarchies().flatMap((root) =>
         below(root, this.cgroupParent, NAMESPACE).filter((path) => existsSync(join(path, 'cgroup.procs'))),
       ),
     ];
+  }
+
+  /** Where the shim of a container listens. */
+  shimSocket(id: string): string {
+    return shimSocket(join(this.directory, 'node.sock'), NAMESPACE, id);
   }
 
   async close(): Promise<void> {
@@ -236,21 +259,34 @@ export class TaskFixture {
       await this.manager.delete(CALL, task.id).catch(() => undefined);
     }
     await expect.poll(() => this.leftovers(), SOON).toEqual([]);
+    this.#networks[Symbol.dispose]();
     await this.manager.close();
     this.#spool.close();
     await removeCgroup(this.cgroupParent);
     rmSync(this.directory, { recursive: true });
   }
 
-  /** Where Debian's shim listens. Source: containerd pkg/shim/util_unix.go. */
-  #shimSocket(id: string): string {
-    const name = join(this.directory, 'node.sock', NAMESPACE, id);
-    return join('/run/containerd/s', createHash('sha256').update(name).digest('hex'));
+  #recorded(event: { id: string; envelope: Envelope }): void {
+    this.events.push(event);
+    const { topic, event: content } = event.envelope;
+    if (topic !== '/tasks/create' || !content) return;
+    const { pid } = fromBinary(TaskCreateSchema, content.value);
+    if (this.#isOurs(pid)) this.#networks.keep(pid);
   }
 
-  #shims(): string[] {
+  /** False once it has ended. */
+  #isOurs(pid: number): boolean {
+    try {
+      return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`${this.cgroupParent}/`);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Shims, and what they or we have run, name the directory. */
+  #processes(): string[] {
     const listed = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' }).split('\n');
-    return listed.filter((line) => line.includes('containerd-shim') && line.includes(this.directory));
+    return listed.filter((line) => line.includes(this.directory));
   }
 
   #exit(envelope: Envelope) {
