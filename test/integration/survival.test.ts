@@ -1,19 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { cgroupHierarchies, removeCgroup } from '@longshore/linux';
 import type { ServiceName } from '@longshore/local';
-import {
-  KillRequestSchema,
-  ListPidsRequestSchema,
-  ListPidsResponseSchema,
-  WaitRequestSchema,
-  WaitResponseSchema,
-} from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listenToEvents } from '../harness/event-listener.ts';
 import { pushTestImages } from '../harness/images.ts';
-import { rawCall } from '../harness/raw-call.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { readStream } from '../harness/stream-reader.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -103,37 +94,6 @@ describe('a running container', () => {
     await Promise.all(CONTROL_PLANE.map((service) => stack.services.whenReady(service)));
     await expectAliveAndEnding(was);
     expect(stack.reports.filter((line) => line.includes('SIGKILL'))).toHaveLength(CONTROL_PLANE.length + 1);
-  });
-
-  it('can be listed, looked into and killed over tasks.v1 while the control plane is away; changes fail at once', async () => {
-    const was = await identity();
-    await Promise.all(CONTROL_PLANE.map((service) => stack.services.stop(service)));
-    expect(await identity()).toBe(was);
-    const started = performance.now();
-    const refused = await stack.ctr.run(['container', 'create', busybox, 'new']);
-    expect(refused.stderr).toMatch(/unavailable/i);
-    expect(performance.now() - started).toBeLessThan(5000);
-    const task = (method: string, request: Uint8Array) =>
-      rawCall(
-        stack.socket,
-        `/containerd.services.tasks.v1.Tasks/${method}`,
-        { 'containerd-namespace': 'default' },
-        request,
-      );
-    const pids = await task(
-      'ListPids',
-      toBinary(ListPidsRequestSchema, create(ListPidsRequestSchema, { containerId: id })),
-    );
-    const { processes } = fromBinary(ListPidsResponseSchema, pids.bytes);
-    expect(processes.map(({ pid }) => pid)).toContain(Number(was.split(' ')[0]));
-    const kill = create(KillRequestSchema, { containerId: id, signal: 15 });
-    expect((await task('Kill', toBinary(KillRequestSchema, kill))).code).toBe(0);
-    const wait = create(WaitRequestSchema, { containerId: id });
-    const ended = await task('Wait', toBinary(WaitRequestSchema, wait));
-    expect(fromBinary(WaitResponseSchema, ended.bytes).exitStatus).toBe(5);
-    for (const service of CONTROL_PLANE) await stack.services.start(service);
-    expect((await stack.ctr.run(['task', 'rm', id])).stderr).toContain('exit code 5');
-    await stack.ctr.ok(['container', 'rm', id]);
   });
 });
 

@@ -55,6 +55,12 @@ describe('tasksRpc', () => {
 
     const value = Buffer.from('{"memory":{"limit":67108864}}');
     await tasks.update({ containerId, resources: { typeUrl: JsonTypeUrl.LinuxResources, value } }, options);
+    // Neither ends the shim.
+    await tasks.update({ containerId }, options);
+    await expect(tasks.exec({ containerId, execId: 'bare' }, options)).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+      message: 'exec bare: spec must be set: invalid argument',
+    });
     await tasks.pause({ containerId }, options);
     await tasks.resume({ containerId }, options);
 

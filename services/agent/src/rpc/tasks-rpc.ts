@@ -1,4 +1,5 @@
 import type { Handlers } from '@longshore/kit';
+import { JsonTypeUrl } from '@longshore/proto';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import {
   addExec,
@@ -6,10 +7,14 @@ import {
   deleteExec,
   killProcess,
   processState,
+  requireExecId,
   startProcess,
 } from '../tasks/process-operations.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
 import { taskMetrics } from '../tasks/task-metrics.ts';
+
+/** An update that changes none. runc's shim takes them for granted: without, it would end, and the container with it. */
+const NO_RESOURCES = { typeUrl: JsonTypeUrl.LinuxResources, value: Buffer.from('{}') };
 
 /**
  * `containerd.services.tasks.v1.Tasks` of the node socket; Checkpoint is left out. Answers and refusals are the
@@ -52,6 +57,7 @@ export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
     },
 
     async exec(request, call) {
+      requireExecId(request.execId);
       await addExec(context, await tasks.get(call, request.containerId), request, call);
       return {};
     },
@@ -79,9 +85,8 @@ export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
       return { processes };
     },
 
-    async update({ containerId, resources, annotations }, call) {
-      const task = await tasks.get(call, containerId);
-      return await task.call('update', resources ? { resources, annotations } : { annotations }, call);
+    async update({ containerId, resources = NO_RESOURCES, annotations }, call) {
+      return await (await tasks.get(call, containerId)).call('update', { resources, annotations }, call);
     },
 
     async metrics({ filters }, call) {

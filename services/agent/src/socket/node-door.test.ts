@@ -121,7 +121,7 @@ describe('reads at the node door', () => {
       kind: 'NotFound',
       message: 'container "c" in namespace "default": not found',
     });
-    await expect(containers.get({ id: 'a/b' }, options)).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    await expect(containers.get({ id: 'a/b' }, options)).rejects.toMatchObject({ kind: 'NotFound' });
     await expect(containers.get({ id: 'a' })).rejects.toMatchObject({
       kind: 'FailedPrecondition',
       message: 'namespace is required: failed precondition',

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { inBlocks, parseFilters, selectFrom } from '@longshore/filters';
-import { parseDigest, parseIdentifier } from '@longshore/oci';
+import { parseDigest } from '@longshore/oci';
 import {
   GetContainerRequestSchema,
   ListContainersRequestSchema,
@@ -95,7 +95,7 @@ export function recordReads(copy: CopyReads): LocalReads {
     [
       '/containerd.services.containers.v1.Containers/Get',
       (request, caller) => {
-        const id = parseIdentifier(fromBinary(GetContainerRequestSchema, request).id);
+        const { id } = fromBinary(GetContainerRequestSchema, request);
         const { namespace } = caller;
         return get('container', namespace, id, () => inNamespace('container', id, namespace));
       },

@@ -41,6 +41,36 @@ describe('prepareSpec', () => {
     expect(text(config)).toBe(`{"linux":{"cgroupsPath":"/longshore/a",${resources}}}`);
   });
 
+  it('writes the path alone, whatever is around it', () => {
+    const place = '"cgroupsPath":"/longshore/team-a/web"';
+    for (const [spec, expected] of [
+      [' { } ', ` {"linux":{${place}} } `],
+      ['{ "a" : 1 }', `{"linux":{${place}}, "a" : 1 }`],
+      ['{"linux" : null , "a":1}', `{"linux" : {${place}}, "a":1}`],
+      ['{"linux": { } }', `{"linux": {${place} } }`],
+      ['{"linux":{"x":[{"cgroupsPath":"/y"}]}}', `{"linux":{${place},"x":[{"cgroupsPath":"/y"}]}}`],
+      [
+        '{"x":"\\\\","linux":{"cgroupsPath" : "" }}',
+        `{"x":"\\\\","linux":{"cgroupsPath" : "/longshore/team-a/web"}}`,
+      ],
+    ] as const) {
+      expect(text(prepare(spec).config)).toBe(expected);
+    }
+  });
+
+  it('takes no longer than a few times the parsing of the spec', () => {
+    const spec = JSON.stringify({ linux: {}, x: new Array(2_000_000).fill(1) });
+    // The process's own time: others may have the machine meanwhile.
+    const cpuMs = (work: () => unknown) => {
+      const start = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(start);
+      return (user + system) / 1_000;
+    };
+    const parseMs = cpuMs(() => JSON.parse(spec));
+    expect(cpuMs(() => prepare(spec))).toBeLessThan(10 * parseMs + 200);
+  });
+
   it("leaves systemd's form as it came, and any when the options say systemd", () => {
     const form = '{ "linux": {"cgroupsPath":"a.slice:b:c"} }';
     expect(text(prepare(form).config)).toBe(form);
@@ -64,6 +94,12 @@ describe('prepareSpec', () => {
     expect(() => prepare(spec)).toThrow(INVALID);
   });
 
+  it('refuses a cgroup path that no kernel takes', () => {
+    for (const path of ['/a\0b', '/x'.repeat(5_000)]) {
+      expect(() => prepare(JSON.stringify({ linux: { cgroupsPath: path } }))).toThrow(INVALID);
+    }
+  });
+
   it('finds the gid that is root inside', () => {
     const gidMappings = [
       { containerID: 1, hostID: 5, size: 9 },
@@ -71,6 +107,10 @@ describe('prepareSpec', () => {
     ];
     expect(prepare(JSON.stringify({ linux: { gidMappings } })).rootGid).toBe(7);
     expect(prepare('{}').rootGid).toBeUndefined();
+    for (const hostID of [-1, 1.5, 2 ** 32, '7', {}]) {
+      const mappings = [{ containerID: 0, hostID, size: 1 }];
+      expect(() => prepare(JSON.stringify({ linux: { gidMappings: mappings } }))).toThrow(INVALID);
+    }
   });
 
   it('sees that a shim may be shared', () => {
@@ -80,13 +120,15 @@ describe('prepareSpec', () => {
   });
 
   it('refuses what is no spec', () => {
-    const deep = `{"linux":{},"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
+    const nested = (levels: number) => `{"linux":{},"x":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+    prepare(nested(9_999));
     const others = [
       '{"linux":[]}',
       '{"linux":1}',
       '{"annotations":[]}',
       '{"linux":{"cgroupsPath":[]}}',
-      deep,
+      nested(10_000),
+      nested(200_000),
     ];
     for (const spec of ['', '{', '1', 'null', '[]', ...others]) {
       expect(() => prepare(spec), spec.slice(0, 40)).toThrow(INVALID);

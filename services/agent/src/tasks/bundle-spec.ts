@@ -1,14 +1,20 @@
 import { join, normalize } from 'node:path';
 import { invalidArgument, messageOf } from '@longshore/errors';
 import type { IdMapping, RuntimeSpec } from '@longshore/oci/runtime-spec';
-import { parseLossless } from './lossless-json.ts';
-import { refuseAmbiguousKeys } from './spec-keys.ts';
+import { jsonDepth, skipWhiteSpace } from './json-members.ts';
+import { findSpecMembers, type SpecMembers } from './spec-keys.ts';
 
 /** Annotations by which runc's shim serves several containers from one process. Source: containerd manager_linux.go. */
 const GROUP_ANNOTATIONS = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'];
 
 /** `slice:prefix:name`, what runtimes take for the path when systemd makes their cgroups. */
 const SYSTEMD_FORM = /^[^:/]*:[^:/]*:[^:/]*$/;
+
+/** Deeper documents are refused by Go's encoding/json, and make trouble here: a deep one takes seconds to parse. */
+const MAX_DEPTH = 10_000;
+const MAX_GID = 2 ** 32 - 2;
+/** With a hierarchy's own path in front, what the kernel takes for a path. */
+const MAX_CGROUP_BYTES = 3_840;
 
 export interface BundleSpec {
   /** What `config.json` gets: the caller's bytes, but for the cgroup path. */
@@ -38,10 +44,10 @@ export interface CgroupPlace {
 export function prepareSpec(spec: Uint8Array, place: CgroupPlace): BundleSpec {
   const text = new TextDecoder().decode(spec);
   const parsed = parse(text);
-  refuseAmbiguousKeys(text);
+  const members = findSpecMembers(text);
   const cgroup = cgroupOf(parsed.linux?.cgroupsPath || undefined, place);
   return {
-    config: cgroup === undefined ? spec : withCgroupsPath(text, cgroup),
+    config: cgroup === undefined ? spec : withCgroupsPath(text, members, cgroup),
     cgroup,
     rootGid: hostRootOf(parsed.linux?.gidMappings),
     isGrouped: GROUP_ANNOTATIONS.some((name) => parsed.annotations?.[name] !== undefined),
@@ -49,7 +55,8 @@ export function prepareSpec(spec: Uint8Array, place: CgroupPlace): BundleSpec {
 }
 
 function parse(text: string): RuntimeSpec {
-  const parsed = inWords(() => JSON.parse(text) as unknown);
+  if (jsonDepth(text) > MAX_DEPTH) throw invalidArgument(`spec nests deeper than ${MAX_DEPTH}`);
+  const parsed = fromJson(text);
   if (!isObject(parsed)) throw invalidArgument('spec is no JSON object');
   for (const name of ['linux', 'annotations']) {
     const part = parsed[name] ?? {};
@@ -61,32 +68,54 @@ function parse(text: string): RuntimeSpec {
 function cgroupOf(path: unknown, { parent, fallback, bySystemd }: CgroupPlace): string | undefined {
   const wanted = path ?? fallback;
   if (typeof wanted !== 'string') throw invalidArgument('spec: linux.cgroupsPath is no string');
+  if (wanted.includes('\0')) throw invalidArgument('spec: linux.cgroupsPath has a NUL');
+  const bytes = Buffer.byteLength(wanted);
+  if (bytes > MAX_CGROUP_BYTES) {
+    throw invalidArgument(`spec: linux.cgroupsPath has ${bytes} bytes, more than ${MAX_CGROUP_BYTES}`);
+  }
   if (bySystemd ?? SYSTEMD_FORM.test(wanted)) return undefined;
   // A relative path would be taken from the shim's own cgroup. The parent itself is nobody's.
   const below = normalize(`/${wanted}`).replace(/\/$/, '');
   return join(parent, below || fallback);
 }
 
-function withCgroupsPath(text: string, cgroupsPath: string): Uint8Array {
-  return inWords(() => {
-    const spec = parseLossless(text) as RuntimeSpec;
-    spec.linux = { ...spec.linux, cgroupsPath };
-    return new TextEncoder().encode(JSON.stringify(spec));
-  });
+/** All else stays as it was written: an integer of 64 bits does not fit a JavaScript number. */
+function withCgroupsPath(text: string, { linux, cgroupsPath }: SpecMembers, cgroup: string): Uint8Array {
+  const path = JSON.stringify(cgroup);
+  const member = `"cgroupsPath":${path}`;
+  const replaced = (by: string, { valueAt, valueEnd } = cgroupsPath ?? linux!) =>
+    text.slice(0, valueAt) + by + text.slice(valueEnd);
+  const encode = (edited: string) => new TextEncoder().encode(edited);
+  if (cgroupsPath) return encode(replaced(path));
+  if (!linux) return encode(withMember(text, 0, `"linux":{${member}}`));
+  if (text[linux.valueAt] === '{') return encode(withMember(text, linux.valueAt, member));
+  return encode(replaced(`{${member}}`));
 }
 
+/** Puts a member first into the object that begins at `at`. */
+function withMember(text: string, at: number, member: string): string {
+  const inside = skipWhiteSpace(text, at) + 1;
+  const separator = text[skipWhiteSpace(text, inside)] === '}' ? '' : ',';
+  return text.slice(0, inside) + member + separator + text.slice(inside);
+}
+
+/** Of the first mapping that has root, which must then be one for Go too. */
 function hostRootOf(mappings: unknown): number | undefined {
   if (!Array.isArray(mappings)) return undefined;
   const found = (mappings as (IdMapping | null)[]).find(
     (entry) => entry?.containerID === 0 && entry.size > 0,
   );
-  return found?.hostID;
+  const gid = found?.hostID;
+  if (gid === undefined) return undefined;
+  if (!Number.isInteger(gid) || gid < 0 || gid > MAX_GID) {
+    throw invalidArgument('spec: linux.gidMappings: hostID is no group ID');
+  }
+  return gid;
 }
 
-/** A document that nests too deeply is a RangeError. */
-function inWords<T>(step: () => T): T {
+function fromJson(text: string): unknown {
   try {
-    return step();
+    return JSON.parse(text);
   } catch (error) {
     throw invalidArgument(`spec is no JSON document: ${messageOf(error)}`, { cause: error });
   }

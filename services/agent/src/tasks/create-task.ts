@@ -64,7 +64,7 @@ export async function createTask(
     return task;
   } catch (error) {
     // A shim that hangs in what it was asked for would not hear of anything else either.
-    if (!isRefusal(error) && !bundle.isGrouped) await task?.killShim();
+    if (!isRefusal(error) && !bundle.isGrouped) await task?.killShimTree();
     await discard(context, bundle, binary, task ?? (await dialTask(context, bundle, record)));
     context.stdio?.forget(record);
     context.journal.end(record.incarnation);

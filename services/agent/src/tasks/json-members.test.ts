@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { jsonMembers } from './json-members.ts';
 
-const keysOf = (source: string, at?: number) => jsonMembers(source, at).map(({ key }) => key);
+const keysOf = (source: string, at?: number) => Array.from(jsonMembers(source, at), ({ key }) => key);
 
 describe('jsonMembers', () => {
   it('shows every key of one object, repeated ones too, and none of what is inside', () => {

@@ -41,6 +41,11 @@ export async function startProcess(
   }
 }
 
+/** Without an id, a call for an exec would be one for the task. */
+export function requireExecId(execId: string): void {
+  if (execId === '') throw invalidArgument('exec id cannot be empty');
+}
+
 /** Adds an exec to a task. Its incarnation is on disk before the shim can report anything of it. */
 export async function addExec(
   context: TaskContext,
@@ -49,7 +54,7 @@ export async function addExec(
   call: TaskCall,
 ): Promise<void> {
   const { execId } = request;
-  if (execId === '') throw invalidArgument('exec id cannot be empty');
+  requireExecId(execId);
   inStep(`invalid exec id ${execId}`, () => parseIdentifier(execId));
   if (task.adding.has(execId)) throw alreadyExists(`id ${execId}`);
   task.adding.add(execId);
@@ -68,14 +73,15 @@ async function sendExec(
   call: TaskCall,
 ): Promise<void> {
   const { execId, spec } = request;
+  // runc's shim takes it for granted: without it the shim would end, and the container with it.
+  if (!spec) throw invalidArgument(`exec ${execId}: spec must be set`);
   const { namespace, id: containerId, record } = task;
   const { incarnation } = record;
   const execIncarnation = randomUUID();
   const exec = context.journal.begin({ namespace, containerId, execId, incarnation, execIncarnation });
   try {
     const { terminal, stdin, stdout, stderr } = (await context.stdio?.resolve(exec, request)) ?? request;
-    const io = { execId, terminal, stdin, stdout, stderr };
-    await task.call('exec', spec ? { ...io, spec } : io, call);
+    await task.call('exec', { execId, terminal, stdin, stdout, stderr, spec }, call);
   } catch (error) {
     if (isRefusal(error)) context.journal.forget(exec);
     throw error;
@@ -108,7 +114,7 @@ export async function deleteExec(
   call: TaskCall,
 ): Promise<ProcessExit> {
   // With an empty id the shim would delete the task and leave us its shim.
-  if (execId === '') throw invalidArgument('exec id cannot be empty');
+  requireExecId(execId);
   const { journal } = context;
   const record = journal.find(task.namespace, task.id, execId);
   if (record) await recordExit(context, task, record, call);
@@ -145,8 +151,9 @@ export async function closeProcessIo(
   { execId, stdin }: Pick<CloseIORequest, 'execId' | 'stdin'>,
   call: TaskCall,
 ): Promise<void> {
+  // The shim has no kind for one that it does not know.
+  if (execId) await task.call('state', { execId }, call);
   if (stdin) await task.call('closeIO', { execId, stdin }, call);
-  else if (execId) await task.call('state', { execId }, call);
 }
 
 export type ProcessState = MessageInitShape<typeof ProcessSchema>;

@@ -52,6 +52,28 @@ function isCalledFor(pid: string, id: string, directory: string): boolean {
   }
 }
 
+/** All processes below one, at this moment. */
+export function descendants(pid: number): number[] {
+  const children = Map.groupBy(
+    readdirSync('/proc').filter((name) => /^\d+$/.test(name)),
+    parentOf,
+  );
+  const below = (parent: number): number[] =>
+    (children.get(parent) ?? []).flatMap((name) => [Number(name), ...below(Number(name))]);
+  return below(pid);
+}
+
+/** 0 for a process that has ended. */
+function parentOf(pid: string): number {
+  try {
+    // The name, which comes first, may hold anything.
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return 0;
+    throw error;
+  }
+}
+
 export function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

@@ -28,7 +28,7 @@ import {
   ExecProcessRequestSchema,
 } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { Envelope } from '@longshore/proto/containerd/types/event';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { EventHub } from '../spool/event-hub.ts';
 import { EventSpool } from '../spool/event-spool.ts';
 import { NodeEvents } from '../spool/node-events.ts';
@@ -258,7 +258,7 @@ export class TaskFixture {
       await task.call('wait', {}).catch(() => undefined);
       await this.manager.delete(CALL, task.id).catch(() => undefined);
     }
-    await expect.poll(() => this.leftovers(), SOON).toEqual([]);
+    await vi.waitFor(() => expect(this.leftovers()).toEqual([]), SOON);
     this.#networks[Symbol.dispose]();
     await this.manager.close();
     this.#spool.close();

@@ -3,7 +3,7 @@ import type { Logger } from '@longshore/kit';
 import type { Bundle } from './bundle.ts';
 import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
 import type { ShimLog } from './shim-log.ts';
-import { kill, shimPid } from './shim-processes.ts';
+import { descendants, kill, shimPid } from './shim-processes.ts';
 import type { TaskCall } from './task-call.ts';
 import type { ProcessRecord } from './task-journal.ts';
 import type { ProcessExit } from './task-report.ts';
@@ -102,6 +102,15 @@ export class Task {
     if (pid === undefined) return;
     kill(pid);
     await endsWithin(this.client, KILL_TIMEOUT_MS);
+  }
+
+  /** As {@link killShim}, with the runtime and what that has started, e.g. a hook of the spec: they would go on without the shim. */
+  async killShimTree(): Promise<void> {
+    const { bootstrap } = this.bundle;
+    const pid = bootstrap && (await shimPid(bootstrap));
+    const below = pid === undefined ? [] : descendants(pid);
+    await this.killShim();
+    for (const one of below) kill(one);
   }
 
   /** Leaves shim and container as they are. */

@@ -1,7 +1,7 @@
 import type { Collector } from '@longshore/client';
+import { invalidArgument } from '@longshore/errors';
 import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
-import { parseIdentifier } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ANY_TASK, Header } from '@longshore/proto/headers';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
@@ -11,7 +11,10 @@ import type { ContainerRepository } from '../storage/postgres/container-reposito
 import { containerFromProto, containerToProto } from './convert.ts';
 import { containerRecord } from './records.ts';
 
-/** `containerd.services.containers.v1.Containers`. Source: containerd plugins/services/containers. */
+/**
+ * `containerd.services.containers.v1.Containers`. What can be no container's id is not found, as in containerd.
+ * Source: containerd plugins/services/containers.
+ */
 export function containersRpc(
   containers: ContainerRepository,
   collector: Collector,
@@ -23,7 +26,6 @@ export function containersRpc(
 
   return {
     async get({ id }, call) {
-      parseIdentifier(id);
       return { container: containerToProto(await containers.get(call.scope, id)) };
     },
 
@@ -45,7 +47,7 @@ export function containersRpc(
 
     async update({ container, updateMask }, call) {
       const requested = containerFromProto(container);
-      parseIdentifier(requested.id);
+      if (requested.id === '') throw invalidArgument('container.ID must be set');
       let drops = false;
       const change = (stored: Container) => {
         const changed = updateContainer(stored, requested, updateMask?.paths ?? []);
@@ -60,7 +62,6 @@ export function containersRpc(
     },
 
     async delete({ id }, call) {
-      parseIdentifier(id);
       const hasTask = namesTask(call.header(Header.LiveTasks), id);
       const deleted = await containers.delete(call.scope, id, containerEvents.deleted, { hasTask });
       call.reportEvent(containerEvents.deleted(deleted));
