@@ -10,6 +10,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** For a server that is silent: one that lives has cancelled the statement by then. */
 const QUERY_TIMEOUT_MS = 15_000;
 
+/** A new connection is a new server process, which prepares every statement anew: rounds some seconds apart share one. */
+const IDLE_TIMEOUT_MS = 60_000;
+
 /**
  * How soon a side that has vanished without a word is noticed where nothing is asked: here by connections that listen, at the
  * server, in half a minute, so that what its host held ends. The kernel's own measure is two hours.
@@ -48,6 +51,7 @@ export function openPool(options: PoolOptions): Pool {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_MS,
     types: { getTypeParser },
