@@ -1,5 +1,6 @@
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import type { CallOptions } from '@longshore/client';
+import { lockScopeAlone, transaction } from '@longshore/postgres';
 import {
   ContainerCreateSchema,
   ContainerDeleteSchema,
@@ -105,6 +106,24 @@ describe('Containers.Create', () => {
     const init = container(change as Init);
     expect(await refusal(runtime.containers.create({ container: init }, inScope()))).toMatch(message);
     expect(await runtime.topics(init.id)).toEqual([]);
+  });
+
+  it('is refused by a node that goes while the call waits for the scope', async () => {
+    const [scope, id] = [{ namespace: 'waited', node: 'goes' }, 'late'];
+    await runtime.nodes.register({ node: { id: scope.node, address: 'unix:///a' } });
+    let refused: Promise<string> | undefined;
+    await transaction(runtime.pool, async (remover) => {
+      await lockScopeAlone(remover, scope);
+      refused = refusal(
+        runtime.containers.create({ container: container({ id }) }, inScope('waited', 'goes')),
+      );
+      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+      await vi.waitFor(async () => expect((await runtime.pool.query(waiting)).rows).toHaveLength(1), 10_000);
+      await runtime.pool.query(`UPDATE nodes SET state = 'gone' WHERE id = $1`, [scope.node]);
+    });
+    expect(await refused).toMatch(/^FailedPrecondition: node "goes": was removed/);
+    expect(await runtime.topics(id)).toEqual([]);
   });
 
   it('wants a namespace', async () => {
