@@ -10,6 +10,9 @@ const CHANNEL = 'longshore_scope';
 /** A change seldom comes alone: those that follow within this time are told of together. */
 const SETTLE_MS = 10;
 
+/** Between two tellings: a node knows its own changes from its calls' answers, and what others do is not urgent. */
+const REST_MS = 250;
+
 /** Hears of one node's changes. */
 interface Watcher {
   /** Namespaces that have changed and were not told of yet: however slow the reader, no more than there are. */
@@ -51,6 +54,7 @@ export class ScopeChanges {
     let wake = () => {};
     const watcher: Watcher = { pending: new Set(), wake: () => wake() };
     this.#add(node, watcher);
+    let restUntil = 0;
     const onOver = () => wake();
     over.addEventListener('abort', onOver);
     try {
@@ -60,9 +64,11 @@ export class ScopeChanges {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
-          await delay(SETTLE_MS, undefined, { signal: over }).catch(() => undefined);
+          const waitMs = Math.max(SETTLE_MS, restUntil - performance.now());
+          await delay(waitMs, undefined, { signal: over }).catch(() => undefined);
           continue;
         }
+        restUntil = performance.now() + REST_MS;
         const namespaces = watcher.pending;
         watcher.pending = new Set();
         yield namespaces;

@@ -79,6 +79,15 @@ describe('CollectionScheduler', () => {
     expect(collections.begun).toHaveLength(2);
   });
 
+  it('rests a second also after a short one', async () => {
+    for (let n = 0; n < 20; n++) {
+      collections.scheduler.request(A);
+      await vi.advanceTimersByTimeAsync(100);
+      await collections.end();
+    }
+    expect(collections.begun).toHaveLength(2);
+  });
+
   it('collects after a hundred writes', async () => {
     for (let n = 0; n < 99; n++) collections.scheduler.mutated(A);
     await vi.advanceTimersByTimeAsync(100);

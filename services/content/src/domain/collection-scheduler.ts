@@ -5,8 +5,9 @@ import type { LedTerm } from './led-term.ts';
 
 /** Deletions tend to come in groups; a collection that was asked for waits this long for the rest of its group. */
 const SOON_MS = 50;
-/** Unasked collections of one scope take at most this share of the time. */
+/** Unasked collections of one scope take at most this share of the time, and leave this much between two. */
 const MAX_TIME_SHARE = 0.05;
+const MIN_REST_MS = 1_000;
 const RETRY_MS = 10_000;
 /** What stopped by itself waits for its cause to be mended, or to be forced: asked collections try at once. */
 const STOPPED_RETRY_MS = 60_000;
@@ -88,7 +89,7 @@ export class CollectionScheduler {
         state.next ??= this.#begin(state);
         await state.next;
         const tookMs = performance.now() - started;
-        state.restUntil = performance.now() + tookMs * (1 / MAX_TIME_SHARE - 1);
+        state.restUntil = performance.now() + Math.max(MIN_REST_MS, tookMs * (1 / MAX_TIME_SHARE - 1));
       } catch (error) {
         if (term?.signal.aborted) return;
         this.#log.warn({ ...state.scope, err: error }, 'garbage collection failed; will try again');
