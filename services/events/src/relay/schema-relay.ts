@@ -40,7 +40,7 @@ const HOUSEKEEPING_MS = 2_000;
 /** Rows are kept for much longer than they could be late by this. */
 const PRUNE_MS = 60_000;
 /** A row that comes alone goes at once; others that follow this soon go together, in one round. */
-const GATHER_MS = 100;
+const GATHER_MS = 200;
 const RECHECK_STREAM_MS = 30_000;
 /** An unsafe row becomes safe when some other transaction ends, of which nobody tells. */
 const UNSAFE_RETRY_MS = 10;
