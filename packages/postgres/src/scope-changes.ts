@@ -4,8 +4,8 @@ import type { PoolClient } from 'pg';
 import type { Pool } from './pool.ts';
 import { fromSqlError } from './sql-error.ts';
 
-/** Of the triggers that call `notify_scope`; the payload is `<schema> <node> <namespace>`. */
-const CHANNEL = 'longshore_scope';
+/** Of the triggers that call `notify_scope`, with the schema behind it; the payload is `<node> <namespace>`. */
+const CHANNEL_PREFIX = 'longshore_scope_';
 
 /** A change seldom comes alone: those that follow within this time are told of together. */
 const SETTLE_MS = 10;
@@ -115,7 +115,7 @@ export class ScopeChanges {
     };
     client.on('error', onLost).on('end', onLost);
     client.on('notification', ({ payload }) => this.#tell(payload ?? ''));
-    await client.query(`LISTEN ${CHANNEL}`);
+    await client.query(`LISTEN ${CHANNEL_PREFIX}${this.#schema}`);
     return { lost: lost.signal };
   }
 
@@ -131,8 +131,7 @@ export class ScopeChanges {
   }
 
   #tell(payload: string): void {
-    const [schema, node = '', namespace = ''] = payload.split(' ');
-    if (schema !== this.#schema) return;
+    const [node = '', namespace = ''] = payload.split(' ');
     for (const watcher of this.#watchers.get(node) ?? []) {
       watcher.pending.add(namespace);
       watcher.wake();

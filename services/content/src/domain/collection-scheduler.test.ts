@@ -79,12 +79,14 @@ describe('CollectionScheduler', () => {
     expect(collections.begun).toHaveLength(2);
   });
 
-  it('rests a second also after a short one', async () => {
+  it('rests also after a short one, longer when there was nothing', async () => {
     for (let n = 0; n < 20; n++) {
       collections.scheduler.request(A);
       await vi.advanceTimersByTimeAsync(100);
       await collections.end();
     }
+    expect(collections.begun).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(100);
     expect(collections.begun).toHaveLength(2);
   });
 

@@ -46,9 +46,9 @@ function container(change: Init = {}): Init & { id: string } {
   } as Init & { id: string };
 }
 
-async function create(change: Init = {}) {
+async function create(change: Init = {}, scope = inScope()) {
   const init = container(change);
-  await runtime.containers.create({ container: init }, inScope());
+  await runtime.containers.create({ container: init }, scope);
   return init;
 }
 
@@ -57,7 +57,11 @@ async function get(id: string) {
 }
 
 function update(init: Init, ...paths: string[]) {
-  return runtime.containers.update({ container: init, updateMask: { paths } }, inScope());
+  return updateIn(inScope(), init, ...paths);
+}
+
+function updateIn(scope: CallOptions, init: Init, ...paths: string[]) {
+  return runtime.containers.update({ container: init, updateMask: { paths } }, scope);
 }
 
 describe('Containers.Create', () => {
@@ -243,13 +247,13 @@ describe('Containers.Update', () => {
 
 describe('Containers.Delete', () => {
   it('removes it once, and asks for a collection', async () => {
-    const { id } = await create();
-    runtime.content.collections.length = 0;
-    await runtime.containers.delete({ id }, inScope());
-    expect(await refusal(runtime.containers.delete({ id }, inScope()))).toBe(
-      `NotFound: container "${id}" in namespace "default": not found`,
+    const scope = inScope('deletes');
+    const { id } = await create({}, scope);
+    await runtime.containers.delete({ id }, scope);
+    expect(await refusal(runtime.containers.delete({ id }, scope))).toBe(
+      `NotFound: container "${id}" in namespace "deletes": not found`,
     );
-    await vi.waitFor(() => expect(runtime.content.collections).toEqual(['default n1']));
+    await vi.waitFor(() => expect(runtime.content.collections).toContain('deletes n1'), 10_000);
     expect(await runtime.topics(id)).toEqual(['/containers/create', '/containers/delete']);
   });
 });
@@ -257,13 +261,16 @@ describe('Containers.Delete', () => {
 describe('an update that drops a reference', () => {
   it('asks for a collection, others do not', async () => {
     const label = 'containerd.io/gc.ref.content.x';
-    const { id } = await create({ labels: { [label]: 'sha256:1' } });
-    runtime.content.collections.length = 0;
-    await update({ id, labels: { note: 'n' } }, 'labels.note');
-    await update({ id, labels: {} }, `labels.${label}`);
-    await vi.waitFor(() => expect(runtime.content.collections).toHaveLength(1));
-    await update({ id, snapshotKey: 'other' }, 'snapshotkey');
-    await vi.waitFor(() => expect(runtime.content.collections).toHaveLength(2));
+    const scopes = ['notes', 'references', 'keys'].map((namespace) => inScope(namespace));
+    const init = { id: 'refers', labels: { [label]: 'sha256:1' } };
+    for (const scope of scopes) await create(init, scope);
+    const [notes, references, keys] = scopes as [CallOptions, CallOptions, CallOptions];
+    await updateIn(notes, { id: 'refers', labels: { note: 'n' } }, 'labels.note');
+    await updateIn(references, { id: 'refers', labels: {} }, `labels.${label}`);
+    await updateIn(keys, { id: 'refers', snapshotKey: 'other' }, 'snapshotkey');
+    const asked = () =>
+      runtime.content.collections.filter((scope) => /^(notes|references|keys) /.test(scope));
+    await vi.waitFor(() => expect(asked()).toEqual(['references n1', 'keys n1']), 10_000);
   });
 });
 
