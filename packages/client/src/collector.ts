@@ -9,6 +9,9 @@ import type { Warnings } from './warnings.ts';
 /** Asking takes no longer when the content service is well; when it is not, the next deletion asks again. */
 const ASK_TIMEOUT_MS = 5_000;
 
+/** The collector itself rests for as long between two collections of a scope that nobody waits for. */
+const ASK_REST_MS = 1_000;
+
 /** A call on whose behalf a scope is collected: the kit's `Call`. */
 export interface CollectingCall {
   /** Sent with the status of the call. */
@@ -20,6 +23,8 @@ export interface CollectingCall {
 export class Collector {
   readonly #client: ServiceClient<typeof CollectorService>;
   readonly #log: Warnings;
+  /** Scopes that were asked for a moment ago; true for those that are to be asked for once more. */
+  readonly #asked = new Map<string, boolean>();
 
   /** `content` leads to the content service. */
   constructor(content: Channel, log: Warnings) {
@@ -27,8 +32,23 @@ export class Collector {
     this.#log = log;
   }
 
-  /** Tells that a scope has something less to keep; nobody waits for the answer. */
-  ask({ namespace, node }: { readonly namespace: string; readonly node: string }): void {
+  /** Tells that a scope has something less to keep; nobody waits for the answer. What follows soon is told together. */
+  ask(scope: { readonly namespace: string; readonly node: string }): void {
+    const key = `${scope.namespace}/${scope.node}`;
+    if (this.#asked.has(key)) {
+      this.#asked.set(key, true);
+      return;
+    }
+    this.#asked.set(key, false);
+    setTimeout(() => {
+      const isToAsk = this.#asked.get(key);
+      this.#asked.delete(key);
+      if (isToAsk) this.ask(scope);
+    }, ASK_REST_MS).unref();
+    this.#send(scope);
+  }
+
+  #send({ namespace, node }: { readonly namespace: string; readonly node: string }): void {
     const headers = { [Header.Namespace]: namespace, [Header.Node]: node };
     const deadline = new Date(Date.now() + ASK_TIMEOUT_MS);
     this.#client.collect({ wait: false }, { headers, deadline }).catch((error) => {

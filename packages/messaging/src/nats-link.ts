@@ -143,6 +143,8 @@ function connectionOptions(options: NatsOptions): ConnectionOptions {
     timeout: CONNECT_TIMEOUT_MS,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: MAX_PINGS_OUT,
+    // Else each request records where it was made, in case that it fails: a quarter of what publishing costs.
+    noAsyncTraces: true,
   };
   return {
     ...base,

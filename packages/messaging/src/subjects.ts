@@ -46,6 +46,7 @@ export function subjectFilter(
 
 /** NATS gives `.`, `*`, `>` and blanks a meaning; percent-escapes keep every other name apart and readable. */
 function escapeToken(name: string): string {
+  if (/^[A-Za-z0-9_-]*$/.test(name)) return name;
   return Array.from(Buffer.from(name, 'utf8'), escapeByte).join('');
 }
 

@@ -26,6 +26,23 @@ export async function lockScope(
   ]);
 }
 
+/**
+ * `lockScope` for a change that is one statement: a part of it, for the scope given by the parameters 1 and 2, which the
+ * statement joins. Each of `names` is SQL for the parts of a name behind the scope's, with the table first. The rest of the
+ * statement sees what was committed before it began, also when it had to wait: what has to be looked at as it is then is
+ * looked at by a VOLATILE function.
+ */
+export function lockedScope(...names: readonly (readonly [table: string, ...name: string[]])[]): string {
+  const keys = names.map(([table, ...name]) => [`'${table}'`, '$1::text', '$2::text', ...name]);
+  const lock = (key: readonly string[]) => `(hashtextextended(concat_ws(chr(1), ${key.join(', ')}), 0))`;
+  const locks = keys.map((key) => `, pg_advisory_xact_lock${lock(key)}`);
+  const shared = `pg_advisory_xact_lock_shared${lock(["'gc'", '$1::text', '$2::text'])}`;
+  return `locked_scope AS MATERIALIZED (SELECT ${shared}${locks.join('')})`;
+}
+
+/** {@link lockedScope} without names. */
+export const LOCKED_SCOPE = lockedScope();
+
 /** Waits until nobody changes the scope, and lets nobody until the transaction ends. */
 export async function lockScopeAlone(tx: Queryable, scope: LockedScope): Promise<void> {
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [scopeKey(scope)]);

@@ -24,6 +24,23 @@ export async function appendEvent(tx: Queryable, event: OutboxEvent): Promise<vo
   );
 }
 
+/**
+ * `appendEvent` for a change that is one statement: a part of it that records the event behind the change. `changed` names the
+ * part that changes the record and answers its `revision`, and `first` is the number of the first of {@link eventValues}.
+ */
+export function eventPart(changed: string, first: number): string {
+  const values = ['text', 'text', 'text', 'text', 'text', 'bytea'].map((type, n) => `$${first + n}::${type}`);
+  return `told AS (
+    INSERT INTO outbox (namespace, node, topic, subject, type_url, payload, revision)
+    SELECT ${values.join(', ')}, revision FROM ${changed}
+  )`;
+}
+
+/** The parameters of {@link eventPart}. The statement itself draws the revision. */
+export function eventValues(event: Omit<OutboxEvent, 'revision'>): unknown[] {
+  return [event.namespace, event.node, event.topic, event.subject, event.typeUrl, event.payload];
+}
+
 /** Draws the next revision of this schema; hold the record's lock. */
 export async function nextRevision(tx: Queryable): Promise<bigint> {
   const { rows } = await tx.query<{ revision: bigint }>(`SELECT nextval('revision') AS revision`);

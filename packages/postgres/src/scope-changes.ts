@@ -4,11 +4,14 @@ import type { PoolClient } from 'pg';
 import type { Pool } from './pool.ts';
 import { fromSqlError } from './sql-error.ts';
 
-/** Of the triggers that call `notify_scope`; the payload is `<schema> <node> <namespace>`. */
-const CHANNEL = 'longshore_scope';
+/** Of the triggers that call `notify_scope`, with the schema behind it; the payload is `<node> <namespace>`. */
+const CHANNEL_PREFIX = 'longshore_scope_';
 
 /** A change seldom comes alone: those that follow within this time are told of together. */
 const SETTLE_MS = 10;
+
+/** Between two tellings: a node knows its own changes from its calls' answers, and what others do is not urgent. */
+const REST_MS = 250;
 
 /** Hears of one node's changes. */
 interface Watcher {
@@ -51,6 +54,7 @@ export class ScopeChanges {
     let wake = () => {};
     const watcher: Watcher = { pending: new Set(), wake: () => wake() };
     this.#add(node, watcher);
+    let restUntil = 0;
     const onOver = () => wake();
     over.addEventListener('abort', onOver);
     try {
@@ -60,9 +64,11 @@ export class ScopeChanges {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
-          await delay(SETTLE_MS, undefined, { signal: over }).catch(() => undefined);
+          const waitMs = Math.max(SETTLE_MS, restUntil - performance.now());
+          await delay(waitMs, undefined, { signal: over }).catch(() => undefined);
           continue;
         }
+        restUntil = performance.now() + REST_MS;
         const namespaces = watcher.pending;
         watcher.pending = new Set();
         yield namespaces;
@@ -109,7 +115,7 @@ export class ScopeChanges {
     };
     client.on('error', onLost).on('end', onLost);
     client.on('notification', ({ payload }) => this.#tell(payload ?? ''));
-    await client.query(`LISTEN ${CHANNEL}`);
+    await client.query(`LISTEN ${CHANNEL_PREFIX}${this.#schema}`);
     return { lost: lost.signal };
   }
 
@@ -125,8 +131,7 @@ export class ScopeChanges {
   }
 
   #tell(payload: string): void {
-    const [schema, node = '', namespace = ''] = payload.split(' ');
-    if (schema !== this.#schema) return;
+    const [node = '', namespace = ''] = payload.split(' ');
     for (const watcher of this.#watchers.get(node) ?? []) {
       watcher.pending.add(namespace);
       watcher.wake();

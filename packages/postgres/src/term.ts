@@ -53,17 +53,44 @@ export class Term {
   }
 }
 
-/** `Term.check` of several terms, for a write that needs them all, in one statement. Ends those that are over. */
-export async function checkTerms(tx: Queryable, terms: readonly Term[]): Promise<void> {
-  const rows = await query<{ name: string }>(
-    tx,
-    `SELECT l.name FROM leaders AS l JOIN unnest($1::text[], $2::bigint[]) AS t (name, term) USING (name, term)
-     WHERE l.expires_at > clock_timestamp() FOR KEY SHARE OF l`,
-    [terms.map(({ name }) => name), terms.map(({ number }) => number)],
-  );
-  const led = new Set(rows.map(({ name }) => name));
+/**
+ * `checkTerms` for a write that is one statement: a part of it, for the terms given by {@link termValues}, of which `first` is
+ * the number of the first. The statement writes only if {@link ALL_LED}, and answers `ARRAY(SELECT name FROM led)` for
+ * {@link requireLed}.
+ */
+export function ledPart(first: number): string {
+  return `wanted AS MATERIALIZED (
+      SELECT * FROM unnest($${first}::text[], $${first + 1}::bigint[]) AS t (name, term)
+    ), led AS MATERIALIZED (
+      SELECT l.name FROM leaders AS l JOIN wanted USING (name, term)
+      WHERE l.expires_at > clock_timestamp() FOR KEY SHARE OF l
+    )`;
+}
+
+export const ALL_LED = '(SELECT count(*) FROM led) = (SELECT count(*) FROM wanted)';
+
+export function termValues(terms: readonly Term[]): [names: string[], numbers: bigint[]] {
+  return [terms.map(({ name }) => name), terms.map(({ number }) => number)];
+}
+
+/** Ends the terms that are not among the names of those that are led, and throws Unavailable when there is one. */
+export function requireLed(terms: readonly Term[], names: Iterable<string>): void {
+  const led = new Set(names);
   const over = terms.filter(({ name }) => !led.has(name));
   for (const term of over) term.end();
   const [first] = over;
   if (first) throw unavailable(`leadership of ${JSON.stringify(first.name)}: term ${first.number} is over`);
+}
+
+/** `Term.check` of several terms, for a write that needs them all, in one statement. Ends those that are over. */
+export async function checkTerms(tx: Queryable, terms: readonly Term[]): Promise<void> {
+  const rows = await query<{ name: string }>(
+    tx,
+    `WITH ${ledPart(1)} SELECT name FROM led`,
+    termValues(terms),
+  );
+  requireLed(
+    terms,
+    rows.map(({ name }) => name),
+  );
 }

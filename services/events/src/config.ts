@@ -99,7 +99,7 @@ export const keys = {
   relayPollMs: key({
     env: 'LONGSHORE_RELAY_POLL_MS',
     schema: Whole,
-    default: 1000,
+    default: 5000,
     unit: 'ms',
     meaning: 'How often outboxes are looked at when nothing wakes the relay.',
   }),

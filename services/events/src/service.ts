@@ -21,7 +21,12 @@ type Config = ConfigOf<typeof keys>;
 /** NATS may be away: the service starts, takes what clients publish, and relays once it can. */
 export async function start(config: Config, { log, metrics }: ServiceContext): Promise<RunningService> {
   await migrate({ url: config.databaseUrl, schema: SCHEMA, directory: MIGRATIONS });
-  const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const pool = openPool({
+    url: config.databaseUrl,
+    schema: SCHEMA,
+    size: config.databasePoolSize,
+    plansOnce: true,
+  });
   const eventMetrics = createEventMetrics(metrics);
 
   const link = new NatsLink({

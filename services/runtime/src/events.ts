@@ -5,11 +5,11 @@ import {
   ContainerDeleteSchema,
   ContainerUpdateSchema,
 } from '@longshore/proto/containerd/events/container';
-import type { Container } from './domain/container.ts';
+import type { Container, DeletedContainer, NewContainer } from './domain/container.ts';
 
 /** Every event of this service. */
 export const containerEvents = {
-  created: (container: Container): OutboxEvent =>
+  created: (container: NewContainer): OutboxEvent =>
     recordEvent(container, container.id, '/containers/create', ContainerCreateSchema, {
       id: container.id,
       image: container.image,
@@ -25,6 +25,6 @@ export const containerEvents = {
       labels: container.labels,
       snapshotKey: container.snapshotKey,
     }),
-  deleted: (container: Container): OutboxEvent =>
+  deleted: (container: DeletedContainer): OutboxEvent =>
     recordEvent(container, container.id, '/containers/delete', ContainerDeleteSchema, { id: container.id }),
 };

@@ -7,10 +7,13 @@ import {
 } from '@longshore/proto/containerd/events/snapshot';
 import type { Snapshot } from './domain/snapshot.ts';
 
+/** What events say of a snapshot, which may not be there yet. */
+type ToldSnapshot = Pick<Snapshot, 'scope' | 'snapshotter' | 'name' | 'revision'>;
+
 /** Every event of this service. The collector's removals are told of in migrations/0002_collection.sql. */
 export const snapshotEvents = {
   /** None for a view, as in containerd. */
-  prepared: (snapshot: Snapshot): OutboxEvent | undefined => {
+  prepared: (snapshot: ToldSnapshot & Pick<Snapshot, 'kind' | 'parent'>): OutboxEvent | undefined => {
     if (snapshot.kind === 'view') return undefined;
     const { name: key, parent, snapshotter } = snapshot;
     return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/prepare', SnapshotPrepareSchema, {
@@ -28,7 +31,7 @@ export const snapshotEvents = {
       snapshotter,
     });
   },
-  removed: (snapshot: Snapshot): OutboxEvent => {
+  removed: (snapshot: ToldSnapshot): OutboxEvent => {
     const { name: key, snapshotter } = snapshot;
     return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/remove', SnapshotRemoveSchema, {
       key,
@@ -38,6 +41,6 @@ export const snapshotEvents = {
 };
 
 /** The key of the collection contract. */
-function subjectOf({ snapshotter, name }: Snapshot): string {
+function subjectOf({ snapshotter, name }: ToldSnapshot): string {
   return `${snapshotter}/${name}`;
 }

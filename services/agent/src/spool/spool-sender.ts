@@ -7,7 +7,7 @@ import type { EventSpool, SpoolEntry } from './event-spool.ts';
 const BATCH_EVENTS = 512;
 
 /** Nobody waits for the rest, of which much comes together: the create and start of a task that ends soon go with its exit. */
-const LINGER_MS = 100;
+const LINGER_MS = 250;
 
 /** Somebody waits for an end, to start the next or to tell a user. What came before it goes with it. */
 const AT_ONCE = '/tasks/exit';

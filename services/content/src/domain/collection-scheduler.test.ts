@@ -79,6 +79,17 @@ describe('CollectionScheduler', () => {
     expect(collections.begun).toHaveLength(2);
   });
 
+  it('rests also after a short one, longer when there was nothing', async () => {
+    for (let n = 0; n < 20; n++) {
+      collections.scheduler.request(A);
+      await vi.advanceTimersByTimeAsync(100);
+      await collections.end();
+    }
+    expect(collections.begun).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(collections.begun).toHaveLength(2);
+  });
+
   it('collects after a hundred writes', async () => {
     for (let n = 0; n < 99; n++) collections.scheduler.mutated(A);
     await vi.advanceTimersByTimeAsync(100);

@@ -5,8 +5,11 @@ import type { LedTerm } from './led-term.ts';
 
 /** Deletions tend to come in groups; a collection that was asked for waits this long for the rest of its group. */
 const SOON_MS = 50;
-/** Unasked collections of one scope take at most this share of the time. */
+/** Unasked collections of one scope take at most this share of the time, and leave this much between two. */
 const MAX_TIME_SHARE = 0.05;
+const MIN_REST_MS = 1_000;
+/** As often as collections in a row found nothing, up to here, the rest is doubled: containers that come and go leave none. */
+const MAX_DOUBLINGS = 2;
 const RETRY_MS = 10_000;
 /** What stopped by itself waits for its cause to be mended, or to be forced: asked collections try at once. */
 const STOPPED_RETRY_MS = 60_000;
@@ -24,6 +27,8 @@ interface ScopeState {
   term: LedTerm | undefined;
   /** Whether one of those who ask for it forces it. */
   force: boolean;
+  /** Unasked collections in a row that found nothing. */
+  idle: number;
   /** No unasked collection begins before, in milliseconds of `performance.now()`. */
   restUntil: number;
 }
@@ -86,9 +91,11 @@ export class CollectionScheduler {
       const started = performance.now();
       try {
         state.next ??= this.#begin(state);
-        await state.next;
-        const tookMs = performance.now() - started;
-        state.restUntil = performance.now() + tookMs * (1 / MAX_TIME_SHARE - 1);
+        const { removed } = await state.next;
+        state.idle = removed > 0 ? 0 : state.idle + 1;
+        const now = performance.now();
+        const restMs = MIN_REST_MS * 2 ** Math.min(state.idle, MAX_DOUBLINGS);
+        state.restUntil = now + Math.max(restMs, (now - started) * (1 / MAX_TIME_SHARE - 1));
       } catch (error) {
         if (term?.signal.aborted) return;
         this.#log.warn({ ...state.scope, err: error }, 'garbage collection failed; will try again');
@@ -126,6 +133,7 @@ export class CollectionScheduler {
         timer: undefined,
         term: undefined,
         force: false,
+        idle: 0,
         restUntil: 0,
       };
       this.#scopes.set(key, state);

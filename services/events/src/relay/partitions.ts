@@ -1,5 +1,5 @@
 import { type RetryPolicy, retryDelayMs, unavailable } from '@longshore/errors';
-import { checkTerms, type Queryable, type Term } from '@longshore/postgres';
+import type { Term } from '@longshore/postgres';
 
 /** As many as the column `partition` of an outbox has values. */
 export const PARTITIONS = Array.from({ length: 16 }, (_, partition) => partition);
@@ -48,14 +48,13 @@ export class Partitions {
     this.#led.delete(partition);
   }
 
-  /** In the transaction of each write to rows of these partitions, before it: throws Unavailable unless all are led. */
-  async check(tx: Queryable, partitions: readonly number[]): Promise<void> {
-    const terms = partitions.map((partition) => {
+  /** The terms that each write to rows of these partitions needs. Throws Unavailable unless all are led here. */
+  of(partitions: readonly number[]): Term[] {
+    return partitions.map((partition) => {
       const led = this.#led.get(partition);
       if (!led) throw unavailable(`partition ${partition}: not led here any more`);
       return led.term;
     });
-    await checkTerms(tx, terms);
   }
 
   /** On a new connection nothing is known about what was published on the one before. */

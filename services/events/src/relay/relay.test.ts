@@ -156,7 +156,7 @@ describe('Relay', () => {
     const link = stream.link();
     open.push(link);
     const connection = await link.connected();
-    const rows = await new OutboxRepository(pool, 'runtime', { check: async () => undefined }).waiting(
+    const rows = await new OutboxRepository(pool, 'runtime', { of: () => [] }).waiting(
       ids('', 16).map(Number),
       10,
     );

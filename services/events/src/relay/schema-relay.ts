@@ -1,16 +1,18 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type NatsLink, publishEvent } from '@longshore/messaging';
 import type { Pool, Term } from '@longshore/postgres';
 import type { EventMetrics } from '../metrics.ts';
 import {
+  type OutboxLag,
   OutboxRepository,
   type OutboxRow,
   PRUNING_PARTITION,
 } from '../storage/postgres/outbox-repository.ts';
 import { eventOfRow } from './outbox-event.ts';
-import { Partitions } from './partitions.ts';
+import { PARTITIONS, Partitions } from './partitions.ts';
 import { type PublishedRow, type PublishResult, publishRows, safeRows } from './publish-rows.ts';
 import { StreamRecovery } from './stream-recovery.ts';
 import { Wakeup } from './wakeup.ts';
@@ -33,11 +35,16 @@ export interface SchemaRelayOptions {
 const BATCH_ROWS = 256;
 /** Rows deleted by one statement, so that it stays far below the statement timeout. */
 const PRUNE_ROWS = 5_000;
-/** How often lag and pruning are seen to. */
+/** How often lag and pruning are seen to, at most. */
 const HOUSEKEEPING_MS = 2_000;
+/** Rows are kept for much longer than they could be late by this. */
+const PRUNE_MS = 60_000;
+/** A row that comes alone goes at once; others that follow this soon go together, in one round. */
+const GATHER_MS = 200;
 const RECHECK_STREAM_MS = 30_000;
 /** An unsafe row becomes safe when some other transaction ends, of which nobody tells. */
 const UNSAFE_RETRY_MS = 10;
+const NO_LAG: OutboxLag = { rows: 0, oldestSeconds: 0 };
 const RETRY: RetryPolicy = { initialDelayMs: 100, maxDelayMs: 2_000, attempts: Number.POSITIVE_INFINITY };
 
 /** Relays one schema's outbox: the partitions that this process leads. */
@@ -53,6 +60,10 @@ export class SchemaRelay {
   #connection: Connection | undefined;
   #checkedStreamAt = Number.NEGATIVE_INFINITY;
   #housekeptAt = Number.NEGATIVE_INFINITY;
+  #prunedAt = Number.NEGATIVE_INFINITY;
+  #publishedAt = Number.NEGATIVE_INFINITY;
+  /** No row of any partition was left by the last round. */
+  #isDrained = false;
 
   constructor(options: SchemaRelayOptions) {
     const { pool, schema, metrics, log } = options;
@@ -87,7 +98,9 @@ export class SchemaRelay {
         this.#round = this.#look();
         const waitMs = await this.#round;
         failures = 0;
+        if (waitMs === 0) continue;
         await this.#wakeup.wait(waitMs, signal);
+        await this.#gather(signal);
       } catch (error) {
         failures++;
         metrics.failed.add(1, schema);
@@ -97,12 +110,18 @@ export class SchemaRelay {
     }
   }
 
+  async #gather(signal: AbortSignal): Promise<void> {
+    const restMs = this.#publishedAt + GATHER_MS - performance.now();
+    if (restMs > 0) await delay(restMs, undefined, { signal }).catch(() => undefined); // closing: the loop ends
+  }
+
   /** Answers how long to wait before the next look, in milliseconds. */
   async #look(): Promise<number> {
     const { link, pollMs } = this.#options;
     this.#isMigrated ||= await this.#outbox.exists();
     if (!this.#isMigrated) return pollMs;
     if (performance.now() - this.#housekeptAt > HOUSEKEEPING_MS) await this.#housekeep();
+    this.#isDrained = false;
     const { connection } = link;
     if (!connection || this.#partitions.led.length === 0) return pollMs;
     await this.#prepare(connection);
@@ -110,14 +129,21 @@ export class SchemaRelay {
   }
 
   async #housekeep(): Promise<void> {
-    const { schema, metrics, keepMs } = this.#options;
-    const lag = await this.#outbox.lag();
+    const { schema, metrics } = this.#options;
+    const lag = this.#isDrained ? NO_LAG : await this.#outbox.lag();
     metrics.lagRows.set(lag.rows, schema);
     metrics.lagSeconds.set(lag.oldestSeconds, schema);
-    if (this.#partitions.isLed(PRUNING_PARTITION)) {
-      metrics.pruned.add(await this.#outbox.prune(keepMs, PRUNE_ROWS), schema);
-    }
+    await this.#prune();
     this.#housekeptAt = performance.now();
+  }
+
+  async #prune(): Promise<void> {
+    const { schema, metrics, keepMs } = this.#options;
+    const isDue = performance.now() - this.#prunedAt > Math.min(PRUNE_MS, keepMs);
+    if (!isDue || !this.#partitions.isLed(PRUNING_PARTITION)) return;
+    const pruned = await this.#outbox.prune(keepMs, PRUNE_ROWS);
+    metrics.pruned.add(pruned, schema);
+    if (pruned < PRUNE_ROWS) this.#prunedAt = performance.now();
   }
 
   /** Before the first publish on a connection, or in a partition: find out what the stream holds. */
@@ -136,12 +162,15 @@ export class SchemaRelay {
   }
 
   async #publish(connection: Connection): Promise<number> {
-    const waiting = await this.#outbox.waiting(this.#partitions.ready, BATCH_ROWS);
+    const { ready } = this.#partitions;
+    const waiting = await this.#outbox.waiting(ready, BATCH_ROWS);
     const rows = safeRows(waiting);
     const publish = (row: OutboxRow) => publishEvent(connection, eventOfRow(row));
     const result = await publishRows(rows, publish, (partition) => this.#partitions.isLed(partition));
     if (result.published.length > 0) await this.#mark(result.published);
+    this.#isDrained = ready.length === PARTITIONS.length && result.published.length === waiting.length;
     this.#account(rows, result);
+    if (rows.length > 0) this.#publishedAt = performance.now();
     if (rows.length < waiting.length) return UNSAFE_RETRY_MS;
     return waiting.length === BATCH_ROWS ? 0 : Math.min(this.#options.pollMs, this.#partitions.nextRetryMs);
   }

@@ -22,16 +22,23 @@ export interface ContainerSpec {
   sandbox: string;
 }
 
-/** A container as it is kept. */
-export interface Container extends ContainerSpec {
-  uid: string;
+/** A container that is about to be kept. */
+export interface NewContainer extends ContainerSpec {
   scope: Scope;
   revision: bigint;
+}
+
+/** A container as it is kept. */
+export interface Container extends NewContainer {
+  uid: string;
   createdAt: Date;
   updatedAt: Date;
   /** Since when it only waits for its node to say that no task of it runs. */
   deletingAt: Date | undefined;
 }
+
+/** What is known of a container that is gone; `revision` is that of its deletion. */
+export type DeletedContainer = Pick<Container, 'scope' | 'id' | 'revision'>;
 
 /** Checks a new container. Source: containerd core/metadata/containers.go, validateContainer. */
 export function validateNewContainer(

@@ -1,5 +1,6 @@
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import type { CallOptions } from '@longshore/client';
+import { lockScopeAlone, transaction } from '@longshore/postgres';
 import {
   ContainerCreateSchema,
   ContainerDeleteSchema,
@@ -45,9 +46,9 @@ function container(change: Init = {}): Init & { id: string } {
   } as Init & { id: string };
 }
 
-async function create(change: Init = {}) {
+async function create(change: Init = {}, scope = inScope()) {
   const init = container(change);
-  await runtime.containers.create({ container: init }, inScope());
+  await runtime.containers.create({ container: init }, scope);
   return init;
 }
 
@@ -56,7 +57,11 @@ async function get(id: string) {
 }
 
 function update(init: Init, ...paths: string[]) {
-  return runtime.containers.update({ container: init, updateMask: { paths } }, inScope());
+  return updateIn(inScope(), init, ...paths);
+}
+
+function updateIn(scope: CallOptions, init: Init, ...paths: string[]) {
+  return runtime.containers.update({ container: init, updateMask: { paths } }, scope);
 }
 
 describe('Containers.Create', () => {
@@ -105,6 +110,24 @@ describe('Containers.Create', () => {
     const init = container(change as Init);
     expect(await refusal(runtime.containers.create({ container: init }, inScope()))).toMatch(message);
     expect(await runtime.topics(init.id)).toEqual([]);
+  });
+
+  it('is refused by a node that goes while the call waits for the scope', async () => {
+    const [scope, id] = [{ namespace: 'waited', node: 'goes' }, 'late'];
+    await runtime.nodes.register({ node: { id: scope.node, address: 'unix:///a' } });
+    let refused: Promise<string> | undefined;
+    await transaction(runtime.pool, async (remover) => {
+      await lockScopeAlone(remover, scope);
+      refused = refusal(
+        runtime.containers.create({ container: container({ id }) }, inScope('waited', 'goes')),
+      );
+      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+      await vi.waitFor(async () => expect((await runtime.pool.query(waiting)).rows).toHaveLength(1), 10_000);
+      await runtime.pool.query(`UPDATE nodes SET state = 'gone' WHERE id = $1`, [scope.node]);
+    });
+    expect(await refused).toMatch(/^FailedPrecondition: node "goes": was removed/);
+    expect(await runtime.topics(id)).toEqual([]);
   });
 
   it('wants a namespace', async () => {
@@ -224,13 +247,13 @@ describe('Containers.Update', () => {
 
 describe('Containers.Delete', () => {
   it('removes it once, and asks for a collection', async () => {
-    const { id } = await create();
-    runtime.content.collections.length = 0;
-    await runtime.containers.delete({ id }, inScope());
-    expect(await refusal(runtime.containers.delete({ id }, inScope()))).toBe(
-      `NotFound: container "${id}" in namespace "default": not found`,
+    const scope = inScope('deletes');
+    const { id } = await create({}, scope);
+    await runtime.containers.delete({ id }, scope);
+    expect(await refusal(runtime.containers.delete({ id }, scope))).toBe(
+      `NotFound: container "${id}" in namespace "deletes": not found`,
     );
-    await vi.waitFor(() => expect(runtime.content.collections).toEqual(['default n1']));
+    await vi.waitFor(() => expect(runtime.content.collections).toContain('deletes n1'), 10_000);
     expect(await runtime.topics(id)).toEqual(['/containers/create', '/containers/delete']);
   });
 });
@@ -238,13 +261,16 @@ describe('Containers.Delete', () => {
 describe('an update that drops a reference', () => {
   it('asks for a collection, others do not', async () => {
     const label = 'containerd.io/gc.ref.content.x';
-    const { id } = await create({ labels: { [label]: 'sha256:1' } });
-    runtime.content.collections.length = 0;
-    await update({ id, labels: { note: 'n' } }, 'labels.note');
-    await update({ id, labels: {} }, `labels.${label}`);
-    await vi.waitFor(() => expect(runtime.content.collections).toHaveLength(1));
-    await update({ id, snapshotKey: 'other' }, 'snapshotkey');
-    await vi.waitFor(() => expect(runtime.content.collections).toHaveLength(2));
+    const scopes = ['notes', 'references', 'keys'].map((namespace) => inScope(namespace));
+    const init = { id: 'refers', labels: { [label]: 'sha256:1' } };
+    for (const scope of scopes) await create(init, scope);
+    const [notes, references, keys] = scopes as [CallOptions, CallOptions, CallOptions];
+    await updateIn(notes, { id: 'refers', labels: { note: 'n' } }, 'labels.note');
+    await updateIn(references, { id: 'refers', labels: {} }, `labels.${label}`);
+    await updateIn(keys, { id: 'refers', snapshotKey: 'other' }, 'snapshotkey');
+    const asked = () =>
+      runtime.content.collections.filter((scope) => /^(notes|references|keys) /.test(scope));
+    await vi.waitFor(() => expect(asked()).toEqual(['references n1', 'keys n1']), 10_000);
   });
 });
 

@@ -2,7 +2,7 @@ import { deletedRecord, type NodeRecord, storedRecord } from '@longshore/kit';
 import { type RecordSource, recordSource } from '@longshore/postgres';
 import { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
-import type { Container } from '../domain/container.ts';
+import type { Container, DeletedContainer } from '../domain/container.ts';
 import type { Sandbox } from '../domain/sandbox.ts';
 import { containerTable } from '../storage/postgres/container-repository.ts';
 import { sandboxTable } from '../storage/postgres/sandbox-repository.ts';
@@ -15,7 +15,7 @@ export const containerRecord = {
     ...storedRecord('container', container, container.id, ContainerSchema, containerToProto(container)),
     deleting: container.deletingAt !== undefined,
   }),
-  deleted: (container: Container): NodeRecord => deletedRecord('container', container, container.id),
+  deleted: (container: DeletedContainer): NodeRecord => deletedRecord('container', container, container.id),
 };
 
 export const sandboxRecord = {

@@ -160,7 +160,7 @@ describe('Store.Delete', () => {
     const gone = `NotFound: sandbox "${sandboxId}" in namespace "default": not found`;
     expect(await refusal(runtime.sandboxes.delete({ sandboxId }, inScope()))).toBe(gone);
     expect(await refusal(get(sandboxId))).toBe(gone);
-    await vi.waitFor(() => expect(runtime.content.collections).toEqual(['default n1']));
+    await vi.waitFor(() => expect(runtime.content.collections).toEqual(['default n1']), 10_000);
     expect(await runtime.topics(sandboxId)).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import type { Digest, Labels } from '@longshore/oci';
 import {
   appendEvent,
   DELETION_REVISION,
+  LOCKED_SCOPE,
   lockScope,
   type OutboxEvent,
   orderedPages,
@@ -17,7 +18,6 @@ import { dataLoss } from '../../domain/blob-health.ts';
 import type { Content } from '../../domain/content.ts';
 import type { LabelChange } from '../../domain/content-labels.ts';
 import { leaseUid } from './lease-uid.ts';
-import { LOCKED_SCOPE } from './locked-scope.ts';
 
 interface Row {
   uid: string;

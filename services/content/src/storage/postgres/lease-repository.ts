@@ -5,12 +5,13 @@ import { expiryOf, type Labels } from '@longshore/oci';
 import {
   isForeignKeyViolation,
   isUniqueViolation,
+  LOCKED_SCOPE,
+  lockedScope,
   orderedPages,
   type Pool,
   query,
 } from '@longshore/postgres';
 import type { Lease, LeaseResource } from '../../domain/lease.ts';
-import { LOCKED_SCOPE, lockedScope } from './locked-scope.ts';
 
 interface Row {
   uid: string;
@@ -31,9 +32,7 @@ const FILTERED: SqlColumns = {
   labels: { column: 'l.labels', notStored: new Set() },
 };
 
-const LOCKED_NAME = lockedScope(
-  "pg_advisory_xact_lock(hashtextextended(concat_ws(chr(1), 'leases', $1::text, $2::text, $3::text), 0))",
-);
+const LOCKED_NAME = lockedScope(['leases', '$3::text']);
 
 /** Leases and what they keep, in the tables `leases` and `lease_resources`. */
 export class LeaseRepository {

@@ -26,7 +26,7 @@ const ALL = Array.from({ length: 16 }, (_, partition) => partition);
 describe('OutboxRepository', () => {
   it('answers the next rows of the partitions that are asked for, in order', async () => {
     for (let n = 0; n < 40; n++) await runtime.write([`r${n}`], `n${n % 10}`);
-    const outbox = new OutboxRepository(pool, 'runtime', { check: async () => undefined });
+    const outbox = new OutboxRepository(pool, 'runtime', { of: () => [] });
     const all = await outbox.waiting(ALL, 100);
     expect(all.map(({ subject }) => subject)).toEqual(Array.from({ length: 40 }, (_, n) => `r${n}`));
     const some = [...new Set(all.map(({ partition }) => partition))].slice(0, 3);
@@ -36,7 +36,7 @@ describe('OutboxRepository', () => {
 
   it('takes, of rows at one place in the stream, the one relayed before the stream went back', async () => {
     await runtime.write(['published after the loss', 'lost']);
-    const outbox = new OutboxRepository(pool, 'runtime', { check: async () => undefined });
+    const outbox = new OutboxRepository(pool, 'runtime', { of: () => [] });
     const [after, lost] = await outbox.waiting(ALL, 2);
     await outbox.markRelayed([{ seq: lost!.seq, streamSeq: 7n }], ALL);
     await outbox.markRelayed([{ seq: after!.seq, streamSeq: 7n }], ALL);

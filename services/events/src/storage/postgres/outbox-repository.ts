@@ -1,4 +1,4 @@
-import { type Pool, type Queryable, query, transaction } from '@longshore/postgres';
+import { ALL_LED, ledPart, type Pool, query, requireLed, type Term, termValues } from '@longshore/postgres';
 
 /** A row that waits to be published. */
 export interface OutboxRow {
@@ -37,10 +37,10 @@ export interface OutboxLag {
   oldestSeconds: number;
 }
 
-/** Keeps a leader that is not one any more from writing, in the transaction of each write. */
+/** Keeps a leader that is not one any more from writing: each write is one statement, which checks them. */
 export interface PartitionTerms {
-  /** Throws Unavailable unless all the partitions are led. */
-  check(tx: Queryable, partitions: readonly number[]): Promise<void>;
+  /** Throws Unavailable unless all the partitions are led, as far as is known here. */
+  of(partitions: readonly number[]): readonly Term[];
 }
 
 /** Counting a long backlog exactly would cost more than it tells. */
@@ -102,22 +102,21 @@ export class OutboxRepository {
     await this.#write(
       led,
       `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
-       FROM unnest($1::bigint[], $2::bigint[]) AS r(seq, stream_seq)
-       WHERE o.seq = r.seq AND o.stream_seq IS NULL AND o.partition = ANY($3)`,
+       FROM unnest($3::bigint[], $4::bigint[]) AS r(seq, stream_seq)
+       WHERE o.seq = r.seq AND o.stream_seq IS NULL AND o.partition = ANY($5) AND ${ALL_LED} RETURNING o.seq`,
       [rows.map((row) => row.seq), rows.map((row) => row.streamSeq), led],
     );
   }
 
   /** Marks the waiting rows among these ids, which may be anybody's; answers how many there were. */
-  async markStored(ids: ReadonlyMap<string, bigint>, led: number[]): Promise<number> {
-    const rows = await this.#write(
+  markStored(ids: ReadonlyMap<string, bigint>, led: number[]): Promise<number> {
+    return this.#write(
       led,
       `UPDATE ${this.#table} AS o SET stream_seq = r.stream_seq, relayed_at = clock_timestamp()
-       FROM unnest($1::text[], $2::bigint[]) AS r(id, stream_seq)
-       WHERE o.id::text = r.id AND o.stream_seq IS NULL AND o.partition = ANY($3) RETURNING o.seq`,
+       FROM unnest($3::text[], $4::bigint[]) AS r(id, stream_seq)
+       WHERE o.id::text = r.id AND o.stream_seq IS NULL AND o.partition = ANY($5) AND ${ALL_LED} RETURNING o.seq`,
       [[...ids.keys()], [...ids.values()], led],
     );
-    return rows.length;
   }
 
   /**
@@ -143,13 +142,13 @@ export class OutboxRepository {
     for (let unmarked = 0; ; ) {
       const rows = await this.#write(
         led,
-        `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL WHERE seq = ANY (ARRAY(
-           SELECT seq FROM ${this.#table} WHERE stream_seq >= $1 AND partition = ANY($2)
+        `UPDATE ${this.#table} SET stream_seq = NULL, relayed_at = NULL WHERE ${ALL_LED} AND seq = ANY (ARRAY(
+           SELECT seq FROM ${this.#table} WHERE stream_seq >= $3 AND partition = ANY($4)
            ORDER BY stream_seq DESC LIMIT ${UNMARKED_ROWS})) RETURNING seq`,
         [streamSeq, led],
       );
-      unmarked += rows.length;
-      if (rows.length < UNMARKED_ROWS) return unmarked;
+      unmarked += rows;
+      if (rows < UNMARKED_ROWS) return unmarked;
     }
   }
 
@@ -164,22 +163,27 @@ export class OutboxRepository {
   }
 
   /** Deletes rows of all partitions relayed longer ago than `keepMs`, at most `limit`; for the leader of the first. */
-  async prune(keepMs: number, limit: number): Promise<number> {
-    const rows = await this.#write(
+  prune(keepMs: number, limit: number): Promise<number> {
+    return this.#write(
       [PRUNING_PARTITION],
-      `DELETE FROM ${this.#table} WHERE seq = ANY (ARRAY(
+      `DELETE FROM ${this.#table} WHERE ${ALL_LED} AND seq = ANY (ARRAY(
          SELECT seq FROM ${this.#table}
-         WHERE stream_seq IS NOT NULL AND relayed_at < clock_timestamp() - make_interval(secs => $1 / 1000.0)
-         ORDER BY relayed_at LIMIT $2)) RETURNING seq`,
+         WHERE stream_seq IS NOT NULL AND relayed_at < clock_timestamp() - make_interval(secs => $3 / 1000.0)
+         ORDER BY relayed_at LIMIT $4)) RETURNING seq`,
       [keepMs, limit],
     );
-    return rows.length;
   }
 
-  #write(led: number[], text: string, values: readonly unknown[]): Promise<object[]> {
-    return transaction(this.#pool, async (tx: Queryable) => {
-      await this.#terms.check(tx, led);
-      return query(tx, text, values);
-    });
+  /** `text` writes only if {@link ALL_LED}, has its own parameters from 3 on, and returns its rows; answers how many. */
+  async #write(led: number[], text: string, values: readonly unknown[]): Promise<number> {
+    const terms = this.#terms.of(led);
+    const rows = await query<{ led: string[]; written: bigint }>(
+      this.#pool,
+      `WITH ${ledPart(1)}, written AS (${text})
+       SELECT ARRAY(SELECT name FROM led) AS led, (SELECT count(*) FROM written) AS written`,
+      [...termValues(terms), ...values],
+    );
+    requireLed(terms, rows[0]?.led ?? []);
+    return Number(rows[0]?.written ?? 0);
   }
 }

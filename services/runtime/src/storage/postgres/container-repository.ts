@@ -1,22 +1,24 @@
-import { alreadyExists, notFound } from '@longshore/errors';
+import { alreadyExists, internal, notFound } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
   DELETION_REVISION,
+  eventPart,
+  eventValues,
   isUniqueViolation,
+  lockedScope,
   lockScope,
   type OutboxEvent,
   orderedPages,
   type Pool,
-  type Queryable,
   query,
   type RecordTable,
   transaction,
 } from '@longshore/postgres';
-import { FLEET, ReservedLabel } from '@longshore/proto/headers';
-import type { Container, ContainerSpec } from '../../domain/container.ts';
+import { ReservedLabel } from '@longshore/proto/headers';
+import type { Container, ContainerSpec, DeletedContainer, NewContainer } from '../../domain/container.ts';
 import { type Node, requireOpen } from '../../domain/node.ts';
 import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
 
@@ -43,6 +45,12 @@ interface Row {
 
 /** The event of a change, made from the container after it. */
 type EventOf = (container: Container) => OutboxEvent;
+type CreationEventOf = (container: NewContainer) => OutboxEvent;
+type DeletionEventOf = (container: DeletedContainer) => OutboxEvent;
+
+/** Without a revision nothing was created, and the node says why. */
+type CreationRow = Pick<Node, 'state' | 'cordoned'> &
+  Pick<Row, 'uid' | 'created_at' | 'updated_at'> & { revision: bigint | null };
 
 const COLUMNS = `uid, namespace, node, id, revision, labels, image, runtime_name, runtime_options, spec_type_url,
   spec, snapshotter, snapshot_key, extensions, sandbox, created_at, updated_at, deleting_at`;
@@ -106,27 +114,20 @@ export class ContainerRepository {
   }
 
   /** Throws AlreadyExists, and FailedPrecondition when the node takes no new containers. */
-  create(scope: Scope, spec: ContainerSpec, eventOf: EventOf): Promise<Container> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['containers', spec.id]);
-      await requireOpenNode(tx, scope.node);
-      try {
-        const { rows } = await tx.query<Row>(
-          `INSERT INTO containers (namespace, node, id, revision, labels, image, runtime_name, runtime_options,
-             spec_type_url, spec, snapshotter, snapshot_key, extensions, sandbox)
-           VALUES ($1, $2, $3, nextval('revision'), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-           RETURNING ${COLUMNS}`,
-          [scope.namespace, scope.node, spec.id, ...columnValues(spec)],
-        );
-        const created = fromRow(rows[0]!);
-        await appendEvent(tx, eventOf(created));
-        return created;
-      } catch (error) {
-        if (isUniqueViolation(error, 'containers_name'))
-          throw alreadyExists(subject(scope, spec.id), { cause: error });
-        throw error;
-      }
-    });
+  async create(scope: Scope, spec: ContainerSpec, eventOf: CreationEventOf): Promise<Container> {
+    const { namespace, node } = scope;
+    const event = eventOf({ ...spec, scope, revision: DRAWN_LATER });
+    const values = [namespace, node, spec.id, ...columnValues(spec), ...eventValues(event)];
+    try {
+      const [row] = await query<CreationRow>(this.#pool, CREATE, values);
+      if (row?.revision) return createdFrom(scope, spec, row);
+      requireOpen({ id: node, ...row! });
+      throw internal(`${subject(scope, spec.id)}: was not created`);
+    } catch (error) {
+      if (isUniqueViolation(error, 'containers_name'))
+        throw alreadyExists(subject(scope, spec.id), { cause: error });
+      throw error;
+    }
   }
 
   /** Reads, changes and writes one container under its lock. Throws NotFound. */
@@ -204,16 +205,16 @@ export class ContainerRepository {
   }
 
   /**
-   * Throws NotFound. The container returned carries the revision of its deletion. While a task of it runs, what that has mounted
+   * Throws NotFound. What is returned carries the revision of the deletion. While a task of it runs, what that has mounted
    * is kept until {@link releaseTask}.
    */
   delete(
     scope: Scope,
     id: string,
-    eventOf: EventOf,
+    eventOf: DeletionEventOf,
     { hasTask = false }: { hasTask?: boolean } = {},
-  ): Promise<Container> {
-    return this.#delete(scope, id, BY_NAME, eventOf, hasTask);
+  ): Promise<DeletedContainer> {
+    return this.#delete(scope, id, DELETE, eventOf, hasTask);
   }
 
   /** The task of a deleted container does not run any more. */
@@ -225,52 +226,61 @@ export class ContainerRepository {
   }
 
   /** As {@link delete}, for a container that is marked: any other is NotFound. */
-  deleteMarked(scope: Scope, id: string, eventOf: EventOf): Promise<Container> {
-    return this.#delete(scope, id, `${BY_NAME} AND deleting_at IS NOT NULL`, eventOf);
+  deleteMarked(scope: Scope, id: string, eventOf: DeletionEventOf): Promise<DeletedContainer> {
+    return this.#delete(scope, id, DELETE_MARKED, eventOf, false);
   }
 
-  #delete(
+  async #delete(
     scope: Scope,
     id: string,
-    condition: string,
-    eventOf: EventOf,
-    hasTask = false,
-  ): Promise<Container> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['containers', id]);
-      const { rows } = await tx.query<Row & { deletion: bigint }>(
-        `DELETE FROM containers WHERE ${condition} RETURNING ${COLUMNS}, ${DELETION_REVISION} AS deletion`,
-        [scope.namespace, scope.node, id],
-      );
-      if (!rows[0]) throw missing(scope, id);
-      const deleted = { ...fromRow(rows[0]), revision: rows[0].deletion };
-      if (hasTask && deleted.snapshotKey !== '') await keepTask(tx, deleted);
-      await appendEvent(tx, eventOf(deleted));
-      return deleted;
-    });
+    statement: string,
+    eventOf: DeletionEventOf,
+    hasTask: boolean,
+  ): Promise<DeletedContainer> {
+    const event = eventOf({ scope, id, revision: DRAWN_LATER });
+    const values = [scope.namespace, scope.node, id, hasTask, ...eventValues(event)];
+    const [row] = await query<{ revision: bigint }>(this.#pool, statement, values);
+    if (!row) throw missing(scope, id);
+    return { scope, id, revision: row.revision };
   }
-}
-
-/** Whoever removes a node's records waits for the lock of the scope, so this is not too early. */
-async function requireOpenNode(tx: Queryable, id: string): Promise<void> {
-  if (id === FLEET) return;
-  const { rows } = await tx.query<Pick<Node, 'state' | 'cordoned'>>(
-    'SELECT state, cordoned FROM nodes WHERE id = $1',
-    [id],
-  );
-  if (rows[0]) requireOpen({ id, ...rows[0] });
-}
-
-async function keepTask(tx: Queryable, { scope, id, snapshotter, snapshotKey }: Container): Promise<void> {
-  await tx.query(
-    `INSERT INTO live_tasks AS t (namespace, node, id, snapshotter, snapshot_key) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (node, namespace, id) DO UPDATE SET snapshotter = excluded.snapshotter,
-       snapshot_key = excluded.snapshot_key, changed = excluded.changed`,
-    [scope.namespace, scope.node, id, snapshotter, snapshotKey],
-  );
 }
 
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** Of an event before its change: the statement of both draws it. */
+const DRAWN_LATER = 0n;
+
+const LOCKED_NAME = lockedScope(['containers', '$3::text']);
+
+/** Whoever removes a node's records waits for the lock of the scope, so behind it is not too early to look at the node. */
+const CREATE = `
+  WITH ${LOCKED_NAME}, known_node AS MATERIALIZED (
+    SELECT node_now($2) AS node FROM locked_scope
+  ), created AS (
+    INSERT INTO containers (namespace, node, id, revision, labels, image, runtime_name, runtime_options,
+      spec_type_url, spec, snapshotter, snapshot_key, extensions, sandbox)
+    SELECT $1, $2, $3, nextval('revision'), $4::jsonb, $5, $6, $7::jsonb, $8, $9::bytea, $10, $11, $12::jsonb, $13
+    FROM known_node WHERE (node).id IS NULL OR (node).state <> 'gone' AND NOT (node).cordoned
+    RETURNING uid, revision, created_at, updated_at
+  ), ${eventPart('created', 14)}
+  SELECT (node).state, (node).cordoned, created.* FROM known_node LEFT JOIN created ON true`;
+
+const DELETE = deletion(BY_NAME);
+const DELETE_MARKED = deletion(`${BY_NAME} AND deleting_at IS NOT NULL`);
+
+function deletion(condition: string): string {
+  return `
+  WITH ${LOCKED_NAME}, gone AS (
+    DELETE FROM containers USING locked_scope WHERE ${condition}
+    RETURNING snapshotter, snapshot_key, ${DELETION_REVISION} AS revision
+  ), kept AS (
+    INSERT INTO live_tasks AS t (namespace, node, id, snapshotter, snapshot_key)
+    SELECT $1, $2, $3, snapshotter, snapshot_key FROM gone WHERE $4::boolean AND snapshot_key <> ''
+    ON CONFLICT (node, namespace, id) DO UPDATE SET snapshotter = excluded.snapshotter,
+      snapshot_key = excluded.snapshot_key, changed = excluded.changed
+  ), ${eventPart('gone', 5)}
+  SELECT revision FROM gone`;
+}
 
 function subject(scope: Scope, id: string): string {
   return `container ${JSON.stringify(id)} in namespace ${JSON.stringify(scope.namespace)}`;
@@ -293,6 +303,12 @@ function columnValues(spec: ContainerSpec): unknown[] {
     mapValues(spec.extensions, toStoredAny),
     spec.sandbox,
   ];
+}
+
+function createdFrom(scope: Scope, spec: ContainerSpec, row: CreationRow): Container {
+  const { uid, revision, created_at, updated_at } = row;
+  const times = { createdAt: created_at, updatedAt: updated_at, deletingAt: undefined };
+  return { ...spec, uid, scope, revision: revision!, ...times };
 }
 
 function fromRow(row: Row): Container {

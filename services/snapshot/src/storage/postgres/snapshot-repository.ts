@@ -1,12 +1,15 @@
-import { alreadyExists, failedPrecondition } from '@longshore/errors';
+import { alreadyExists, failedPrecondition, unavailable } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import { isFleet, type Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
   appendEvent,
   DELETION_REVISION,
+  eventPart,
+  eventValues,
   isForeignKeyViolation,
   isUniqueViolation,
+  lockedScope,
   lockScope,
   orderedPages,
   type Pool,
@@ -37,6 +40,8 @@ import {
   fromRow,
   MOUNTABLE_COLUMNS,
   type MountableRow,
+  type PreparedRow,
+  preparedFrom,
   type Row,
 } from './snapshot-row.ts';
 
@@ -52,6 +57,41 @@ const FILTERED: SqlColumns = {
 };
 /** Of the foreign key from a snapshot to its parent. */
 const PARENT_KEY = 'snapshots_parent';
+
+/** Each is lost to somebody who changed the parent, the target or the key between two statements. */
+const PREPARE_ATTEMPTS = 5;
+
+/** Of an event before its change: the statement of both draws it. */
+const DRAWN_LATER = 0n;
+
+const LOCKED_NAME = lockedScope(['snapshots', '$3::text', '$4::text']);
+
+/** The conditions are those of `checkNewSnapshot`. */
+const INSERTED = `
+  WITH ${LOCKED_NAME}, parent AS (
+    SELECT uid FROM snapshots
+    WHERE namespace = $1 AND node = $2 AND snapshotter = $3 AND name = $6 AND kind = 'committed'
+  ), prepared AS (
+    INSERT INTO snapshots (namespace, node, snapshotter, name, revision, kind, parent, parent_uid, generation, labels)
+    SELECT $1, $2, $3, $4, nextval('revision'), $5, $6, (SELECT uid FROM parent), $7, $8::jsonb FROM locked_scope
+    WHERE ($6 = '' OR EXISTS (SELECT FROM parent)) AND NOT EXISTS (
+      SELECT FROM snapshots WHERE namespace = $1 AND node = $2 AND snapshotter = $3 AND name = $9)
+    RETURNING uid, revision, created_at, updated_at, ancestors_of(parent_uid) AS ancestors
+  )`;
+const PREPARE = `${INSERTED} SELECT * FROM prepared`;
+const PREPARE_TOLD = `${INSERTED}, ${eventPart('prepared', 10)} SELECT * FROM prepared`;
+
+const REMOVE = `
+  WITH ${LOCKED_NAME}, gone AS (
+    DELETE FROM snapshots USING locked_scope WHERE ${BY_NAME}
+    RETURNING ${COLUMNS}, ${DELETION_REVISION} AS deletion
+  ), buried AS (
+    INSERT INTO tombstones (node, generation, namespace, snapshotter)
+    SELECT node, generation, namespace, snapshotter FROM gone
+  ), deleted AS (
+    SELECT deletion AS revision FROM gone
+  ), ${eventPart('deleted', 5)}
+  SELECT * FROM gone`;
 
 /** Snapshots of all scopes, in the table `snapshots`. */
 export class SnapshotRepository implements SnapshotRecords {
@@ -111,17 +151,15 @@ export class SnapshotRepository implements SnapshotRecords {
     for await (const rows of pages) yield rows.map(fromRow);
   }
 
-  prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot> {
-    const { snapshotter, key } = request;
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['snapshots', snapshotter, key]);
-      const names = [key, request.parent, targetOf(request) ?? ''];
-      const parent = checkNewSnapshot(request, await lookup(tx, scope, snapshotter, names));
-      const prepared = await insert(tx, scope, request, parent);
-      const event = snapshotEvents.prepared(prepared);
-      if (event) await appendEvent(tx, event);
-      return prepared;
-    });
+  async prepare(scope: Scope, request: NewSnapshot): Promise<MountableSnapshot> {
+    for (let attempt = 1; attempt <= PREPARE_ATTEMPTS; attempt++) {
+      const prepared = await insert(this.#pool, scope, request);
+      if (prepared) return prepared;
+      const names = [request.key, request.parent, targetOf(request) ?? ''];
+      checkNewSnapshot(request, await lookup(this.#pool, scope, request.snapshotter, names));
+      // What was in the way has gone since, or the parent has come.
+    }
+    throw unavailable(`snapshot ${JSON.stringify(request.key)}: others change what it depends on`);
   }
 
   commit(scope: Scope, request: Commit): Promise<Committed> {
@@ -174,28 +212,14 @@ export class SnapshotRepository implements SnapshotRecords {
     });
   }
 
-  remove(scope: Scope, snapshotter: string, name: string): Promise<Snapshot> {
-    return transaction(this.#pool, async (tx) => {
-      await lockScope(tx, scope, ['snapshots', snapshotter, name]);
-      const { rows } = await tx
-        .query<Row & { deletion: bigint }>(
-          `WITH gone AS (
-             DELETE FROM snapshots WHERE ${BY_NAME} RETURNING *, ${DELETION_REVISION} AS deletion
-           ), buried AS (
-             INSERT INTO tombstones (node, generation, namespace, snapshotter)
-             SELECT node, generation, namespace, snapshotter FROM gone
-           )
-           SELECT ${COLUMNS}, deletion FROM gone`,
-          [scope.namespace, scope.node, snapshotter, name],
-        )
-        .catch((error) => {
-          throw isForeignKeyViolation(error, PARENT_KEY) ? hasChild() : error;
-        });
-      if (!rows[0]) throw missing(name);
-      const removed = { ...fromRow(rows[0]), revision: rows[0].deletion };
-      await appendEvent(tx, snapshotEvents.removed(removed));
-      return removed;
+  async remove(scope: Scope, snapshotter: string, name: string): Promise<Snapshot> {
+    const event = snapshotEvents.removed({ scope, snapshotter, name, revision: DRAWN_LATER });
+    const values = [scope.namespace, scope.node, snapshotter, name, ...eventValues(event)];
+    const [row] = await query<Row & { deletion: bigint }>(this.#pool, REMOVE, values).catch((error) => {
+      throw isForeignKeyViolation(error, PARENT_KEY) ? hasChild() : error;
     });
+    if (!row) throw missing(name);
+    return { ...fromRow(row), revision: row.deletion };
   }
 }
 
@@ -208,30 +232,21 @@ async function lookup(tx: Queryable, scope: Scope, snapshotter: string, names: s
   return (name) => rows.find((row) => row.name === name);
 }
 
+/** Undefined when something is in the way, of which `checkNewSnapshot` knows. */
 async function insert(
-  tx: Queryable,
+  pool: Pool,
   scope: Scope,
-  { snapshotter, key, kind, parent, generation, labels }: NewSnapshot,
-  parentRow: Taken | undefined,
-): Promise<MountableSnapshot> {
+  request: NewSnapshot,
+): Promise<MountableSnapshot | undefined> {
+  const { snapshotter, key, kind, parent, generation, labels } = request;
+  const event = snapshotEvents.prepared({ ...request, scope, name: key, revision: DRAWN_LATER });
+  const values = [scope.namespace, scope.node, snapshotter, key, kind, parent, generation, labels];
+  values.push(targetOf(request) ?? '');
   try {
-    const { rows } = await tx.query<MountableRow>(
-      `INSERT INTO snapshots (namespace, node, snapshotter, name, revision, kind, parent, parent_uid, generation,
-         labels)
-       VALUES ($1, $2, $3, $4, nextval('revision'), $5, $6, $7, $8, $9) RETURNING ${MOUNTABLE_COLUMNS}`,
-      [
-        scope.namespace,
-        scope.node,
-        snapshotter,
-        key,
-        kind,
-        parent,
-        parentRow?.uid ?? null,
-        generation,
-        labels,
-      ],
-    );
-    return fromMountableRow(rows[0]!);
+    const [row] = event
+      ? await query<PreparedRow>(pool, PREPARE_TOLD, [...values, ...eventValues(event)])
+      : await query<PreparedRow>(pool, PREPARE, values);
+    return row && preparedFrom(scope, request, row);
   } catch (error) {
     if (isForeignKeyViolation(error, PARENT_KEY)) throw missingParent(parent);
     if (isUniqueViolation(error, 'snapshots_name')) throw alreadyExists(`snapshot ${JSON.stringify(key)}`);

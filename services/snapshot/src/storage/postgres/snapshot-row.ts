@@ -1,6 +1,7 @@
+import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import type { RecordTable } from '@longshore/postgres';
-import type { Kind, MountableSnapshot, Snapshot } from '../../domain/snapshot.ts';
+import type { Kind, MountableSnapshot, NewSnapshot, Snapshot } from '../../domain/snapshot.ts';
 
 export interface Row {
   uid: string;
@@ -48,6 +49,31 @@ export function fromRow(row: Row): Snapshot {
 
 export function fromMountableRow(row: MountableRow): MountableSnapshot {
   return { ...fromRow(row), ancestors: row.ancestors };
+}
+
+/** What the database says of a snapshot that it was asked to make. */
+export type PreparedRow = Pick<MountableRow, 'uid' | 'revision' | 'created_at' | 'updated_at' | 'ancestors'>;
+
+export function preparedFrom(
+  scope: Scope,
+  { snapshotter, key, parent, kind, labels, generation }: NewSnapshot,
+  { uid, revision, created_at, updated_at, ancestors }: PreparedRow,
+): MountableSnapshot {
+  return {
+    uid,
+    scope,
+    snapshotter,
+    name: key,
+    parent,
+    kind,
+    labels,
+    generation,
+    usage: { sizeBytes: 0n, inodes: 0n },
+    revision,
+    createdAt: created_at,
+    updatedAt: updated_at,
+    ancestors,
+  };
 }
 
 /** For the watch. */
