@@ -1,5 +1,6 @@
 export * from './cgroup.ts';
 export * from './cgroup-processes.ts';
+export { ended } from './child-ends.ts';
 export * from './device-number.ts';
 export * from './directory-entries.ts';
 export * from './errno.ts';
@@ -12,6 +13,7 @@ export * from './open.ts';
 export * from './ownership.ts';
 export * from './peer-credentials.ts';
 export * from './pipe-size.ts';
+export { type Piped, type ProcessEnd, type Program, spawnPiped } from './spawn.ts';
 export * from './statx.ts';
 export * from './sync.ts';
 export * from './tcp-user-timeout.ts';

@@ -347,6 +347,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       image: counted('image'),
       runtime: counted('runtime'),
     },
+    own: (path) => local.unaryMethod(path),
     reads,
     lastReads,
     tasks: (namespace) => tasks.ids(namespace),

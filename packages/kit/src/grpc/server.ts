@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Http2SecureServer, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { create, type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  toBinary,
+} from '@bufbuild/protobuf';
 import {
   type handleUnaryCall,
   type Metadata,
@@ -11,9 +18,10 @@ import {
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { internal, toGrpcStatus, unimplemented } from '@longshore/errors';
+import { internal, LongshoreError, toGrpcStatus, unimplemented } from '@longshore/errors';
 import { Health } from '@longshore/proto/grpc/health/v1/health';
 import { Header } from '@longshore/proto/headers';
+import { MAX_MESSAGE_BYTES } from '@longshore/proto/limits';
 import {
   bindPrivately,
   claimSocketPath,
@@ -28,12 +36,14 @@ import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import { checkAccess } from './access.ts';
 import { Call, type RawCall } from './call.ts';
+import { statusTrailers } from './end-with-error.ts';
 import type { Handlers } from './handlers.ts';
 import { HealthService } from './health.ts';
 import { CHANNEL_LIMITS, STREAM_RESETS } from './limits.ts';
 import { callersOf, keepFresh, type ListenOptions, openIdentity } from './listener-tls.ts';
 import { observe } from './observe.ts';
 import { type Callers, ServerSessions } from './server-sessions.ts';
+import type { UnaryMethod } from './unary-method.ts';
 
 /**
  * Set on every call over TLS to the id of its connection, in the place of whatever the caller sent: grpc-js gives a
@@ -50,6 +60,8 @@ export interface GrpcServerOptions {
 type AnyHandler = (input: unknown, call: Call) => unknown;
 type AnyStream = ServerDuplexStream<unknown, unknown>;
 
+const OK_TRAILERS = { 'grpc-status': '0' };
+
 /**
  * A gRPC server for protobuf-es services on grpc-js. Every call is traced, logged, measured, and answers
  * with the status of `@longshore/errors`.
@@ -61,6 +73,7 @@ export class GrpcServer {
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #sessions: ServerSessions;
+  readonly #unaryMethods = new Map<string, UnaryMethod>();
 
   constructor(log: Logger, metrics: Metrics, { revocations }: GrpcServerOptions = {}) {
     this.#log = log;
@@ -79,8 +92,16 @@ export class GrpcServer {
     for (const method of service.methods) {
       const handler = (handlers as Record<string, AnyHandler | undefined>)[method.localName];
       implementation[method.name] = this.#adapt(method, handler ?? refuse(method));
+      if (method.methodKind === 'unary' && handler) {
+        this.#unaryMethods.set(`/${service.typeName}/${method.name}`, this.#direct(method, handler));
+      }
     }
     this.#server.addService(definitionOf(service), implementation);
+  }
+
+  /** A unary method that is served here, by its path, e.g. `/containerd.services.images.v1.Images/Get`. */
+  unaryMethod(path: string): UnaryMethod | undefined {
+    return this.#unaryMethods.get(path);
   }
 
   /**
@@ -138,15 +159,40 @@ export class GrpcServer {
   #unary(method: DescMethod, handler: AnyHandler): handleUnaryCall<unknown, unknown> {
     return (raw, callback) => {
       const call = this.#open(raw);
-      observe(method, call, raw.metadata, this.#metrics, async () => {
-        checkAccess(call);
-        const answer = await handler(raw.request, call);
-        return create(method.output, answer as Record<string, unknown>);
-      }).then(
+      this.#handle(method, handler, call, raw).then(
         (answer) => callback(null, answer, call.trailers),
         (error) => callback(statusOf(error, call.trailers)),
       );
     };
+  }
+
+  #direct(method: DescMethod, handler: AnyHandler): UnaryMethod {
+    return {
+      decode: (request) => fromBinary(method.input, request),
+      run: async (raw, request) => {
+        const call = this.#open(raw);
+        try {
+          const answer = await this.#handle(method, handler, call, { request, metadata: raw.metadata });
+          const message = checkedSize(toBinary(method.output, answer));
+          return { message, trailers: { ...call.trailers.toHttp2Headers(), ...OK_TRAILERS } };
+        } catch (error) {
+          return { trailers: { ...call.trailers.toHttp2Headers(), ...statusTrailers(error) } };
+        }
+      },
+    };
+  }
+
+  #handle(
+    method: DescMethod,
+    handler: AnyHandler,
+    call: Call,
+    { request, metadata }: { request: unknown; metadata: Metadata },
+  ): Promise<Message> {
+    return observe(method, call, metadata, this.#metrics, async () => {
+      checkAccess(call);
+      const answer = await handler(request, call);
+      return create(method.output, answer as Record<string, unknown>);
+    });
   }
 
   #stream(method: DescMethod, handler: AnyHandler, raw: AnyStream): void {
@@ -180,6 +226,12 @@ export class GrpcServer {
     const serial = connection === undefined ? undefined : this.#sessions.serialOn(connection);
     return new Call(raw, requestId, this.#log, findPeer, serial);
   }
+}
+
+function checkedSize(message: Uint8Array): Uint8Array {
+  if (message.length <= MAX_MESSAGE_BYTES) return message;
+  const problem = `answer of ${message.length} bytes: more than ${MAX_MESSAGE_BYTES}: resource exhausted`;
+  throw new LongshoreError('ResourceExhausted', problem);
 }
 
 function credentialsOf(identity: TlsIdentity | undefined, callers: Callers): ServerCredentials {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { RecordCopy } from './record-copy.ts';
 import { containerRecord, deletion, emptyCopy, syncedCopy, textOf } from './testing/copies.ts';
@@ -160,5 +160,37 @@ describe('RecordCopy', () => {
     expect(textOf(copy, 'c')).toBeUndefined();
     expect(copy.isComplete('runtime')).toBe(false);
     expect(copy.beginRound('runtime').position).toBe('');
+  });
+
+  it('writes nothing when a watch tells it what it has, and goes on from there', async () => {
+    const path = join(await scratchDirectory(), 'records.db');
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(1e6);
+    onTestFinished(() => clock.mockRestore());
+    using copy = new RecordCopy(path, 'node-1');
+    const { round } = copy.beginRound('runtime');
+    const watched = (position: string, records: Record[], flags = {}) =>
+      copy.applyWatched('runtime', round, { records, position, reset: false, synced: false, ...flags });
+    watched('1', [], { reset: true });
+    watched('1', [], { synced: true });
+    copy.apply([containerRecord('c', 5n), deletion('d', 6n)]);
+    const changes: string[] = [];
+    copy.onChange(({ key }) => changes.push(key));
+    const stored = () => {
+      using other = new RecordCopy(path, 'node-1');
+      return other.beginRound('content') && other.beginRound('runtime').position;
+    };
+    watched('2', [containerRecord('c', 5n), deletion('d', 6n), containerRecord('c', 4n)]);
+    expect(stored()).toBe('1');
+    watched('3', [containerRecord('c', 5n), containerRecord('c', 7n)]);
+    expect(stored()).toBe('3');
+    expect(changes).toEqual(['c']);
+    expect(textOf(copy, 'c')).toBe('c@7');
+    watched('4', [deletion('d', 6n)]);
+    expect(stored()).toBe('3');
+    clock.mockReturnValue(1e6 + 5_001);
+    watched('5', [deletion('d', 6n)]);
+    expect(stored()).toBe('5');
+    watched('6', []);
+    expect(copy.beginRound('runtime').position).toBe('6');
   });
 });

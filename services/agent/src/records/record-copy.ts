@@ -13,6 +13,9 @@ import { UncertainPlaces } from './uncertain-places.ts';
 /** By then no older word of a deleted record is on its way any more. */
 const TOMBSTONES_KEPT_MS = 10 * 60_000;
 
+/** How old the stored place of a watch may be: what came after it is told again to the next process. */
+const POSITION_GRAIN_MS = 5_000;
+
 export interface DeletingContainer {
   namespace: string;
   id: string;
@@ -37,6 +40,8 @@ export class RecordCopy implements CopyReads, Disposable {
   /** Where something may have changed, unheard. */
   readonly #doubted = new UncertainPlaces();
   #prunedBefore = 0;
+  /** When the place of each watch was stored. */
+  readonly #savedAtMs = new Map<Keeper, number>();
 
   /** `path` is the database file, `:memory:` keeps nothing; a copy of another `owner` is discarded. */
   constructor(path: string, owner: string) {
@@ -78,6 +83,11 @@ export class RecordCopy implements CopyReads, Disposable {
     { records, position, reset, synced }: Pick<WatchResponse, 'records' | 'position' | 'reset' | 'synced'>,
   ): void {
     const next = { ...this.#keepers.get(keeper) };
+    if (!reset && !synced && this.#isEcho(keeper, records)) {
+      if (position !== '') next.position = position;
+      this.#keepers.use(keeper, next);
+      return;
+    }
     if (reset) Object.assign(next, { sweptFrom: round, position: '' });
     if (position !== '') next.position = position;
     this.#transaction(
@@ -92,8 +102,18 @@ export class RecordCopy implements CopyReads, Disposable {
         this.#keepers.save(keeper, next);
         return taken;
       },
-      () => this.#keepers.use(keeper, next),
+      () => {
+        this.#keepers.use(keeper, next);
+        this.#savedAtMs.set(keeper, performance.now());
+      },
     );
+  }
+
+  /** Nothing but what is stored already, as what this node changed is told to it again. Its place need not be on disk at once. */
+  #isEcho(keeper: Keeper, records: readonly Record[]): boolean {
+    if (this.#keepers.get(keeper).sweptFrom !== undefined) return false;
+    if (performance.now() - (this.#savedAtMs.get(keeper) ?? 0) > POSITION_GRAIN_MS) return false;
+    return records.every((record) => this.#records.isOld(record));
   }
 
   /**
@@ -198,6 +218,7 @@ export class RecordCopy implements CopyReads, Disposable {
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      this.#records.forgetRecent();
       throw error;
     }
     onCommit?.();

@@ -4,10 +4,17 @@ import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
 import type { CopiedRecord } from './copy-reads.ts';
 import { labelsOf } from './filtered-kinds.ts';
 import { LabelIndex } from './label-index.ts';
+import { Recent } from './recent.ts';
 import { isRecordKind, type RecordKind } from './record-kinds.ts';
 
 /** Read at a time: a millisecond or two. */
 const PAGE_RECORDS = 500;
+
+/** A client asks for the same few records again and again: `ctr run` for ten of them, three times each. */
+const RECENT_RECORDS = 64;
+const MAX_RECENT_BYTES = 32 * 1024;
+/** What a node changes is told to it twice: in a trailer, and by a watch within a second. */
+const RECENT_REVISIONS = 1_024;
 
 /** A record as it is stored: `isStale` when there is a newer value than this one, which was not told. */
 export interface StoredRecord extends CopiedRecord {
@@ -41,8 +48,10 @@ export class RecordTable {
   readonly #deleting: StatementSync;
   readonly #prune: StatementSync;
   readonly #sweep: StatementSync;
-  /** What was asked for last: a blob that is read in ranges is asked for at each. */
-  #last: { kind: RecordKind; record: StoredRecord } | undefined;
+  /** As they are stored. */
+  readonly #recent = new Recent<StoredRecord>(RECENT_RECORDS);
+  /** The newest that is stored of a name, deletions included. */
+  readonly #revisions = new Recent<Revision>(RECENT_REVISIONS);
 
   constructor(database: DatabaseSync) {
     const prepare = (sql: string) => database.prepare(sql);
@@ -81,13 +90,13 @@ export class RecordTable {
   }
 
   get(kind: RecordKind, namespace: string, key: string): StoredRecord | undefined {
-    const last = this.#last;
-    if (last?.record.key === key && last.record.namespace === namespace && last.kind === kind)
-      return last.record;
+    const name = nameOf(kind, namespace, key);
+    const recent = this.#recent.get(name);
+    if (recent) return recent;
     const row = this.#get.get(kind, namespace, key);
     if (!row) return undefined;
     const record = stored(row);
-    this.#last = { kind, record };
+    if (record.value.length <= MAX_RECENT_BYTES) this.#recent.set(name, record);
     return record;
   }
 
@@ -144,7 +153,8 @@ export class RecordTable {
   put(record: Record, round: number, sweptFrom = -1): boolean {
     const { kind, namespace, key, revision, deleted, deleting, value } = record;
     if (!isRecordKind(kind)) return false;
-    this.#last = undefined;
+    const name = nameOf(kind, namespace, key);
+    this.#recent.delete(name);
     const row = this.#upsert.get({
       kind,
       namespace,
@@ -152,7 +162,7 @@ export class RecordTable {
       revision,
       deleted: deleted ? 1 : 0,
       deleting: deleting ? 1 : 0,
-      stale: !deleted && value.length === 0 ? 1 : 0,
+      stale: isStale(record) ? 1 : 0,
       value,
       seen: round,
       now: Date.now(),
@@ -160,7 +170,22 @@ export class RecordTable {
     });
     if (!row) return false;
     this.#labels.put(Number(row.id), kind, namespace, deleted ? {} : labelsOf(kind, row.value as Uint8Array));
+    this.#revisions.set(name, { revision, isStale: isStale(record) });
     return true;
+  }
+
+  /** True for a record that {@link put} would not store, outside of a sweep; false also when that takes a look at the disk. */
+  isOld(record: Record): boolean {
+    const { kind, namespace, key, revision } = record;
+    const newest = this.#revisions.get(nameOf(kind, namespace, key));
+    if (!newest || revision > newest.revision) return false;
+    return revision < newest.revision || !newest.isStale || isStale(record);
+  }
+
+  /** To be called when what was put is not stored after all. */
+  forgetRecent(): void {
+    this.#recent.clear();
+    this.#revisions.clear();
   }
 
   /** A record was heard of in a round, and is not news. */
@@ -170,7 +195,7 @@ export class RecordTable {
 
   /** Forgets the records of a kind that were not heard of since the round of `sweptFrom` began; answers those that were there. */
   sweep(kind: RecordKind, sweptFrom: number): RecordName[] {
-    this.#last = undefined;
+    this.forgetRecent();
     return this.#sweep
       .all(kind, sweptFrom)
       .filter(({ deleted }) => deleted === 0)
@@ -186,6 +211,21 @@ export class RecordTable {
   pruneDeletions(beforeMs: number): void {
     this.#prune.run(beforeMs);
   }
+}
+
+interface Revision {
+  revision: bigint;
+  isStale: boolean;
+}
+
+/** None of the parts but the last can hold a slash. */
+function nameOf(kind: string, namespace: string, key: string): string {
+  return `${kind}/${namespace}/${key}`;
+}
+
+/** There is a value, which is not told. */
+function isStale({ deleted, value }: Record): boolean {
+  return !deleted && value.length === 0;
 }
 
 function stored(row: { [column: string]: unknown }): StoredRecord {

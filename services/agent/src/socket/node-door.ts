@@ -1,6 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { LongshoreError, messageOf, unimplemented } from '@longshore/errors';
 import {
+  answerHere,
   endWithError,
   type Logger,
   type OnCall,
@@ -10,6 +11,7 @@ import {
   type Revocations,
   type Route,
   readRequest,
+  type UnaryMethod,
 } from '@longshore/kit';
 import { ANY_TASK, Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
@@ -29,6 +31,8 @@ export interface NodeDoorOptions {
   /** Whose calls over TCP are refused. */
   revocations?: Revocations;
   upstreams: Record<Owner, Opener>;
+  /** A unary method of the agent's own, by its path: what its server serves, without the way there. */
+  own?: (path: string) => UnaryMethod | undefined;
   /** What is answered here, without asking the owner. */
   reads: LocalReads;
   /** The same from what was last known: for those that the owner should be asked, and cannot be. */
@@ -77,9 +81,12 @@ export function nodeDoor(options: NodeDoorOptions): RawListener {
       };
     }
     const read = options.reads.get(path);
+    const own = owner === 'agent' ? options.own?.(path) : undefined;
     const answer = read
       ? answerRead(stream, headers, route, read, options.lastReads.get(path))
-      : passChange(stream, headers, route, options.records);
+      : own
+        ? answerOwn(stream, headers, route, own, options.records)
+        : passChange(stream, headers, route, options.records);
     answer.catch((error) => {
       options.log.debug({ path, error: messageOf(error) }, 'call ended early');
     });
@@ -99,6 +106,38 @@ function passChange(
   const kind = changedKind(path);
   if (kind) doubtWhenCut(route, kind, namespaceOf(headers), records);
   return passOn(stream, headers, route);
+}
+
+/** Calls that are large, or that only a real server can judge, take the way over it. */
+async function answerOwn(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  route: Route,
+  method: UnaryMethod,
+  records: DoorRecords,
+): Promise<void> {
+  const request = await readRequest(stream, MAX_QUESTION_BYTES);
+  const message = request.isWhole ? decoded(method, request.bytes) : undefined;
+  if (!message) return passChange(stream, headers, { ...route, request }, records);
+  const kind = changedKind(String(headers[':path']));
+  return answerHere(stream, headers, method, message, {
+    ...route,
+    takeTrailers: (trailers) => {
+      if (kind && MAY_BE_LOST.has(String(trailers['grpc-status'])))
+        records.doubtChange(kind, namespaceOf(headers));
+      return route.takeTrailers?.(trailers);
+    },
+  });
+}
+
+function decoded(method: UnaryMethod, request: Buffer): unknown {
+  const message = messageIn(request);
+  if (!message) return undefined;
+  try {
+    return method.decode(message);
+  } catch {
+    return undefined;
+  }
 }
 
 function routeTo(owner: Owner, { nodeId, upstreams, records, onEvents }: NodeDoorOptions): Route {

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { kindOf, LongshoreError, messageOf } from '@longshore/errors';
-import { isErrno } from '@longshore/linux';
+import { ended, isErrno, type ProcessEnd, spawnPiped } from '@longshore/linux';
 
 /** What is kept of one output; the rest is read and dropped. Answers of shims are a few hundred bytes. */
 const MAX_OUTPUT_BYTES = 1024 ** 2;
@@ -11,6 +12,9 @@ const MAX_OUTPUT_BYTES = 1024 ** 2;
 const MAX_WORDS = 4_096;
 /** What was written before the end has arrived by then; a child of its own may hold the pipes for ever. */
 const PIPES_TIMEOUT_MS = 1_000;
+
+const NOTHING = Buffer.alloc(0);
+const SIGNALS = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 export interface ShimCommand {
   binary: string;
@@ -30,27 +34,32 @@ export interface CommandOutcome {
   failure: Error | undefined;
 }
 
-/** Runs a shim's binary to its end, in a process group of its own. Never fails: see `failure`. */
+/** Runs a shim's binary to its end, in a session, hence a process group, of its own. Never fails: see `failure`. */
 export async function runShimCommand(command: ShimCommand): Promise<CommandOutcome> {
-  const { binary, args, cwd, env, input, timeoutMs } = command;
-  const child = spawn(binary, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  let started: Started;
+  try {
+    started = start(command);
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error(messageOf(error));
+    return { stdout: NOTHING, stderr: NOTHING, failure };
+  }
+  const { pid, stdin, outputs } = started;
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
-    killGroup(child);
-  }, timeoutMs);
-  // A shim that ends without reading its input breaks the pipe; its exit status says what matters.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
-  const failure = await failureOf(child);
+    killGroup(pid);
+  }, command.timeoutMs);
+  const [stdout, stderr] = outputs.map(collect) as [Buffer[], Buffer[]];
+  const failure = failureOf(await ended(pid));
   clearTimeout(timer);
-  await closedWithin([child.stdout, child.stderr], PIPES_TIMEOUT_MS);
+  stdin.destroy();
+  await closedWithin(outputs, PIPES_TIMEOUT_MS);
   return {
     stdout: Buffer.concat(stdout),
     stderr: Buffer.concat(stderr),
-    failure: isLate ? new LongshoreError('DeadlineExceeded', `killed after ${timeoutMs} ms`) : failure,
+    failure: isLate
+      ? new LongshoreError('DeadlineExceeded', `killed after ${command.timeoutMs} ms`)
+      : failure,
   };
 }
 
@@ -60,14 +69,26 @@ export function commandFailed(words: Buffer, cause: Error): LongshoreError {
   return new LongshoreError(kindOf(cause), `${text}: ${cause.message}`, { cause });
 }
 
-async function failureOf(child: ChildProcess): Promise<Error | undefined> {
-  try {
-    const [code, signal] = await once(child, 'exit');
-    if (code === 0) return undefined;
-    return new Error(code === null ? `signal: ${signal}` : `exit status ${code}`);
-  } catch (error) {
-    return error instanceof Error ? error : new Error(messageOf(error));
-  }
+/** With our ends of what it reads and writes. */
+interface Started {
+  pid: number;
+  stdin: Socket;
+  /** Its standard output and error. */
+  outputs: readonly [Socket, Socket];
+}
+
+function start({ binary: path, args, cwd, env, input = NOTHING }: ShimCommand): Started {
+  const { pid, stdin, stdout, stderr } = spawnPiped({ path, args, env, cwd });
+  const writer = new Socket({ fd: stdin, readable: false, writable: true });
+  // A shim that ends without reading its input breaks the pipe; its exit status says what matters.
+  writer.on('error', () => undefined).end(input);
+  const reader = (fd: number) => new Socket({ fd, readable: true, writable: false });
+  return { pid, stdin: writer, outputs: [reader(stdout), reader(stderr)] };
+}
+
+function failureOf(end: ProcessEnd): Error | undefined {
+  if ('signal' in end) return new Error(`signal: ${SIGNALS.get(end.signal) ?? end.signal}`);
+  return end.code === 0 ? undefined : new Error(`exit status ${end.code}`);
 }
 
 function collect(stream: Readable): Buffer[] {
@@ -90,8 +111,7 @@ async function closedWithin(streams: readonly Readable[], timeoutMs: number): Pr
   for (const stream of streams) stream.destroy();
 }
 
-function killGroup({ pid }: ChildProcess): void {
-  if (pid === undefined) return;
+function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
