@@ -92,14 +92,6 @@ async function expectAllGone(): Promise<void> {
 }
 
 describe('npm start', { timeout: TEST_TIMEOUT_MS }, () => {
-  it('shows the output of a container and its events, ends as it did, and leaves nothing', async () => {
-    const { output, exitCode } = npmStart('--once', '--', 'sh', '-c', 'echo to stderr >&2; exit 7');
-    expect(await exitCode, output()).toBe(7);
-    expect(output()).toContain('container | to stderr');
-    for (const topic of ['/images/create', '/tasks/start', '/tasks/exit']) expect(output()).toContain(topic);
-    expect(leftovers()).toEqual([]);
-  });
-
   it('stays up, tells where things are, refuses a second start, starts a killed service again, and is gone, container and all, after npm got SIGTERM', async () => {
     const first = npmStart('--', 'sleep', '1000');
     await expectOutput(first.output, 'longshore is up');

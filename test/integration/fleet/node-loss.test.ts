@@ -11,6 +11,7 @@ import { throughOutage } from '../../harness/fleet-outage.ts';
 import { UNTIL_TERM } from '../../harness/running-task.ts';
 import { type EventStream, readStream } from '../../harness/stream-reader.ts';
 import { waitUntil } from '../../harness/wait-until.ts';
+import { nodeDeathFaults } from './node-death.suite.ts';
 
 /** Each replica of the gateway may have to find out by itself, by a ping or a connection that takes 3 s. */
 const EDGE_NOTICES_MS = 15_000;
@@ -69,6 +70,9 @@ async function listAll() {
   const { tasks } = await createClient(Tasks, gateway).list({ filter: '' }, options);
   return { containers: containers.map(({ id }) => id), tasks: tasks.map(({ id }) => id), missing };
 }
+
+// One fleet for all: to start it costs more than most of them.
+nodeDeathFaults(() => ({ fleet, image, events }));
 
 // One node each, at the same time: most of it is waiting.
 describe('a node whose link is cut', () => {
