@@ -39,6 +39,7 @@ beforeAll(async () => {
   fleet = await startFleet({
     nodes: 3,
     delayMs: 0,
+    delayedNodes: ['n1'],
     nodeEnv: () => ({ LONGSHORE_NODE_LABELS: 'pool=all' }),
     env: { LONGSHORE_CONTENT_CLAIM_TTL_MS: String(CLAIM_TTL_MS) },
   });
