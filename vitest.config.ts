@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
+/** Conditions are awaited for as long as a busy machine may need. */
+const patience = {
+  setupFiles: ['test/harness/patience.ts'],
+  expect: { poll: { timeout: 20_000 } },
+};
+
 export default defineConfig({
   test: {
     // Postgres for all tests, and the foreign programs on PATH.
@@ -9,6 +15,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...patience,
           name: 'unit',
           include: [
             'packages/*/src/**/*.test.ts',
@@ -21,6 +28,7 @@ export default defineConfig({
       },
       {
         test: {
+          ...patience,
           name: 'system',
           include: ['test/**/*.test.ts'],
           exclude: ['test/long/**', '**/node_modules/**'],

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { toolchain } from '@longshore/local';
 import type { TestNode } from './test-node.ts';
 
 const METRIC = 'longshore_agent_control_plane_calls_total';
 const LINE = new RegExp(`^${METRIC}\\{service="([^"]*)",method="([^"]*)".*\\} (\\d+)$`, 'gm');
-const READ =
-  'fetch(process.argv[1]).then((answer) => answer.text()).then((text) => process.stdout.write(text))';
 
 /** What nobody waits for: the agent's own news and housekeeping, and claims given back. Nothing else is left out. */
 const IN_THE_BACKGROUND = new Set([
@@ -57,7 +56,8 @@ export class ControlPlaneCalls {
 
 async function countsOf(node: TestNode): Promise<Map<string, number>> {
   const { addresses } = JSON.parse(readFileSync(node.path(join(node.state, 'agent.json')), 'utf8'));
-  const text = await node.exec([process.execPath, '-e', READ, addresses.metrics]);
+  const { busybox } = (await toolchain()).binaries;
+  const text = await node.exec([busybox, 'wget', '-q', '-O', '-', addresses.metrics]);
   return new Map(
     Array.from(text.matchAll(LINE), ([, service, method, n]) => [`${service}/${method}`, Number(n)]),
   );

@@ -7,7 +7,8 @@ import { waitUntil } from './wait-until.ts';
 
 /** How long a lost peer may go unnoticed: what was sent, or a ping, is waited for, and a new connection is tried. */
 const NOTICED_MS = 9_000;
-const AT_ONCE_MS = 1_000;
+/** Less than any wait for an answer. */
+const AT_ONCE_MS = 2_000;
 const HEALED_MS = 30_000;
 
 /** All of a container's task events, in order: what is in a gap is `exec-added` to the container's own exit. */

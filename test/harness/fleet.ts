@@ -21,7 +21,7 @@ import { TestNode } from './test-node.ts';
 const CLOCK_OFFSET = new URL('./clock-offset.mjs', import.meta.url).href;
 
 export interface FleetOptions
-  extends Pick<LocalOptions, 'bucket' | 'delayMs' | 'durable' | 'env' | 'nodeDiskBytes'> {
+  extends Pick<LocalOptions, 'bucket' | 'delayedNodes' | 'delayMs' | 'durable' | 'env' | 'nodeDiskBytes'> {
   /** Default 2. */
   nodes?: number;
   /** Default 2. */
@@ -86,6 +86,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     durable: options.durable ?? false,
     report: (line) => reports.push(line),
     ...(options.delayMs !== undefined && { delayMs: options.delayMs }),
+    ...(options.delayedNodes && { delayedNodes: options.delayedNodes }),
     ...(options.env && { env: options.env }),
     ...(options.bucket && { bucket: options.bucket }),
     ...(options.nodeDiskBytes && { nodeDiskBytes: options.nodeDiskBytes }),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Fleet } from './fleet.ts';
 import { repeated, type StoredEvent, storedEvents } from './stored-events.ts';
@@ -28,6 +29,9 @@ export interface ManyRunsOptions {
   meanwhile(ended: (count: number) => Promise<void>): Promise<void>;
 }
 
+/** Whoever is refused does not ask again at once. */
+const AFTER_FAILURE_MS = 200;
+
 /** Runs containers on the nodes in turn, each of which says once that it ran. */
 export async function manyRuns(options: ManyRunsOptions): Promise<Run[]> {
   const { nodes, image, prefix, parallel = 8, atLeast, meanwhile } = options;
@@ -44,6 +48,7 @@ export async function manyRuns(options: ManyRunsOptions): Promise<Run[]> {
       const result = await node.ctr.run(['run', '--rm', image, id, 'echo', 'ran']);
       runs.push({ id, node, beganMs, endedMs: performance.now(), ...result });
       for (const { count, go } of waiting) if (runs.length >= count) go();
+      if (result.code !== 0) await delay(AFTER_FAILURE_MS);
     }
   };
   const ended = (count: number) => new Promise<void>((go) => waiting.push({ count, go }));

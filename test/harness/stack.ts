@@ -18,6 +18,7 @@ import {
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Ctr } from './ctr.ts';
 import { expectNothingLeft } from './leftovers.ts';
+import { migratedDatabase } from './migrated-database.ts';
 
 export interface StackOptions {
   /** Further variables for the services. */
@@ -112,7 +113,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
 }
 
 async function ownDatabase(undo: AsyncDisposableStack): Promise<string> {
-  const database = await createTestDatabase();
+  const database = await createTestDatabase(await migratedDatabase());
   undo.defer(() => database.drop());
   return database.url;
 }

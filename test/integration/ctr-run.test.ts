@@ -140,12 +140,17 @@ describe('ctr run -d', () => {
       'detached',
       'sh',
       '-c',
-      'trap "exit 3" TERM; while :; do sleep 0.1; done',
+      'trap "exit 3" TERM; sleep 100000 & wait',
     ]);
     const wait = stack.ctr.start(['task', 'attach', 'detached']);
-    await stack.ctr.ok(['task', 'kill', '-s', 'TERM', 'detached']);
-    const [code] = await once(wait, 'exit');
-    expect(code).toBe(3);
+    const ended = once(wait, 'exit');
+    // Not heard before its shell has come to the trap.
+    const kill = async () => {
+      await stack.ctr.run(['task', 'kill', '-s', 'TERM', 'detached']);
+      return wait.exitCode !== null;
+    };
+    expect(await waitUntil(kill, 30_000)).toBe(true);
+    expect((await ended)[0]).toBe(3);
   });
 });
 

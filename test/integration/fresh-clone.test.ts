@@ -33,9 +33,9 @@ afterAll(async () => {
   await rm(states, { recursive: true, force: true });
 });
 
-function npmStart(name: string): ChildProcess {
+function npmStart(name: string, command: readonly string[]): ChildProcess {
   const root = join(tmpdir(), `${basename(states)}-${name}`);
-  const args = ['start', '--', '--once', '--root', root, '--state', join(states, name)];
+  const args = ['start', '--', '--once', '--root', root, '--state', join(states, name), ...command];
   return spawn('npm', args, { cwd: clone, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
@@ -46,15 +46,19 @@ async function outcome(child: ChildProcess): Promise<{ code: number | null; outp
 }
 
 describe('a fresh clone below a 0700 home, in a long path, without a terminal', () => {
-  it('sets itself up for two starts at once, both of which run their container and leave nothing', async () => {
+  it('sets itself up for two starts at once, which show their container and its events, end as it did, and leave nothing', async () => {
     expect(clone.length).toBeGreaterThan(LONG_PATH_LENGTH);
-    const names = ['one', 'two'];
-    const outcomes = await Promise.all(names.map((name) => outcome(npmStart(name))));
-    for (const { code, output } of outcomes) {
-      expect(code, output).toBe(0);
-      expect(output).toContain('container | Hello from a container');
-    }
-    for (const name of names) {
+    const [one, two] = await Promise.all([
+      outcome(npmStart('one', [])),
+      outcome(npmStart('two', ['--', 'sh', '-c', 'echo to stderr >&2; exit 7'])),
+    ]);
+    expect(one.code, one.output).toBe(0);
+    expect(one.output).toContain('container | Hello from a container');
+    for (const topic of ['/images/create', '/tasks/start', '/tasks/exit'])
+      expect(one.output).toContain(topic);
+    expect(two.code, two.output).toBe(7);
+    expect(two.output).toContain('container | to stderr');
+    for (const name of ['one', 'two']) {
       const state = join(states, name);
       const root = join(tmpdir(), `${basename(states)}-${name}`);
       const socket = join(state, 'longshore.sock');

@@ -87,14 +87,19 @@ function tlsFiles(directory: string, name: string) {
 }
 
 let runtime: Awaited<ReturnType<typeof startRuntime>>;
+let shortLived: ReturnType<typeof startShortLivedAgent>;
 const tokens: string[] = [];
 
 beforeAll(async () => {
   runtime = await startRuntime('a');
+  shortLived = startShortLivedAgent();
+  // Awaited by its own test.
+  shortLived.catch(() => undefined);
 });
 
 afterAll(async () => {
-  await runtime.close();
+  await (await shortLived)?.close();
+  await runtime?.close();
   rmSync(scratch, { recursive: true });
   const log = await runtime.log;
   for (const token of tokens) expect(log).not.toContain(token.slice(30, 60));
@@ -277,42 +282,58 @@ describe('joining', () => {
   });
 });
 
+/** An agent whose certificate is good for a short while: what takes time goes on during the tests above. */
+async function startShortLivedAgent() {
+  const fleet = await startRuntime('c', { LONGSHORE_NODE_CERTIFICATE_TTL_MS: '20000' });
+  const one = machine('n10');
+  const { token } = await fleet.admin.createJoinToken({});
+  expect(await one.join(token, '--server', fleet.addresses.join)).toMatchObject({ code: 0 });
+  const read = (name: string) => readFileSync(join(one.root, 'identity', name), 'utf8');
+  const before = { certificate: read('node.crt'), key: read('node.key') };
+  const state = mkdtempSync('/run/ls-join-');
+  const { child, exited } = run(AGENT, [], {
+    ...one.env,
+    LONGSHORE_STATE: state,
+    LONGSHORE_AGENT_LISTEN: '127.0.0.1:0',
+    LONGSHORE_RUNTIME_ADDRESS: fleet.addresses.grpc,
+    LONGSHORE_NODE_LABELS: 'zone=a,gpu=1',
+    LONGSHORE_CGROUP_PARENT: `/${basename(state)}`,
+  });
+  await once(child, 'message');
+  const startMs = performance.now();
+  const stateOf = async () => (await fleet.nodes.get({ id: 'n10' })).node;
+  const isReady = async () => (await stateOf())?.state === NodeState.READY;
+  const readyMs = waitUntil(isReady).then((ready) => (ready ? performance.now() - startMs : undefined));
+  return {
+    read,
+    before,
+    stateOf,
+    readyMs,
+    async close() {
+      await readyMs;
+      child.disconnect();
+      const code = await exited;
+      await fleet.close();
+      rmSync(state, { recursive: true });
+      expect(code).toBe(0);
+    },
+  };
+}
+
 describe('an agent that has joined', () => {
   it('is ready within 5 s of its start, and renews its certificate in time, with a new key', async () => {
-    const fleet = await startRuntime('c', { LONGSHORE_NODE_CERTIFICATE_TTL_MS: '20000' });
-    onTestFinished(() => fleet.close());
-    const one = machine('n10');
-    const { token } = await fleet.admin.createJoinToken({});
-    expect(await one.join(token, '--server', fleet.addresses.join)).toMatchObject({ code: 0 });
-    const read = (name: string) => readFileSync(join(one.root, 'identity', name), 'utf8');
-    const [certificate, key] = [read('node.crt'), read('node.key')];
-    const state = mkdtempSync('/run/ls-join-');
-    onTestFinished(() => rmSync(state, { recursive: true }));
-    const agent = run(AGENT, [], {
-      ...one.env,
-      LONGSHORE_STATE: state,
-      LONGSHORE_AGENT_LISTEN: '127.0.0.1:0',
-      LONGSHORE_RUNTIME_ADDRESS: fleet.addresses.grpc,
-      LONGSHORE_NODE_LABELS: 'zone=a,gpu=1',
-      LONGSHORE_CGROUP_PARENT: `/${basename(state)}`,
-    });
-    await once(agent.child, 'message');
-    const started = performance.now();
-    const stateOf = async () => (await fleet.nodes.get({ id: 'n10' })).node;
-    expect(await waitUntil(async () => (await stateOf())?.state === NodeState.READY)).toBe(true);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const { read, before, stateOf, readyMs } = await shortLived;
+    expect(await readyMs).toBeLessThan(5_000);
     expect(await stateOf()).toMatchObject({
       labels: { zone: 'a', gpu: '1' },
       address: expect.stringMatching(/^127\.0\.0\.1:[1-9]/),
       snapshotters: ['overlayfs'],
       runtimes: expect.arrayContaining(['io.containerd.runc.v2']),
     });
-    expect(await waitUntil(() => read('node.crt') !== certificate, 30_000)).toBe(true);
-    expect(read('node.key')).not.toBe(key);
+    expect(await waitUntil(() => read('node.crt') !== before.certificate, 30_000)).toBe(true);
+    expect(read('node.key')).not.toBe(before.key);
     expect(new X509Certificate(read('node.crt')).checkPrivateKey(createPrivateKey(read('node.key')))).toBe(
       true,
     );
-    agent.child.disconnect();
-    expect(await agent.exited).toBe(0);
   });
 });

@@ -84,7 +84,7 @@ function logFiles(mustExist = true): string[] {
 
 describe('a container driven through the gateway, by a caller who shares no file with its node', () => {
   it('is made, started, followed, looked into and ended', async () => {
-    await create('trap "echo bye; exit 5" TERM; echo hello; while :; do sleep 0.05; done');
+    await create('trap "echo bye; exit 5" TERM; echo hello; sleep 100000 & wait');
     const following = logText(true);
     await tasks.start({ containerId }, scope);
     const onNode = { headers: { ...scope.headers, [Header.Node]: node } };

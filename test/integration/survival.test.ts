@@ -5,6 +5,7 @@ import type { ServiceName } from '@longshore/local';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listenToEvents } from '../harness/event-listener.ts';
 import { pushTestImages } from '../harness/images.ts';
+import { UNTIL_TERM } from '../harness/running-task.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { readStream } from '../harness/stream-reader.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -25,15 +26,7 @@ afterAll(() => stack?.close());
 beforeEach(async () => {
   n += 1;
   id = `survivor-${n}`;
-  await stack.ctr.ok([
-    'run',
-    '-d',
-    busybox,
-    id,
-    'sh',
-    '-c',
-    'trap "exit 5" TERM; while :; do sleep 0.1; done',
-  ]);
+  await stack.ctr.ok(['run', '-d', busybox, id, ...UNTIL_TERM]);
 });
 
 /** Pid and start time: together they name a process for ever. */

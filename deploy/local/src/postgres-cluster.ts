@@ -13,7 +13,7 @@ const SYSTEM_USER = 'postgres';
 const SET_UP_SQL = ['CREATE ROLE longshore LOGIN CREATEDB', 'CREATE DATABASE longshore OWNER longshore'];
 
 /** Changes when what is prepared above does, so that no older template is taken. */
-const TEMPLATE_FORMAT = 1;
+const TEMPLATE_FORMAT = 2;
 
 const run = promisify(execFile);
 
@@ -31,7 +31,7 @@ export async function postgresUser(): Promise<SystemUser> {
 /**
  * Makes the cluster in `<dir>/data` unless it is there: a superuser `postgres`, a role and a database `longshore`,
  * all trusted, since only its owner and root can enter its directories.
- * `durable` false takes a copy of a prepared one, not written through to the disk.
+ * It is a copy of a prepared one, with `durable` written through to the disk.
  */
 export async function provideCluster(dir: string, user: SystemUser, durable: boolean): Promise<string> {
   const data = join(dir, 'data');
@@ -42,8 +42,8 @@ export async function provideCluster(dir: string, user: SystemUser, durable: boo
   const unfinished = join(dir, 'data.new');
   await rm(unfinished, { recursive: true, force: true });
   const tools = await toolchain();
-  if (durable) await create(unfinished, user, tools, []);
-  else await copyTemplate(unfinished, user, tools);
+  await copyTemplate(unfinished, user, tools);
+  if (durable) await writeThrough(unfinished, user, tools);
   await rename(unfinished, data);
   return data;
 }
@@ -76,15 +76,23 @@ async function checkVersion(data: string): Promise<void> {
   );
 }
 
-async function create(data: string, user: SystemUser, tools: Toolchain, options: string[]): Promise<void> {
-  const as = { ...user, cwd: '/', env: { PATH: tools.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC' } };
+async function create(data: string, user: SystemUser, tools: Toolchain): Promise<void> {
+  const as = asPostgres(user, tools);
   const { postgresBin } = tools;
-  const args = ['--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--username=postgres', ...options];
+  const args = ['--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--username=postgres', '--no-sync'];
   await run(join(postgresBin, 'initdb'), [...args, '-D', data], as);
   const single = run(join(postgresBin, 'postgres'), ['--single', '-D', data, 'postgres'], as);
   single.child.stdin?.end(`${SET_UP_SQL.join('\n')}\n`);
   const { stderr } = await single;
   if (/ERROR|FATAL/.test(stderr)) throw failedPrecondition(`Postgres cluster "${data}": ${stderr.trim()}`);
+}
+
+async function writeThrough(data: string, user: SystemUser, tools: Toolchain): Promise<void> {
+  await run(join(tools.postgresBin, 'initdb'), ['--sync-only', '-D', data], asPostgres(user, tools));
+}
+
+function asPostgres(user: SystemUser, { env }: Toolchain) {
+  return { ...user, cwd: '/', env: { PATH: env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC' } };
 }
 
 /** initdb takes seconds, a copy of its result a fraction of one. */
@@ -95,9 +103,11 @@ async function copyTemplate(data: string, user: SystemUser, tools: Toolchain): P
     await run('cp', ['-a', template, data]);
     return;
   }
-  await create(data, user, tools, ['--no-sync']);
+  await create(data, user, tools);
   const unfinished = await mkdtemp(`${template}.new-`);
   await run('cp', ['-aT', data, unfinished]);
+  // What a durable cluster is a copy of must itself be whole.
+  await writeThrough(unfinished, user, tools);
   // Somebody else may have been first: then theirs is as good.
   await rename(unfinished, template).catch(() => rm(unfinished, { recursive: true, force: true }));
 }

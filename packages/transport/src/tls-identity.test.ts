@@ -24,7 +24,7 @@ describe('TlsIdentity', () => {
     const told = vi.fn();
     identity.onChange(told);
     authority.issue('service/content');
-    await vi.waitFor(() => expect(told).toHaveBeenCalled(), { timeout: 5_000 });
+    await vi.waitFor(() => expect(told).toHaveBeenCalled());
     expect(identity.pems.cert).toEqual(readFileSync(files.tlsCert));
     expect(identity.context).not.toBe(context);
   });

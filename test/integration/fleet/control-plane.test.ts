@@ -17,12 +17,14 @@ beforeAll(async () => {
     durable: true,
     nodeEnv: () => ({ LONGSHORE_SPOOL_CHECK_MS: '500' }),
   });
-  const layer = { path: 'big', type: 'file' as const, content: randomBytes(BIG_LAYER_BYTES) };
-  const made = await makeBusyboxImage({ layers: [[layer]] });
-  const reference = await fleet.push('test/everywhere', '1', made);
-  const [bigLayer, bytes] = [...made.blobs].find(([, { length }]) => length > BIG_LAYER_BYTES)!;
-  image = { reference, bigLayer, bigLayerBytes: bytes.length };
+  const reference = await fleet.push('test/everywhere', '1', await makeBusyboxImage());
   await Promise.all(fleet.nodes.map(({ ctr }) => ctr.ok(['image', 'pull', '--plain-http', reference])));
+  const layer = { path: 'big', type: 'file' as const, content: randomBytes(BIG_LAYER_BYTES) };
+  const big = await makeBusyboxImage({ layers: [[layer]], gzip: false });
+  const { ctr } = fleet.node('n1');
+  await ctr.ok(['content', 'fetch', '--plain-http', await fleet.push('test/big', '1', big)]);
+  const [bigLayer, bytes] = [...big.blobs].find(([, { length }]) => length > BIG_LAYER_BYTES)!;
+  image = { reference, bigLayer, bigLayerBytes: bytes.length };
 });
 // Fails when anything is left.
 afterAll(() => fleet?.close());

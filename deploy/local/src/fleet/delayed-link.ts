@@ -50,11 +50,11 @@ export function nodeRelay(
   return new RelayProcess(`relay-${node.id}`, inside, routes, logPath, tools);
 }
 
-/** What the control plane's end of all cables does. */
-export function controlEndRoutes(layout: FleetLayout): Route[] {
+/** What the control plane's end of these nodes' cables does. */
+export function controlEndRoutes(layout: FleetLayout, nodes: readonly NodeLayout[]): Route[] {
   return [
     ...controlRoutes(layout).map(({ target, carried }) => ({ listen: carried, connect: target })),
-    ...layout.nodes.map((node) => ({
+    ...nodes.map((node) => ({
       listen: `${node.host}:${PORTS.agent}`,
       connect: `${cableHost(node.index)}:${AGENT_CABLE_PORT}`,
     })),

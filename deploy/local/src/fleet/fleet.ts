@@ -18,6 +18,7 @@ import {
   CONTROL_SERVICES,
   type FleetLayout,
   fleetLayout,
+  type NodeLayout,
   PORTS,
   REGISTRY_HOST,
   replicaHost,
@@ -41,6 +42,8 @@ export interface FleetOptions {
   replicas: number;
   /** Makes links that hold everything back for so long, each way, and whose delay can be changed. Default: plain links. */
   delayMs?: number | undefined;
+  /** With `delayMs`: whose links are such; default: all. */
+  delayedNodes?: readonly string[];
   /** See {@link startStores}. */
   durable?: boolean;
   /** Further variables of every service of the control plane. */
@@ -169,7 +172,9 @@ async function createNodes(
   tools: Toolchain,
   undo: AsyncDisposableStack,
 ): Promise<FleetNode[]> {
-  const { delayMs, report = () => {} } = options;
+  const { delayMs, delayedNodes, report = () => {} } = options;
+  const isDelayed = ({ id }: NodeLayout) =>
+    delayMs !== undefined && (delayedNodes === undefined || delayedNodes.includes(id));
   const nodes = await all(
     layout.nodes.map(async (self) => {
       const node = await FleetNode.create({
@@ -177,19 +182,20 @@ async function createNodes(
         self,
         control,
         tools,
-        isDelayed: delayMs !== undefined,
+        isDelayed: isDelayed(self),
         diskBytes: options.nodeDiskBytes?.(self.id),
         env: options.nodeEnv?.(self.id) ?? {},
         report,
       });
       undo.use(node);
-      if (delayMs !== undefined) await node.setDelay(delayMs);
+      if (delayMs !== undefined && isDelayed(self)) await node.setDelay(delayMs);
       return node;
     }),
   );
   if (delayMs === undefined) return nodes;
   const logPath = join(layout.logDir, 'relay-control.log');
-  const far = new RelayProcess('relay-control', control, controlEndRoutes(layout), logPath, tools);
+  const routes = controlEndRoutes(layout, layout.nodes.filter(isDelayed));
+  const far = new RelayProcess('relay-control', control, routes, logPath, tools);
   const supervisor = undo.use(new Supervisor(report));
   await supervisor.startWave([far.unit]);
   return nodes;

@@ -4,7 +4,7 @@ import { unavailable } from '@longshore/errors';
 import { ManagedProcess } from '../managed-process.ts';
 import type { Toolchain } from '../toolchain.ts';
 
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 30_000;
 const READY = 'namespaces are ready';
 
 export type NamespaceKind = 'net' | 'mount' | 'uts';

@@ -23,6 +23,8 @@ import { passOn, type Route } from './route.ts';
 import type { GrpcServer } from './server.ts';
 import { Upstream } from './upstream.ts';
 
+/** Less than any wait for an answer. */
+const AT_ONCE_MS = 1_000;
 const READ = create(ReadContentRequestSchema);
 const INFO = create(InfoRequestSchema, { digest: 'sha256:a' });
 
@@ -211,7 +213,7 @@ describe('an upstream that cannot be reached', () => {
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow(/ECONNREFUSED/);
     const startedAt = performance.now();
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow(/ECONNREFUSED/);
-    expect(performance.now() - startedAt).toBeLessThan(50);
+    expect(performance.now() - startedAt).toBeLessThan(AT_ONCE_MS);
   });
 
   it('waits for one that is silent once, and finds it when it speaks', async () => {
@@ -228,7 +230,7 @@ describe('an upstream that cannot be reached', () => {
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('connect timed out');
     const startedAt = performance.now();
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('connect timed out');
-    expect(performance.now() - startedAt).toBeLessThan(50);
+    expect(performance.now() - startedAt).toBeLessThan(AT_ONCE_MS);
     await stop();
     // It comes back in steps, as hosts do: at first there is nobody to answer, and that costs nothing to find out.
     await vi.waitFor(() => expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('ENOENT'), {
@@ -258,7 +260,7 @@ describe('an upstream that cannot be reached', () => {
     await new Promise((resolve) => stream.once('close', resolve));
     const startedAt = performance.now();
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('does not answer');
-    expect(performance.now() - startedAt).toBeLessThan(50);
+    expect(performance.now() - startedAt).toBeLessThan(AT_ONCE_MS);
     cable.mend();
     await vi.waitFor(async () => (await upstream.open({ ':path': '/a/B' })).on('error', () => undefined), {
       timeout: 10_000,
@@ -280,7 +282,7 @@ describe('an upstream that cannot be reached', () => {
     await closed;
     const startedAt = performance.now();
     await expect(upstream.open({ ':path': '/a/B' })).rejects.toThrow('ETIMEDOUT');
-    expect(performance.now() - startedAt).toBeLessThan(50);
+    expect(performance.now() - startedAt).toBeLessThan(AT_ONCE_MS);
   });
 
   it('does not wait long for a silent replica while there is another', async () => {

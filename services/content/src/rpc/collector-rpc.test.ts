@@ -147,9 +147,7 @@ describe('Explain', () => {
     const elsewhere = await explain(here, 'content', digest);
     expect(elsewhere).toMatchObject({ steps: [], holders: [holder(there)], unreachedSince: undefined });
     await fixture.leases.delete({ id: 'keep', sync: true }, there.caller);
-    await expect
-      .poll(async () => (await explain(here, 'content', digest)).tombstones, { timeout: 5000 })
-      .toHaveLength(1);
+    await expect.poll(async () => (await explain(here, 'content', digest)).tombstones).toHaveLength(1);
     const { tombstones, holders } = await explain(here, 'content', digest);
     expect(holders).toEqual([]);
     const [{ buriedAt, goesAfter }] = tombstones as [(typeof tombstones)[number]];

@@ -126,11 +126,11 @@ describe('Relay', () => {
     await stream.server.kill();
     const { metrics } = startRelay();
     await runtime.write(ids('a', 20));
-    await expect.poll(() => metrics.lagRows.value('runtime'), { timeout: 5_000 }).toBe(20);
+    await expect.poll(() => metrics.lagRows.value('runtime')).toBe(20);
     expect(metrics.lagSeconds.value('runtime')).toBeGreaterThan(0);
     await stream.server.restart();
     await expectRelayed(stream, [runtime]);
-    await expect.poll(() => metrics.lagRows.value('runtime'), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => metrics.lagRows.value('runtime')).toBe(0);
     expect(metrics.relayed.value('runtime')).toBe(20);
   });
 
@@ -216,7 +216,7 @@ describe('Relay', () => {
     expect(first.metrics.pruned.value('runtime')).toBe(2);
     await stream.server.kill();
     await runtime.write(['c']);
-    await expect.poll(() => first.metrics.lagRows.value('runtime'), { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => first.metrics.lagRows.value('runtime')).toBe(1);
     expect(await runtime.rows()).toHaveLength(1);
   });
 
