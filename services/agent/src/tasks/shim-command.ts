@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import { isErrno } from '@longshore/linux';
@@ -32,8 +32,12 @@ export interface CommandOutcome {
 
 /** Runs a shim's binary to its end, in a process group of its own. Never fails: see `failure`. */
 export async function runShimCommand(command: ShimCommand): Promise<CommandOutcome> {
-  const { binary, args, cwd, env, input, timeoutMs } = command;
-  const child = spawn(binary, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const { input, timeoutMs } = command;
+  const child = spawned(command);
+  if (child instanceof Error) return { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), failure: child };
+  const ended = failureOf(child);
+  // Out of descriptors, Node makes a child without pipes, and says so later.
+  if (!child.stdin) return { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), failure: await ended };
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
@@ -44,7 +48,7 @@ export async function runShimCommand(command: ShimCommand): Promise<CommandOutco
   child.stdin.end(input);
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
-  const failure = await failureOf(child);
+  const failure = await ended;
   clearTimeout(timer);
   await closedWithin([child.stdout, child.stderr], PIPES_TIMEOUT_MS);
   return {
@@ -52,6 +56,17 @@ export async function runShimCommand(command: ShimCommand): Promise<CommandOutco
     stderr: Buffer.concat(stderr),
     failure: isLate ? new LongshoreError('DeadlineExceeded', `killed after ${timeoutMs} ms`) : failure,
   };
+}
+
+type PipedChild = ChildProcess & { stdin: Writable | undefined; stdout: Readable; stderr: Readable };
+
+/** Most of what can go wrong is told by the child's `error`; the rest, such as too long an environment, is thrown. */
+function spawned({ binary, args, cwd, env }: ShimCommand): PipedChild | Error {
+  try {
+    return spawn(binary, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(messageOf(error));
+  }
 }
 
 /** A command's own words, and how it ended. */
@@ -85,7 +100,8 @@ async function closedWithin(streams: readonly Readable[], timeoutMs: number): Pr
   const timer = new AbortController();
   const late = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
   const open = streams.filter((stream) => !stream.closed);
-  await Promise.race([Promise.all(open.map((stream) => once(stream, 'close'))), late]);
+  const closed = open.map((stream) => once(stream, 'close').catch(() => undefined));
+  await Promise.race([Promise.all(closed), late]);
   timer.abort();
   for (const stream of streams) stream.destroy();
 }
