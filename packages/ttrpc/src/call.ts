@@ -10,6 +10,7 @@ import {
 import { type ErrorKind, fromGrpcStatus, kindOf, LongshoreError } from '@longshore/errors';
 import { RequestSchema, type Response } from '@longshore/proto/ttrpc/request';
 import type { TtrpcConnection } from './client-connection.ts';
+import { boundedTimeout } from './deadline.ts';
 import { type MetadataInit, metadataToProto } from './metadata.ts';
 
 export interface CallOptions {
@@ -38,7 +39,7 @@ export function encodeRequest(
       service: serviceName,
       method: method.name,
       payload,
-      timeoutNano: BigInt(Math.ceil(options.timeoutMs ?? 0)) * 1_000_000n,
+      timeoutNano: BigInt(Math.ceil(boundedTimeout(options.timeoutMs) ?? 0)) * 1_000_000n,
       metadata: metadataToProto(options.metadata),
     }),
   );
@@ -53,8 +54,9 @@ export function payloadOf(response: Response): Uint8Array {
 
 /** One signal for whichever comes first, the caller's abort or its deadline. */
 export function callSignal({ signal, timeoutMs }: CallOptions): AbortSignal | undefined {
-  if (timeoutMs === undefined) return signal;
-  const deadline = AbortSignal.timeout(timeoutMs);
+  const leftMs = boundedTimeout(timeoutMs);
+  if (leftMs === undefined) return signal;
+  const deadline = AbortSignal.timeout(leftMs);
   return signal ? AbortSignal.any([signal, deadline]) : deadline;
 }
 

@@ -39,6 +39,13 @@ export class MessageQueue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
+  /** Nobody reads any more: what waits is dropped, and holds the connection up no longer. */
+  discard(): void {
+    this.end();
+    this.#messages.length = 0;
+    this.#relieve();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (;;) {
@@ -53,9 +60,7 @@ export class MessageQueue<T> implements AsyncIterable<T> {
         });
       }
     } finally {
-      this.end();
-      this.#messages.length = 0;
-      this.#relieve();
+      this.discard();
     }
   }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { invalidArgument, LongshoreError, messageOf, toGrpcStatus } from '@longshore/errors';
 import { type Request, RequestSchema, ResponseSchema } from '@longshore/proto/ttrpc/request';
+import { boundedTimeout } from './deadline.ts';
 import { Flag, type Frame, MessageType } from './frame.ts';
 import { FramedSocket, oversizedError, TtrpcClosedError } from './framed-socket.ts';
 import { MessageQueue } from './message-queue.ts';
@@ -111,7 +112,7 @@ export class ServerConnection {
     } catch (error) {
       this.#refuse(streamId, error);
     } finally {
-      queue.end();
+      queue.discard();
       this.#inbound.delete(streamId);
       this.#active.delete(streamId);
       if (this.#finishing) this.finish();
@@ -119,9 +120,9 @@ export class ServerConnection {
   }
 
   #signalFor(request: Request): AbortSignal {
-    if (request.timeoutNano <= 0n) return this.#gone.signal;
-    const deadline = AbortSignal.timeout(Math.ceil(Number(request.timeoutNano) / 1e6));
-    return AbortSignal.any([this.#gone.signal, deadline]);
+    const timeoutMs = boundedTimeout(Math.ceil(Number(request.timeoutNano) / 1e6));
+    if (request.timeoutNano <= 0n || timeoutMs === undefined) return this.#gone.signal;
+    return AbortSignal.any([this.#gone.signal, AbortSignal.timeout(timeoutMs)]);
   }
 
   async #sendMessage(streamId: number, data: Uint8Array): Promise<void> {

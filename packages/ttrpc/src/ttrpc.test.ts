@@ -4,9 +4,9 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type ErrorKind, notFound } from '@longshore/errors';
-import { type Response, ResponseSchema } from '@longshore/proto/ttrpc/request';
+import { RequestSchema, type Response, ResponseSchema } from '@longshore/proto/ttrpc/request';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTtrpcClient, type TtrpcClient } from './client.ts';
 import { dialTtrpc, type TtrpcConnection } from './client-connection.ts';
@@ -109,6 +109,11 @@ describe('unary calls', () => {
     );
     await expect.poll(() => handlerSignal?.aborted).toBe(true);
     expect(handlerSignal?.reason.name).toBe('TimeoutError');
+  });
+
+  it('have no deadline when it is further away than a timer can wait', async () => {
+    expect((await echo.unary({ value: 'hello' }, { timeoutMs: 1e10 })).value).toBe('hello');
+    expect((await echo.unary({ value: 'hello' }, { timeoutMs: 1e14 })).value).toBe('hello');
   });
 
   it('fail with Canceled when the caller aborts, before or during the call', async () => {
@@ -256,6 +261,12 @@ describe('TtrpcServer', () => {
       [7, 3],
       [9, 3],
     ]);
+  });
+
+  it('answers a request whose deadline is years away', async () => {
+    const request = { service: 'test.Echo', method: 'Unary', timeoutNano: 2n ** 62n };
+    send({ data: toBinary(RequestSchema, create(RequestSchema, request)) });
+    await expect.poll(codes).toEqual([[1, undefined]]);
   });
 
   it('answers ResourceExhausted to a frame over the limit, and ignores unknown types', async () => {

@@ -45,7 +45,7 @@ describe('EventHub', () => {
   });
 
   it('ends a subscriber that does not keep up, and no other', async () => {
-    const hub = new EventHub(2);
+    const hub = new EventHub({ events: 2 });
     const stop = new AbortController();
     const slow = hub.subscribe();
     const picky = hub.subscribe({ signal: stop.signal, accepts: ({ topic }) => topic === '/3' });
@@ -58,6 +58,19 @@ describe('EventHub', () => {
     await expect(read()).rejects.toMatchObject({ kind: 'ResourceExhausted' });
     expect(seen).toEqual(['/1', '/2']);
     expect(await topics(picky)).toEqual(['/3']);
+  });
+
+  it('counts the bytes of what waits, too', async () => {
+    const hub = new EventHub({ bytes: 1_000 });
+    const slow = hub.subscribe();
+    const large = create(EnvelopeSchema, { topic: '/large', event: { value: new Uint8Array(600) } });
+    for (let n = 0; n < 3; n++) hub.publish(large);
+    const seen: string[] = [];
+    const read = async () => {
+      for await (const { topic } of slow) seen.push(topic);
+    };
+    await expect(read()).rejects.toMatchObject({ kind: 'ResourceExhausted' });
+    expect(seen).toEqual(['/large', '/large']);
   });
 
   it('forgets a subscriber that left or was aborted', async () => {

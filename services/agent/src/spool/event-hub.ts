@@ -5,7 +5,14 @@ import type { Envelope } from '@longshore/proto/containerd/types/event';
  * containerd's queues are unbounded. A subscriber that is this far behind has stopped reading, and would take the
  * agent's memory: at some 500 bytes an event, 16 MB.
  */
-export const MAX_QUEUED_EVENTS = 32_768;
+const MAX_QUEUED_EVENTS = 32_768;
+/** For events that are larger than most: one may have half a megabyte. */
+const MAX_QUEUED_BYTES = 64 * 1024 ** 2;
+
+export interface QueueLimits {
+  events: number;
+  bytes: number;
+}
 
 export interface SubscribeOptions {
   /** Ends the subscription without an error. */
@@ -20,10 +27,11 @@ export interface SubscribeOptions {
  */
 export class EventHub {
   readonly #subscriptions = new Set<Subscription>();
-  readonly #maxQueued: number;
+  readonly #limits: QueueLimits;
 
-  constructor(maxQueued = MAX_QUEUED_EVENTS) {
-    this.#maxQueued = maxQueued;
+  /** What may be queued for one subscriber. */
+  constructor({ events = MAX_QUEUED_EVENTS, bytes = MAX_QUEUED_BYTES }: Partial<QueueLimits> = {}) {
+    this.#limits = { events, bytes };
   }
 
   publish(envelope: Envelope): void {
@@ -32,7 +40,7 @@ export class EventHub {
 
   /** Ends with `ResourceExhausted` for a subscriber that does not keep up, after what was queued for it. */
   subscribe({ signal, accepts }: SubscribeOptions = {}): AsyncIterable<Envelope> {
-    const subscription: Subscription = new Subscription(this.#maxQueued, accepts, () => {
+    const subscription: Subscription = new Subscription(this.#limits, accepts, () => {
       this.#subscriptions.delete(subscription);
       signal?.removeEventListener('abort', end);
     });
@@ -50,23 +58,32 @@ export class EventHub {
 
 /** open → ended. Ending leaves the hub at once; what was queued can still be read. */
 class Subscription implements AsyncIterable<Envelope> {
-  readonly #maxQueued: number;
+  readonly #limits: QueueLimits;
   readonly #accepts: ((envelope: Envelope) => boolean) | undefined;
   readonly #leave: () => void;
   #queue: Envelope[] = [];
+  #queuedBytes = 0;
   #ended: { error?: LongshoreError } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(maxQueued: number, accepts: ((envelope: Envelope) => boolean) | undefined, leave: () => void) {
-    this.#maxQueued = maxQueued;
+  constructor(
+    limits: QueueLimits,
+    accepts: ((envelope: Envelope) => boolean) | undefined,
+    leave: () => void,
+  ) {
+    this.#limits = limits;
     this.#accepts = accepts;
     this.#leave = leave;
   }
 
   push(envelope: Envelope): void {
     if (this.#accepts && !this.#accepts(envelope)) return;
-    if (this.#queue.length < this.#maxQueued) this.#queue.push(envelope);
-    else this.end(tooSlow(this.#maxQueued));
+    if (this.#queue.length >= this.#limits.events || this.#queuedBytes >= this.#limits.bytes) {
+      this.end(tooSlow(this.#queue.length));
+      return;
+    }
+    this.#queue.push(envelope);
+    this.#queuedBytes += envelope.event?.value.length ?? 0;
     this.#wake?.();
   }
 
@@ -82,6 +99,7 @@ class Subscription implements AsyncIterable<Envelope> {
       for (;;) {
         const batch = this.#queue;
         this.#queue = [];
+        this.#queuedBytes = 0;
         yield* batch;
         if (this.#queue.length > 0) continue;
         if (this.#ended?.error) throw this.#ended.error;

@@ -83,14 +83,22 @@ export class EventSpool implements Disposable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The oldest entries that are not marked as sent, in order. */
-  unsent(limit: number): SpoolEntry[] {
-    return this.#unsent.all(limit).map((row) => ({
-      sequence: Number(row.sequence),
-      id: String(row.id),
-      envelope: fromBinary(EnvelopeSchema, row.envelope as Uint8Array),
-      recordedMs: Number(row.recorded_ms),
-    }));
+  /** The oldest entries that are not marked as sent, in order: as many as `maxBytes` hold, and one in any case. */
+  unsent(limit: number, maxBytes = Number.POSITIVE_INFINITY): SpoolEntry[] {
+    const entries: SpoolEntry[] = [];
+    let sizeBytes = 0;
+    for (const row of this.#unsent.iterate(limit)) {
+      const envelope = row.envelope as Uint8Array;
+      sizeBytes += envelope.length;
+      if (entries.length > 0 && sizeBytes > maxBytes) break;
+      entries.push({
+        sequence: Number(row.sequence),
+        id: String(row.id),
+        envelope: fromBinary(EnvelopeSchema, envelope),
+        recordedMs: Number(row.recorded_ms),
+      });
+    }
+    return entries;
   }
 
   /** The stream keeps these entries, each at its own place. */

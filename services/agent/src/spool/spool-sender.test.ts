@@ -51,6 +51,21 @@ function start(
 const ids = (events: SpoolEvent[]) => events.map(({ id }) => id);
 
 describe('SpoolSender', () => {
+  it('sends no more at once than a call can carry, and all of it', async () => {
+    const value = new Uint8Array(512 * 1024);
+    const sent: string[] = [];
+    const sizes: number[] = [];
+    for (let n = 0; n < 40; n++)
+      spool.record({ id: `${n}`, envelope: create(EnvelopeSchema, { event: { value } }) });
+    start(async (entries) => {
+      sent.push(...entries.map(({ id }) => id));
+      sizes.push(entries.length * value.length);
+    });
+    await vi.waitFor(() => expect(sent).toHaveLength(40));
+    expect(sent).toEqual(Array.from({ length: 40 }, (_, n) => `${n}`));
+    expect(Math.max(...sizes)).toBeLessThan(8 * 1024 ** 2);
+  });
+
   it('sends what was there before it started, then what comes, in order', async () => {
     const sent: string[] = [];
     record('a', 'b');

@@ -3,8 +3,9 @@ import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { EventSpool, SpoolEntry } from './event-spool.ts';
 
-/** Entries in one call; at some 500 bytes each far below gRPC's limit of 16 MiB. */
+/** Entries in one call, and how large they are together: gRPC takes 16 MiB, and one event may have half a megabyte. */
 const BATCH_EVENTS = 512;
+const BATCH_BYTES = 4 * 1024 ** 2;
 
 /** Nobody waits for the rest, of which much comes together: the create and start of a task that ends soon go with its exit. */
 const LINGER_MS = 250;
@@ -78,7 +79,7 @@ export class SpoolSender implements AsyncDisposable {
     prune.unref();
     while (!this.#closing.signal.aborted) {
       if (this.#untilCheckMs() <= 0) await this.#check();
-      const entries = spool.unsent(BATCH_EVENTS);
+      const entries = spool.unsent(BATCH_EVENTS, BATCH_BYTES);
       if (entries.length > 0) await this.#send(entries);
       else await this.#nextEvent();
     }

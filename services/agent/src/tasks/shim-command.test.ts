@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +42,24 @@ describe('runShimCommand', () => {
     expect((await shell('kill -9 $$')).failure?.message).toBe('signal: SIGKILL');
     const missing = await runShimCommand({ binary: '/nowhere', args: [], env: {}, timeoutMs: 1_000 });
     expect(missing.failure?.message).toMatch(/ENOENT/);
+    const args = ['x'.repeat(2 ** 22)];
+    const long = await runShimCommand({ binary: '/bin/true', args, env: {}, timeoutMs: 1_000 });
+    expect(long.failure?.message).toMatch(/E2BIG/);
+  });
+
+  it('says so, and no more, when there are no descriptors left', () => {
+    const script = `
+      import { openSync, writeSync } from 'node:fs';
+      import { runShimCommand } from ${JSON.stringify(new URL('./shim-command.ts', import.meta.url).href)};
+      try {
+        for (;;) openSync('/dev/null');
+      } catch {}
+      const command = { binary: '/bin/true', args: [], env: {}, timeoutMs: 1_000 };
+      writeSync(1, (await runShimCommand(command)).failure.message);
+    `;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const shell = ['-c', 'ulimit -n 100; exec "$@"', 'sh', ...node];
+    expect(execFileSync('sh', shell, { encoding: 'utf8' })).toMatch(/EMFILE/);
   });
 
   it('hands over its input', async () => {

@@ -106,7 +106,8 @@ async function closedWithin(streams: readonly Readable[], timeoutMs: number): Pr
   const timer = new AbortController();
   const late = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
   const open = streams.filter((stream) => !stream.closed);
-  await Promise.race([Promise.all(open.map((stream) => once(stream, 'close'))), late]);
+  const closed = open.map((stream) => once(stream, 'close').catch(() => undefined));
+  await Promise.race([Promise.all(closed), late]);
   timer.abort();
   for (const stream of streams) stream.destroy();
 }
