@@ -51,10 +51,11 @@ describe('runShimCommand', () => {
     const script = `
       import { openSync, writeSync } from 'node:fs';
       import { runShimCommand } from ${JSON.stringify(new URL('./shim-command.ts', import.meta.url).href)};
+      const command = { binary: '/bin/true', args: [], env: {}, timeoutMs: 30_000 };
+      await runShimCommand(command);
       try {
         for (;;) openSync('/dev/null');
       } catch {}
-      const command = { binary: '/bin/true', args: [], env: {}, timeoutMs: 1_000 };
       writeSync(1, (await runShimCommand(command)).failure.message);
     `;
     const node = [process.execPath, '--input-type=module', '-e', script];
