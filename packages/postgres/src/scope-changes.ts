@@ -11,7 +11,7 @@ const CHANNEL_PREFIX = 'longshore_scope_';
 const SETTLE_MS = 10;
 
 /** Between two tellings: a node knows its own changes from its calls' answers, and what others do is not urgent. */
-const REST_MS = 250;
+const REST_MS = 500;
 
 /** Hears of one node's changes. */
 interface Watcher {

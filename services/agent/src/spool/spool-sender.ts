@@ -108,7 +108,7 @@ export class SpoolSender implements AsyncDisposable {
     });
     signal.addEventListener('abort', wake);
     if (signal.aborted) wake();
-    const isTimeToCheck = setTimeout(wake, this.#untilCheckMs());
+    const isTimeToCheck = setTimeout(wake, Math.max(0, this.#untilCheckMs()));
     await promise;
     clearTimeout(lingering);
     clearTimeout(isTimeToCheck);
