@@ -60,6 +60,7 @@ describe('the units', () => {
     expect(containers.get('Unit.After')?.split(' ')).toEqual([
       'longshore-agent.service',
       'network-online.target',
+      'remote-fs.target',
     ]);
     const binding =
       /^Unit\.(PartOf|BindsTo|Requires|Requisite|PropagatesStopTo|StopPropagatedFrom|Conflicts)$/;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,6 +53,28 @@ describe('socketOwner', () => {
     process.kill(pid, 'SIGKILL');
     pid = 0;
     await expect.poll(() => socketOwner(path), { timeout: 10_000 }).toBeUndefined();
+  });
+
+  it('is not taken in by a name that holds what looks like a line', async () => {
+    const path = `\0longshore-test-${process.pid}-${'x'.repeat(10)}`;
+    await listen(path);
+    const own = createServer().listen(`\0other-${process.pid}`);
+    await once(own, 'listening');
+    const table = readFileSync('/proc/net/unix', 'utf8');
+    const inode = new RegExp(` (\\d+) @other-${process.pid}$`, 'm').exec(table)?.[1];
+    const forged = `\0x\n0: 0 0 10000 0 0 ${inode} ${path.replace('\0', '@')}`;
+    const liar = createServer().listen(forged);
+    await once(liar, 'listening');
+    try {
+      expect(readFileSync('/proc/net/unix', 'utf8')).toContain(forged.slice(3));
+      expect(await socketOwner(path)).toBe(pid);
+      process.kill(pid, 'SIGKILL');
+      pid = 0;
+      await expect.poll(() => socketOwner(path), { timeout: 10_000 }).toBeUndefined();
+    } finally {
+      own.close();
+      liar.close();
+    }
   });
 
   it('finds nobody where nobody listens', async () => {

@@ -3,8 +3,13 @@ import { isErrno } from './errno.ts';
 
 /** __SO_ACCEPTCON in a line's flags: the socket that listens, not one of those that it has accepted. */
 const ACCEPTS = 0x10000;
-/** `address: refcount protocol flags type state inode path`; all but protocol's and inode's are hexadecimal. */
-const LINE = /^\S+ \S+ \S+ ([0-9A-F]+) \S+ \S+ +(\d+) (.+)$/;
+/**
+ * `address: refcount protocol flags type state inode path`; all but the inode are hexadecimal, at least so many digits. No line is taken
+ * that has fewer: a socket's name may hold a line feed and what looks like another's line, by which somebody else would be taken for
+ * its owner, and killed. But a name is 107 bytes at most, so that beside a path of 48 or more, as shims have, there is no room for that.
+ */
+const LINE =
+  /^[0-9a-f]{16}: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} (?=[ \d]{5}) *(\d+) (.+)$/;
 
 /**
  * The process that listens on a unix socket, found by the socket's inode among the descriptors of all processes: who made

@@ -50,6 +50,7 @@ import { copyOwner } from './records/copy-owner.ts';
 import { NodeRecords, type TrailersRead } from './records/node-records.ts';
 import { SmallBlobs } from './records/small-blobs.ts';
 import { keptLogOf } from './restart/kept-log.ts';
+import { OwnLabelStore } from './restart/own-label-store.ts';
 import { OwnLabels } from './restart/own-labels.ts';
 import { RestartMonitor } from './restart/restart-monitor.ts';
 import { restartRootfs } from './restart/restart-rootfs.ts';
@@ -207,6 +208,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     searchPath: context.env.PATH ?? '',
     heartbeatMs: config.heartbeatMs,
     tasks,
+    containers: containerRecords,
     runtime,
     log,
   });
@@ -223,6 +225,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   });
   const ownLabels = new OwnLabels({
     nodeId: identity.id,
+    store: undo.use(new OwnLabelStore(join(config.root, 'own-labels.db'), owner)),
     containers: createClient(Containers, runtime),
     onTrailers: (trailers) => {
       records.takeFrom(trailers);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { kindOf } from '@longshore/errors';
 import { describe, expect, it } from 'vitest';
 import { applySpecOptions, type SpecOption } from './spec-option.ts';
@@ -85,6 +87,29 @@ describe('withUser', () => {
   it('forgets the groups of another user', () => {
     const before = [withUidGid(1, 2), withAppendAdditionalGroups(['9'], none)];
     expect(userAfter(...before, withUserId(1000, files))?.additionalGids).toEqual([1001]);
+  });
+});
+
+describe("a hostile image's files", () => {
+  it.each([
+    ['passwd', 'nobody-here', 'NotFound'],
+    ['group', '0:nobody-here', 'NotFound'],
+  ])('%s of millions of lines take little memory', async (file, user, kind) => {
+    const module = JSON.stringify(new URL('./users.ts', import.meta.url).href);
+    const code = `
+      const { parentPort } = require('node:worker_threads');
+      const text = '\\n'.repeat(8 * 1024 * 1024);
+      import(${module}).then(({ withUser }) => {
+        try {
+          withUser('${user}', { passwd: () => '', group: () => '', ${file}: () => text })({ ociVersion: '1.1.0' });
+        } catch (error) {
+          parentPort.postMessage(error.kind);
+        }
+      });
+    `;
+    const worker = new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 64 } });
+    const [answer] = await once(worker, 'message');
+    expect(answer).toBe(kind);
   });
 });
 

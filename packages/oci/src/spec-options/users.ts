@@ -1,7 +1,14 @@
 import { notFound } from '@longshore/errors';
 import type { UserSpec } from '../spec.ts';
 import { changeProcess, type SpecOption } from './spec-option.ts';
-import { type GroupEntry, parseGroup, parsePasswd, type UserEntry, type UserFiles } from './user-database.ts';
+import {
+  type GroupEntry,
+  hasMember,
+  parseGroup,
+  parsePasswd,
+  type UserEntry,
+  type UserFiles,
+} from './user-database.ts';
 import { type IdOrName, parseUserReference } from './user-reference.ts';
 
 /**
@@ -91,15 +98,16 @@ function findUser(files: UserFiles, fits: (entry: UserEntry) => boolean): UserEn
   return parsePasswd(files.passwd() ?? '').find(fits);
 }
 
-function groupsOf(files: UserFiles): GroupEntry[] {
+function groupsOf(files: UserFiles): Generator<GroupEntry> {
   return parseGroup(files.group() ?? '');
 }
 
 /** A group of the user's own name is the main one, whatever it lists. */
 function gidsListing(user: string, files: UserFiles): number[] {
   const name = /^\d+$/.test(user) ? findUser(files, ({ uid }) => uid === Number(user))?.name : user;
-  if (name === undefined) return [];
-  return groupsOf(files).flatMap((group) =>
-    group.name !== name && group.members.includes(name) ? [group.gid] : [],
-  );
+  if (!name) return [];
+  return groupsOf(files)
+    .filter((group) => group.name !== name && hasMember(group, name))
+    .map(({ gid }) => gid)
+    .toArray();
 }

@@ -5,6 +5,20 @@ import { expect, it } from 'vitest';
 import { EventHub } from '../spool/event-hub.ts';
 import { OomCount } from './oom-count.ts';
 
+it('goes on when more came at once than it could hear of', async () => {
+  const hub = new EventHub(2);
+  const value = toBinary(TaskOOMSchema, create(TaskOOMSchema, { containerId: 'web' }));
+  const event = { typeUrl: 'x', value };
+  const oom = () => hub.publish(create(EnvelopeSchema, { namespace: 'a', topic: '/tasks/oom', event }));
+  const ooms = new OomCount(hub);
+  for (let n = 0; n < 5; n++) oom();
+  await expect.poll(() => ooms.of('a', 'web')).toBe(2);
+  await expect.poll(() => hub.subscribers).toBe(1);
+  oom();
+  await expect.poll(() => ooms.of('a', 'web')).toBe(3);
+  ooms.close();
+});
+
 it('counts the OOM events of a task until it is deleted', async () => {
   const hub = new EventHub();
   const publish = (topic: string, value: Uint8Array) =>

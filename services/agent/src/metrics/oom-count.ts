@@ -1,3 +1,4 @@
+import type { Envelope } from '@longshore/proto/containerd/types/event';
 import type { EventHub } from '../spool/event-hub.ts';
 import { readTaskReport } from '../tasks/task-report.ts';
 
@@ -29,14 +30,23 @@ export class OomCount implements Disposable {
   }
 
   async #follow(hub: EventHub): Promise<void> {
+    const { signal } = this.#closing;
     const accepts = ({ topic }: { topic: string }) => topic === OOM || topic === DELETED;
-    for await (const envelope of hub.subscribe({ signal: this.#closing.signal, accepts })) {
-      const report = readTaskReport(envelope);
-      if (!report || report.execId) continue;
-      const key = keyOf(envelope.namespace, report.containerId);
-      if (envelope.topic === OOM) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
-      else this.#counts.delete(key);
+    while (!signal.aborted) {
+      try {
+        for await (const envelope of hub.subscribe({ signal, accepts })) this.#take(envelope);
+      } catch {
+        // So many came at once that some were missed.
+      }
     }
+  }
+
+  #take(envelope: Envelope): void {
+    const report = readTaskReport(envelope);
+    if (!report || report.execId) return;
+    const key = keyOf(envelope.namespace, report.containerId);
+    if (envelope.topic === OOM) this.#counts.set(key, this.of(envelope.namespace, report.containerId) + 1);
+    else this.#counts.delete(key);
   }
 }
 

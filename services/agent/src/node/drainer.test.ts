@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { LongshoreError } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { ownStopSignal } from '../stop/own-stop-signal.ts';
+import { STOP_SIGNAL_LABEL } from '../stop/stop-signal.ts';
+import { SIGTERM } from '../stop/stop-task.ts';
 import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
 import { admitting } from './admission.ts';
 import { DeletingContainers } from './deleting-containers.ts';
@@ -10,6 +15,7 @@ import { Drainer } from './drainer.ts';
 
 const log = createLogger('test', 'silent');
 const TRAPS = ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.05; done'];
+const QUITS = ['sh', '-c', 'trap "exit 4" QUIT; touch /tmp/ready; while :; do sleep 0.05; done'];
 /** The first process of a container ignores SIGTERM unless it says otherwise. */
 const IGNORES = ['sleep', '1000'];
 
@@ -28,10 +34,12 @@ beforeEach(async () => {
 
 afterEach(() => node.close());
 
+const signalOf = ownStopSignal({ get: async (id) => node.containers.get(id)! });
+
 describe('Drainer', () => {
   it('ends all tasks: by SIGTERM, and by SIGKILL after the grace time', async () => {
     const desired = newDesired();
-    const drainer = new Drainer(node.manager, desired, log);
+    const drainer = new Drainer(node.manager, desired, signalOf, log);
     onTestFinished(() => drainer.close());
     await node.run('polite', TRAPS);
     await node.run('stubborn', IGNORES);
@@ -51,6 +59,21 @@ describe('Drainer', () => {
     expect([3, 143]).toContain(node.exits('polite')[0]?.exitStatus);
     // They stay for their callers to delete.
     expect(node.manager.list(NAMESPACE)).toHaveLength(3);
+  });
+
+  it("asks a container to end by the container's own signal", async () => {
+    const desired = newDesired();
+    const drainer = new Drainer(node.manager, desired, signalOf, log);
+    onTestFinished(() => drainer.close());
+    await node.run('quits', QUITS);
+    node.containers.get('quits')!.labels[STOP_SIGNAL_LABEL] = 'SIGQUIT';
+    await expect.poll(() => existsSync(join(node.directory, 'image/tmp/ready')), SOON).toBe(true);
+    desired.take({
+      cordoned: true,
+      draining: true,
+      drainGrace: { $typeName: 'google.protobuf.Duration', seconds: 600n, nanos: 0 },
+    });
+    await expect.poll(() => node.exits('quits'), SOON).toMatchObject([{ exitStatus: 4 }]);
   });
 });
 
@@ -87,7 +110,7 @@ describe('a drain that is over before the grace time is', () => {
   it('kills nothing: it was called off', async () => {
     const { task, calls, heard, ended } = stubborn();
     const desired = newDesired();
-    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    const drainer = new Drainer({ running: () => [task] } as never, desired, async () => SIGTERM, log);
     onTestFinished(() => drainer.close());
     desired.take(draining(600n));
     await heard;
@@ -99,7 +122,7 @@ describe('a drain that is over before the grace time is', () => {
   it('kills nothing: the agent stops', async () => {
     const { task, calls, heard, ended } = stubborn();
     const desired = newDesired();
-    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    const drainer = new Drainer({ running: () => [task] } as never, desired, async () => SIGTERM, log);
     desired.take(draining(600n));
     await heard;
     drainer.close();
@@ -126,7 +149,7 @@ describe('a drain of a task whose shim says nothing', () => {
   it('ends the shim after the grace time, and every heartbeat tries again what failed', async () => {
     const task = silent();
     const desired = newDesired();
-    const drainer = new Drainer({ running: () => [task] } as never, desired, log);
+    const drainer = new Drainer({ running: () => [task] } as never, desired, async () => SIGTERM, log);
     onTestFinished(() => drainer.close());
     const drain = { cordoned: true, draining: true };
     desired.take(drain);

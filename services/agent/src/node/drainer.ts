@@ -1,7 +1,8 @@
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Turns } from '@longshore/transfer';
-import { SIGTERM, stopTask } from '../stop/stop-task.ts';
+import type { StopSignalOf } from '../stop/own-stop-signal.ts';
+import { stopTask } from '../stop/stop-task.ts';
 import type { Task } from '../tasks/task.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
 import type { Desired } from './desired.ts';
@@ -13,6 +14,7 @@ const SIGNALS_AT_ONCE = 8;
 export class Drainer {
   readonly #tasks: TaskManager;
   readonly #desired: Desired;
+  readonly #signalOf: StopSignalOf;
   readonly #log: Logger;
   readonly #turns = new Turns(SIGNALS_AT_ONCE);
   /** Tasks that are being ended. */
@@ -21,9 +23,10 @@ export class Drainer {
   #over: AbortController | undefined;
   #isClosed = false;
 
-  constructor(tasks: TaskManager, desired: Desired, log: Logger) {
+  constructor(tasks: TaskManager, desired: Desired, signalOf: StopSignalOf, log: Logger) {
     this.#tasks = tasks;
     this.#desired = desired;
+    this.#signalOf = signalOf;
     this.#log = log;
     desired.onTaken(() => this.#drain());
   }
@@ -56,7 +59,8 @@ export class Drainer {
     this.#log.info({ namespace, id, graceMs }, 'draining: task is asked to end');
     try {
       const inTurn = this.#turns.run.bind(this.#turns);
-      const { killed } = await stopTask(task, { signal: SIGTERM, graceMs, abort, inTurn });
+      const signal = await this.#signalOf(task);
+      const { killed } = await stopTask(task, { signal, graceMs, abort, inTurn });
       if (killed) this.#log.warn({ namespace, id, graceMs }, 'draining: task was killed');
     } catch (error) {
       // It is gone by itself.

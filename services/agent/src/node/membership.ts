@@ -5,6 +5,8 @@ import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks'
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { ownStopSignal } from '../stop/own-stop-signal.ts';
+import type { ContainerLookup } from '../tasks/task-context.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
 import { admitting, requireAdmitted } from './admission.ts';
 import { CertificateRenewal } from './certificate-renewal.ts';
@@ -21,6 +23,8 @@ export interface MembershipOptions extends Omit<HostOptions, 'address'> {
   owner: string;
   heartbeatMs: number;
   tasks: TaskManager;
+  /** Say by what signal they want to end. */
+  containers: ContainerLookup;
   runtime: Channel;
   log: Logger;
 }
@@ -36,11 +40,11 @@ export class Membership {
   #registration: Registration | undefined;
 
   constructor(options: MembershipOptions) {
-    const { nodeId, owner, tasks, runtime, root, log } = options;
+    const { nodeId, owner, tasks, containers: records, runtime, root, log } = options;
     this.#options = options;
     this.#store = new DesiredStore(join(root, 'desired.db'), owner);
     this.#desired = new Desired(nodeId, this.#store, log);
-    this.#drainer = new Drainer(tasks, this.#desired, log);
+    this.#drainer = new Drainer(tasks, this.#desired, ownStopSignal(records), log);
     const certificates = createClient(CertificateService, runtime);
     this.#renewal = new CertificateRenewal(new IdentityFiles(root), certificates, log);
     const containers = createClient(ContainerService, runtime);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,7 +11,9 @@ const MAIN = fileURLToPath(new URL('publish-main.ts', import.meta.url));
 export function writePublishBinary(directory: string): string {
   const path = join(directory, 'publish');
   const words = [process.execPath, MAIN].map(quoted).join(' ');
-  writeFileSync(path, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  // A shim of an earlier agent's may be about to run it.
+  writeFileSync(`${path}.new`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  renameSync(`${path}.new`, path);
   return path;
 }
 

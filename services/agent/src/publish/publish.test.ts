@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -24,6 +24,17 @@ function run(binary: string, args: string[], input: Uint8Array): Promise<{ code:
 }
 
 describe("a shim's publish binary", () => {
+  it('is never half a program, also while an agent that starts writes it again', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'longshore-publish-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = writePublishBinary(directory);
+    const before = statSync(path).ino;
+    expect(writePublishBinary(directory)).toBe(path);
+    // Another file has taken its place: whoever has opened the old one reads that to its end.
+    expect(statSync(path).ino).not.toBe(before);
+    expect(readdirSync(directory)).toEqual(['publish']);
+  });
+
   it('sends the event to where shims report, and fails when nobody is there', async () => {
     const directory = mkdtempSync(join(tmpdir(), "longshore-publish's-"));
     onTestFinished(() => rmSync(directory, { recursive: true }));

@@ -1,21 +1,30 @@
-import { unavailable } from '@longshore/errors';
+import { join } from 'node:path';
+import { LongshoreError, unavailable } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { describe, expect, it } from 'vitest';
+import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
+import { OwnLabelStore } from './own-label-store.ts';
 import { OwnLabels } from './own-labels.ts';
 
 /** A control plane that is away while `isAway`, and keeps the labels of one container otherwise. */
-function controlPlane(recorded: Record<string, string>) {
-  const state = { isAway: true, recorded, masks: [] as string[][] };
+function controlPlane(recorded: Record<string, string>, path = ':memory:', owner = 'n1') {
+  const state = {
+    isAway: true,
+    failure: unavailable('service "runtime"'),
+    recorded,
+    masks: [] as string[][],
+  };
   const containers = {
     update: async (request: { container: { labels: object }; updateMask: { paths: string[] } }) => {
-      if (state.isAway) throw unavailable('service "runtime"');
+      if (state.isAway) throw state.failure;
       state.masks.push(request.updateMask.paths);
       Object.assign(state.recorded, request.container.labels);
       return {};
     },
   };
   const log = createLogger('test', 'silent');
-  const labels = new OwnLabels({ nodeId: 'n1', containers: containers as never, log });
+  const store = new OwnLabelStore(path, owner);
+  const labels = new OwnLabels({ nodeId: 'n1', containers: containers as never, store, log });
   const inForce = () => labels.over('default', 'web', { ...state.recorded });
   return { state, labels, inForce };
 }
@@ -31,6 +40,32 @@ describe('OwnLabels', () => {
     expect(state.recorded).toEqual({ colour: 'red', count: '1' });
     await labels.write('default', 'web');
     expect(state.masks).toEqual([['labels.count']]);
+  });
+
+  it('outlive the agent, on the node that they are of', async () => {
+    const path = join(await scratchDirectory(), 'own-labels.db');
+    const before = controlPlane({ status: 'running' }, path);
+    await before.labels.set('default', 'web', { status: 'running' }, { status: 'stopped', count: '1' });
+    const { state, labels, inForce } = controlPlane({ status: 'running' }, path);
+    expect(inForce()).toEqual({ status: 'stopped', count: '1' });
+    state.isAway = false;
+    await labels.write('default', 'web');
+    expect(state.recorded).toEqual({ status: 'stopped', count: '1' });
+    const next = controlPlane({ status: 'running' }, path);
+    expect(next.inForce()).toEqual({ status: 'running' });
+    await next.labels.set('default', 'web', {}, { count: '2' });
+    expect(controlPlane({}, path, 'n2').inForce()).toEqual({});
+  });
+
+  it.each([
+    ['PermissionDenied', '1'],
+    ['Unauthenticated', '1'],
+    ['NotFound', undefined],
+  ] as const)('that are refused with %s are %s afterwards', async (kind, count) => {
+    const { state, labels, inForce } = controlPlane({});
+    state.failure = new LongshoreError(kind, 'refused');
+    await labels.set('default', 'web', {}, { count: '1' });
+    expect(inForce().count).toBe(count);
   });
 
   it('give way to what somebody else said meanwhile', async () => {

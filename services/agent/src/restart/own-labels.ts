@@ -4,61 +4,66 @@ import type { Logger } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
+import type { OwnLabel, OwnLabelStore } from './own-label-store.ts';
 
 /** Nobody waits longer for the control plane to take a label. */
 const WRITE_TIMEOUT_MS = 2_000;
 
+/** The control plane has decided; whatever else it fails with may pass, e.g. a certificate that was revoked. */
+const FINAL = ['NotFound', 'InvalidArgument', 'FailedPrecondition', 'Unimplemented'] as const;
+
 export interface OwnLabelsOptions {
   nodeId: string;
   containers: Pick<ServiceClient<typeof Containers>, 'update'>;
+  store: Pick<OwnLabelStore, 'all' | 'put' | 'remove'>;
   /** Hears what each update has changed. */
   onTrailers?: CallOptions['onTrailers'];
   log: Logger;
 }
 
-interface Unwritten {
-  value: string;
-  /** What the label was before. */
-  was: string | undefined;
-}
+type Unwritten = Pick<OwnLabel, 'value' | 'was'>;
 
 /**
  * Labels that this agent gives to containers by itself: in force here at once, written as soon as the control plane can be
- * reached, forgotten when the agent ends before that. What somebody else has given to the same label meanwhile wins.
+ * reached, by the next agent if need be. What somebody else has given to the same label meanwhile wins.
  */
 export class OwnLabels {
   readonly #options: OwnLabelsOptions;
   /** By `namespace/id`, then by label. */
   readonly #unwritten = new Map<string, Map<string, Unwritten>>();
 
+  /** Goes on with what an earlier agent could not write. */
   constructor(options: OwnLabelsOptions) {
     this.#options = options;
+    for (const { namespace, id, label, value, was } of options.store.all()) {
+      this.#of(namespace, id).set(label, { value, was });
+    }
   }
 
   /** The labels in force, of those that the container's record has. */
   over(namespace: string, id: string, recorded: Labels): Labels {
     const unwritten = this.#unwritten.get(keyOf(namespace, id));
     if (!unwritten) return recorded;
-    for (const [label, { was }] of unwritten) if (recorded[label] !== was) unwritten.delete(label);
-    if (unwritten.size === 0) this.forget(namespace, id);
+    for (const [label, { was }] of unwritten) {
+      if (recorded[label] !== was) this.#remove(namespace, id, label);
+    }
     return { ...recorded, ...valuesOf(unwritten) };
   }
 
   /** Resolves once they are written, or cannot be for now; then {@link write} tries again. Never rejects. */
   async set(namespace: string, id: string, recorded: Labels, changes: Labels): Promise<void> {
-    const key = keyOf(namespace, id);
-    const unwritten = this.#unwritten.get(key) ?? new Map<string, Unwritten>();
     for (const [label, value] of Object.entries(changes)) {
-      unwritten.set(label, { value, was: recorded[label] });
+      const was = recorded[label];
+      this.#of(namespace, id).set(label, { value, was });
+      this.#keep('kept', () => this.#options.store.put({ namespace, id, label, value, was }));
     }
-    this.#unwritten.set(key, unwritten);
     await this.write(namespace, id);
   }
 
   /** Writes what could not be written before. Never rejects. */
   async write(namespace: string, id: string): Promise<void> {
     const unwritten = this.#unwritten.get(keyOf(namespace, id));
-    if (!unwritten || unwritten.size === 0) return;
+    if (!unwritten) return;
     const { nodeId, containers, onTrailers, log } = this.#options;
     const labels = valuesOf(unwritten);
     const paths = Object.keys(labels).map((label) => `labels.${label}`);
@@ -71,17 +76,42 @@ export class OwnLabels {
       await containers.update({ container: { id, labels }, updateMask: { paths } }, options);
     } catch (error) {
       log.warn({ namespace, id, error: messageOf(error) }, 'labels of container cannot be written');
-      if (isKind(error, 'Unavailable', 'DeadlineExceeded', 'Canceled')) return;
+      if (!isKind(error, ...FINAL)) return;
     }
     for (const [label, value] of Object.entries(labels)) {
-      if (unwritten.get(label)?.value === value) unwritten.delete(label);
+      if (unwritten.get(label)?.value === value) this.#remove(namespace, id, label);
     }
-    if (unwritten.size === 0) this.forget(namespace, id);
   }
 
   /** The container is gone. */
   forget(namespace: string, id: string): void {
-    this.#unwritten.delete(keyOf(namespace, id));
+    for (const label of this.#unwritten.get(keyOf(namespace, id))?.keys() ?? []) {
+      this.#remove(namespace, id, label);
+    }
+  }
+
+  #of(namespace: string, id: string): Map<string, Unwritten> {
+    const key = keyOf(namespace, id);
+    const unwritten = this.#unwritten.get(key) ?? new Map<string, Unwritten>();
+    this.#unwritten.set(key, unwritten);
+    return unwritten;
+  }
+
+  #remove(namespace: string, id: string, label: string): void {
+    const key = keyOf(namespace, id);
+    const unwritten = this.#unwritten.get(key);
+    unwritten?.delete(label);
+    if (unwritten?.size === 0) this.#unwritten.delete(key);
+    this.#keep('forgotten', () => this.#options.store.remove(namespace, id, label));
+  }
+
+  /** Without it they are in force all the same, until this agent ends. */
+  #keep(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#options.log.error({ error: messageOf(error) }, `a label cannot be ${what} on the disk`);
+    }
   }
 }
 

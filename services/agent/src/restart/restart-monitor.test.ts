@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { LongshoreError } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeptStdio } from '../stdio/kept-stdio.ts';
@@ -146,6 +148,25 @@ describe('RestartMonitor', () => {
     monitored.beforeCreate = async () => undefined;
     monitored.watch(LONG_MS);
     await starts('web').toBe(2);
+    await isRunning('web');
+  });
+
+  it('gives up what hangs, and whoever waits for it may leave', async () => {
+    monitored.add('web', STAYS, RUNNING);
+    const hanging = Promise.withResolvers<void>();
+    monitored.beforeCreate = async ({ deadline }) => {
+      hanging.resolve();
+      if (!deadline) return new Promise(() => undefined);
+      await delay(deadline.getTime() - Date.now());
+      throw new LongshoreError('DeadlineExceeded', 'rootfs: deadline exceeded');
+    };
+    const monitor = monitored.watch(SHORT_MS, 500);
+    await hanging.promise;
+    const left = new AbortController();
+    const held = monitor.hold({ namespace: NAMESPACE, id: 'web' }, left.signal, async () => 'held');
+    left.abort(new Error('left'));
+    await expect(held).rejects.toThrow('left');
+    monitored.beforeCreate = async () => undefined;
     await isRunning('web');
   });
 

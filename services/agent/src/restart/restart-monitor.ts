@@ -4,6 +4,8 @@ import type { Container } from '@longshore/proto/containerd/services/containers/
 import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { Turns } from '@longshore/transfer';
 import type { EventHub } from '../spool/event-hub.ts';
+import { unlessAborted } from '../stop/unless-aborted.ts';
+import type { TaskCall } from '../tasks/task-context.ts';
 import { readTaskReport } from '../tasks/task-report.ts';
 import { findTask } from './find-task.ts';
 import type { OwnLabels } from './own-labels.ts';
@@ -16,12 +18,16 @@ import { Supervision } from './supervision.ts';
 
 /** Containers that are looked at, ended or started at a time. */
 const AT_ONCE = 4;
+/** For a task to be ended and made anew: a runtime that hangs must not keep the others waiting. As kubelet waits for runtimes. */
+const RESTART_TIMEOUT_MS = 120_000;
 
 export interface RestartMonitorOptions extends BackoffOptions, RestartParts {
   containers: SupervisedContainers;
   labels: OwnLabels;
   /** Throws FailedPrecondition while no task may be made of a container. */
   requireAdmitted(namespace: string, id: string): void;
+  /** How long ending and making one task may take. */
+  timeoutMs?: number;
   hub: EventHub;
   log: Logger;
 }
@@ -66,12 +72,12 @@ export class RestartMonitor implements AsyncDisposable {
     this.#isSuspended = true;
   }
 
-  /** Leaves the container alone while somebody else ends its task. */
-  async hold<T>(name: ContainerName, work: () => Promise<T>): Promise<T> {
+  /** Leaves the container alone while somebody else, for as long as `signal` lets them, ends its task. */
+  async hold<T>(name: ContainerName, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const key = keyOf(name);
     this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
     try {
-      await this.#looking.get(key)?.done;
+      await unlessAborted(this.#looking.get(key)?.done ?? Promise.resolve(), signal);
       return await work();
     } finally {
       const left = this.#held.get(key)! - 1;
@@ -178,7 +184,7 @@ export class RestartMonitor implements AsyncDisposable {
 
   async #stop({ namespace, id }: ContainerName): Promise<void> {
     this.#options.log.info({ namespace, id }, 'task is ended, as its container asks for');
-    await endTask(this.#options.tasks, id, { namespace, signal: this.#closed.signal });
+    await endTask(this.#options.tasks, id, this.#callIn(namespace));
   }
 
   async #startWhenDue(
@@ -187,7 +193,6 @@ export class RestartMonitor implements AsyncDisposable {
     labels: Readonly<Record<string, string>>,
   ): Promise<void> {
     const { requireAdmitted, log } = this.#options;
-    const { signal } = this.#closed;
     const { name } = supervision;
     const { namespace, id } = name;
     if (this.#isSuspended) return;
@@ -201,7 +206,13 @@ export class RestartMonitor implements AsyncDisposable {
     const count = (countOf(labels) ?? 0) + 1;
     log.info({ namespace, id, count }, 'task is started, as its container asks for');
     await this.#options.labels.set(namespace, id, container.labels, { [RestartLabel.Count]: `${count}` });
-    await restartTask(this.#options, container, { namespace, signal });
+    await restartTask(this.#options, container, this.#callIn(namespace));
+  }
+
+  #callIn(namespace: string): TaskCall & { signal: AbortSignal } {
+    const { timeoutMs = RESTART_TIMEOUT_MS } = this.#options;
+    const deadline = new Date(Date.now() + timeoutMs);
+    return { namespace, signal: this.#closed.signal, deadline };
   }
 
   /** What fails is tried again at the next interval. */

@@ -7,9 +7,12 @@ import type { RootfsOf } from './restart-task.ts';
  * out. Source: containerd client/container.go, handleMounts.
  */
 export function restartRootfs(snapshots: Pick<Snapshots, 'mounts'>, nodeId: string): RootfsOf {
-  return async ({ snapshotter, snapshotKey }, { namespace, signal }) => {
+  return async ({ snapshotter, snapshotKey }, { namespace, signal, deadline }) => {
     if (snapshotKey === '') return [];
     const headers = { [Header.Namespace]: namespace, [Header.Node]: nodeId };
-    return snapshots.mounts({ snapshotter, key: snapshotKey }, { namespace, options: { headers, signal } });
+    return snapshots.mounts(
+      { snapshotter, key: snapshotKey },
+      { namespace, options: { headers, signal, deadline } },
+    );
   };
 }

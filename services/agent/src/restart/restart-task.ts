@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { isKind } from '@longshore/errors';
 import type { Mount } from '@longshore/linux';
-import type { RuntimeSpec } from '@longshore/oci/runtime-spec';
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { CreateTaskRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { mountToProto } from '../rpc/convert-mount.ts';
+import { hasTerminal } from '../stdio/exec-process.ts';
 import { SIGKILL, stopTask } from '../stop/stop-task.ts';
 import { startProcess } from '../tasks/process-operations.ts';
 import type { TaskCall } from '../tasks/task-context.ts';
@@ -69,17 +69,7 @@ function outputOf(
   keptLog = '',
 ): { terminal: boolean; stdout: string; stderr: string } {
   const uri = labels[RestartLabel.LogUri] || keptLog;
-  const terminal = hasTerminal(spec?.value);
+  const terminal = hasTerminal(spec?.value ?? new Uint8Array());
   if (!terminal) return { terminal, stdout: uri, stderr: uri };
   return { terminal, stdout: uri || NOWHERE, stderr: '' };
-}
-
-function hasTerminal(spec: Uint8Array = new Uint8Array()): boolean {
-  try {
-    const { process } = JSON.parse(new TextDecoder().decode(spec)) as RuntimeSpec;
-    return process?.terminal === true;
-  } catch {
-    // Whoever makes the task refuses it, in better words than these.
-    return false;
-  }
 }

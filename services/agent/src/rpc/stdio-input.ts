@@ -45,14 +45,16 @@ export async function takeAttachInput({
   log,
 }: AttachInput): Promise<void> {
   const stdin = start.stdin ? output.stdin : undefined;
+  const closeStdin = async () => {
+    await stdin?.end();
+    if (stdin) await task.call('closeIO', { stdin: true });
+  };
   await takeEach(inputs, log, async ({ message }) => {
     switch (message.case) {
       case 'stdin':
         return stdin?.write(message.value);
       case 'stdinClosed':
-        await stdin?.end();
-        if (stdin) await task.call('closeIO', { stdin: true });
-        return;
+        return unawaited(log, closeStdin());
       case 'resize':
         await task.call('resizePty', { width: message.value.width, height: message.value.height });
         return;
@@ -78,7 +80,7 @@ export async function takeExecInput({ inputs, start, exec, log }: ExecInput): Pr
       case 'stdin':
         return exec.stdin?.write(message.value);
       case 'stdinClosed':
-        return exec.closeStdin();
+        return unawaited(log, exec.closeStdin());
       case 'resize':
         return exec.resize(message.value);
       case 'signal':
@@ -87,7 +89,7 @@ export async function takeExecInput({ inputs, start, exec, log }: ExecInput): Pr
         return;
     }
   });
-  if (start.stdin) await exec.closeStdin().catch((error) => debug(log, error));
+  if (start.stdin) unawaited(log, exec.closeStdin());
 }
 
 /** What cannot be done, e.g. for a process that has just ended, does not end the call. Never rejects. */
@@ -104,6 +106,11 @@ async function takeEach<R>(
     // The caller has left, of which the call hears by itself.
     debug(log, error);
   }
+}
+
+/** What a process does not read must not keep its caller from leaving, or from ending it. */
+function unawaited(log: Logger, closing: Promise<void>): void {
+  closing.catch((error) => debug(log, error));
 }
 
 function debug(log: Logger, error: unknown): void {

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { JsonTypeUrl } from '@longshore/proto';
 import type { AttachRequestSchema, ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { endExec } from '../stdio/remote-exec.ts';
 import { Inputs, outcomeOf, RemoteNode } from '../stdio/testing/remote-node.ts';
 import { addExec, startProcess } from '../tasks/process-operations.ts';
 import { CALL, NAMESPACE, SOON } from '../tasks/task-fixture.testing.ts';
@@ -60,6 +61,19 @@ function startExec(value: object, signal?: AbortSignal) {
 
 function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}
+
+/** Fifos of execs that this process has open. */
+function openExecFifos(): string[] {
+  const below = join(node.tasks.stateDir, 'stdio');
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${fd}`);
+      return path.startsWith(below) && path.includes('/execs/') ? [path] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Processes in the container; the first one included. */
@@ -202,6 +216,17 @@ describe('stdioRpc.attach', () => {
     expect(await second.ended).toMatchObject({ status: 7 });
   });
 
+  it('can be left while the process reads nothing', async () => {
+    await node.create(containerId, ['sleep', '1000'], { stdin: true });
+    await start();
+    const caller = attach({ stdin: true });
+    for (let n = 0; n < 8; n++) caller.type('x'.repeat(50_000));
+    caller.inputs.push({ message: { case: 'stdinClosed', value: {} } });
+    caller.inputs.push({ message: { case: 'detach', value: {} } });
+    expect(await caller.ended).toMatchObject({ status: undefined });
+    await kill();
+  });
+
   it('goes on after the agent was killed; output of the time without one is not lost, nor the standard input', async () => {
     await node.create(containerId, sh('while read line; do echo "got $line"; sleep 0.2; echo after; done'), {
       stdin: true,
@@ -301,6 +326,49 @@ describe('stdioRpc.exec', () => {
       status: 0,
     });
     expect(performance.now() - started).toBeLessThan(6_000);
+  });
+
+  it('finds names in the root file system that the spec names', async () => {
+    const image = join(node.tasks.directory, 'image');
+    mkdirSync(join(image, 'etc'));
+    writeFileSync(join(image, 'etc/passwd'), 'app:x:1000:1001::/:/bin/sh\n');
+    await node.tasks.create('own-root', ['sleep', '1000'], { root: { path: image } }, { rootfs: [] });
+    const { manager } = node.tasks;
+    await startProcess(manager.context, await manager.get(CALL, 'own-root'), '', CALL);
+    const args = ['/bin/busybox', ...sh('id -u; id -g')];
+    expect(await node.run({ containerId: 'own-root', user: 'app', args })).toMatchObject({
+      stdout: '1000\n1001\n',
+    });
+  });
+
+  it('is deleted at once when it was never started', async () => {
+    const { context } = node.tasks.manager;
+    const task = await node.tasks.manager.get(CALL, containerId);
+    const spec = { args: ['/bin/busybox', 'true'], cwd: '/' };
+    await addExec(context, task, node.tasks.execRequest(containerId, 'e', spec), CALL);
+    await endExec(context, task, 'e');
+    await expect(task.call('state', { execId: 'e' })).rejects.toMatchObject({ kind: 'NotFound' });
+  });
+
+  it('hears of signals while it reads nothing', async () => {
+    const deaf = startExec({ stdin: true, args: ['/bin/busybox', 'sleep', '1000'] });
+    for (let n = 0; n < 8; n++) {
+      deaf.inputs.push({ message: { case: 'stdin', value: Buffer.alloc(50_000) } });
+    }
+    deaf.inputs.push({ message: { case: 'stdinClosed', value: {} } });
+    deaf.inputs.push({ message: { case: 'signal', value: 9 } });
+    expect(await deaf.ended).toMatchObject({ status: 137 });
+  });
+
+  it('ends with its caller though it has closed its outputs', async () => {
+    const alone = await processes();
+    const left = new AbortController();
+    const script = 'echo up; exec >/dev/null 2>&1; sleep 1000';
+    const silent = startExec({ args: ['/bin/busybox', ...sh(script)] }, left.signal);
+    await expect.poll(silent.heard, SOON).toBe('up\n');
+    await expect.poll(openExecFifos, SOON).toEqual([]);
+    left.abort();
+    await expect.poll(processes, SOON).toBe(alone);
   });
 
   it('ends with its caller, however it leaves, and with the agent; a detached one goes on and writes to the log', async () => {

@@ -74,7 +74,7 @@ export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService
             const value = outputToProto({ stream, data, timeNs, skippedBytes: 0 });
             yield { message: { case: 'output' as const, value } };
           }
-          const value = exitToProto(await exec.exit);
+          const value = exitToProto(await exec.exitUnless(signal));
           await exec.end();
           yield { message: { case: 'exit' as const, value } };
         } finally {
@@ -86,10 +86,13 @@ export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService
     logs: (request, call) =>
       whileServed(call, async function* (signal) {
         const log = await processes.log(request.containerId, call);
+        const isOver = () => !log.writer || log.writer.isClosed;
+        // One who does not follow has seen all of it only if it was over before.
+        const wasOver = isOver();
         for await (const outputs of readLog(log, logQueryFromProto(request), signal)) {
           yield { outputs: outputs.map(outputToProto) };
         }
-        if (!log.writer || log.writer.isClosed) yield { ended: true };
+        if (request.follow ? isOver() : wasOver) yield { ended: true };
       }),
   };
 }

@@ -3,10 +3,10 @@ import { invalidArgument } from '@longshore/errors';
 import type { Handlers, Logger } from '@longshore/kit';
 import type { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import type { RestartMonitor } from '../restart/restart-monitor.ts';
+import { ownStopSignal } from '../stop/own-stop-signal.ts';
 import { stopAll } from '../stop/stop-all.ts';
 import { type StopContainerOptions, stopContainer } from '../stop/stop-container.ts';
-import { parseSignal, STOP_SIGNAL_LABEL } from '../stop/stop-signal.ts';
-import type { Task } from '../tasks/task.ts';
+import { parseSignal } from '../stop/stop-signal.ts';
 
 export interface TaskControlOptions extends StopContainerOptions {
   restarts: RestartMonitor;
@@ -18,12 +18,7 @@ const DEFAULT_GRACE_MS = 10_000;
 /** `longshore.node.v1.TaskService`: tasks ended in order. */
 export function taskControlRpc(options: TaskControlOptions): Handlers<typeof TaskService> {
   const { tasks, containers, restarts, log } = options;
-
-  /** The container's own; without its record, nobody knows it. */
-  async function signalOf({ namespace, id }: Task): Promise<number | undefined> {
-    const container = await containers.get(id, { namespace }).catch(() => undefined);
-    return parseSignal(container?.labels[STOP_SIGNAL_LABEL] ?? '');
-  }
+  const signalOf = ownStopSignal(containers);
 
   return {
     async stop({ containerId, signal, grace, delete: deletes }, call) {

@@ -42,11 +42,15 @@ export class ContainerLogs {
     }
   }
 
-  /** What a removal that was cut short has left. */
+  /** What a removal that was cut short has left. What cannot be removed is logged. */
   removeGarbage(): void {
     if (!existsSync(this.#root)) return;
-    for (const name of readdirSync(this.#root)) {
-      if (name.startsWith('.')) rmSync(join(this.#root, name), { recursive: true, force: true });
+    for (const name of readdirSync(this.#root).filter((each) => each.startsWith('.'))) {
+      try {
+        rmSync(join(this.#root, name), { recursive: true, force: true });
+      } catch (error) {
+        this.#log.warn({ name, error: messageOf(error) }, 'log of a deleted container stays');
+      }
     }
   }
 }

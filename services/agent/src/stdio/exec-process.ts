@@ -46,7 +46,12 @@ export function execProcess(
   return new TextEncoder().encode(JSON.stringify(process));
 }
 
-/** Whether the first process of a container with this spec has a terminal. */
+/** Where a container with this spec has its root file system: absolute, or below its bundle. */
+export function rootPath(containerSpec: Uint8Array): string | undefined {
+  return parse(containerSpec).root?.path;
+}
+
+/** Whether the first process of a container with this spec has a terminal. Throws InvalidArgument for what is no spec. */
 export function hasTerminal(containerSpec: Uint8Array): boolean {
   return parse(containerSpec).process?.terminal === true;
 }
@@ -57,9 +62,9 @@ function withEnv(own: readonly string[], added: readonly string[]): string[] {
   return [...byName.values()];
 }
 
-function parse(spec: Uint8Array): RuntimeSpec {
+function parse(spec: Uint8Array): Partial<RuntimeSpec> {
   try {
-    return parseLossless(new TextDecoder().decode(spec)) as RuntimeSpec;
+    return (parseLossless(new TextDecoder().decode(spec)) as RuntimeSpec | null) ?? {};
   } catch (error) {
     throw invalidArgument(`spec is no JSON document: ${messageOf(error)}`, { cause: error });
   }

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { failedPrecondition, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
+import { exitOf } from '../stop/exit-of.ts';
 import type { Task } from '../tasks/task.ts';
 import type { ProcessIo, TaskStdio } from '../tasks/task-context.ts';
 import type { ProcessRecord } from '../tasks/task-journal.ts';
@@ -11,12 +11,8 @@ import { type LogLimits, logLimits } from './log-limits.ts';
 import type { ReadableLog } from './log-reader.ts';
 import { isKeptLog, KEPT_LOG, parseKeptLog } from './log-uri.ts';
 import { LogWriter } from './log-writer.ts';
-import { holdOpen, letGo } from './pipe-holder.ts';
-import { exitOf } from './remote-exec.ts';
+import { holdOpen } from './pipe-holder.ts';
 import { StdioDirectory, type StdioName, stdioDirectories, type TaskLife } from './stdio-directory.ts';
-
-/** For what a shim has written before it ended to be read; somebody else may have its fifos open. */
-const END_TIMEOUT_MS = 2_000;
 
 export interface KeptStdioOptions {
   stateDir: string;
@@ -33,8 +29,10 @@ interface Kept {
   output: KeptOutput;
   /** How the task's first process ended; once there is a task. Asked for once for all who are attached. */
   exit?: Promise<ProcessExit>;
-  /** While the last of a task's output is read. */
+  /** While the last of a task's output is read. Never rejects. */
   finished?: Promise<void>;
+  /** There may be another one of its name by now, which begins with nothing. */
+  isContainerDeleted?: boolean;
 }
 
 /**
@@ -66,7 +64,7 @@ export class KeptStdio implements TaskStdio, Disposable {
     if (record.execId !== '' || kept?.life.incarnation !== record.incarnation) return;
     kept.output.close();
     this.#kept.delete(key);
-    this.#directory(record).removeOfTask();
+    this.#removeFifos(record);
   }
 
   add(task: Task): void {
@@ -75,13 +73,13 @@ export class KeptStdio implements TaskStdio, Disposable {
     this.#live.add(record.incarnation);
     void gone.then(() => this.#finish(record));
     try {
-      const kept = this.#kept.get(keyOf(namespace, containerId)) ?? this.#reopen(record);
+      const kept = this.ofTask(task) ?? this.#reopen(record);
       if (!kept) return;
       kept.exit = exitOf(task);
       // Until then an exec may open the fifos again.
       kept.exit.then(
-        () => this.#release(kept),
-        () => undefined,
+        () => kept.output.processEnded(),
+        () => kept.output.processLost(),
       );
     } catch (error) {
       const subject = { namespace, id: containerId, error: messageOf(error) };
@@ -89,16 +87,16 @@ export class KeptStdio implements TaskStdio, Disposable {
     }
   }
 
-  /** Of a task that there is; undefined when its output goes elsewhere. */
-  of(namespace: string, id: string): Readonly<Pick<Kept, 'output' | 'exit'>> | undefined {
-    return this.#kept.get(keyOf(namespace, id));
+  /** Undefined when the task's output goes elsewhere. */
+  ofTask({ record }: Pick<Task, 'record'>): Kept | undefined {
+    return this.#ofLife(record);
   }
 
   /** What a container has written, whether it has a task or not; undefined when nothing was ever kept. */
   logOf(namespace: string, id: string): ReadableLog | undefined {
     const directory = this.#logs.directoryOf(namespace, id);
     return this.#logs.has(namespace, id)
-      ? { directory, writer: this.of(namespace, id)?.output.log }
+      ? { directory, writer: this.#kept.get(keyOf(namespace, id))?.output.log }
       : undefined;
   }
 
@@ -121,8 +119,10 @@ export class KeptStdio implements TaskStdio, Disposable {
 
   /** To be told when a container is no more: its log goes, unless it has a task yet. */
   containerDeleted(namespace: string, id: string): void {
-    if (this.of(namespace, id) || !this.#options.isDeleted(namespace, id)) return;
-    this.#logs.remove(namespace, id);
+    if (!this.#options.isDeleted(namespace, id)) return;
+    const kept = this.#kept.get(keyOf(namespace, id));
+    if (kept) kept.isContainerDeleted = true;
+    else this.#logs.remove(namespace, id);
   }
 
   /** Processes go on; their output waits for the next agent. */
@@ -153,15 +153,16 @@ export class KeptStdio implements TaskStdio, Disposable {
       this.#open(record, directory);
       return { ...io, ...paths };
     } catch (error) {
-      directory.removeOfTask();
+      this.#removeFifos(record);
       throw error;
     }
   }
 
   /** An exec's output goes to the log of its container. */
-  #share({ namespace, containerId, execId }: ProcessRecord, io: ProcessIo): ProcessIo {
-    const kept = this.#kept.get(keyOf(namespace, containerId));
+  #share(record: ProcessRecord, io: ProcessIo): ProcessIo {
+    const kept = this.#ofLife(record);
     if (!kept) {
+      const { containerId, execId } = record;
       throw failedPrecondition(
         `exec ${JSON.stringify(execId)}: the output of task ${containerId} is not kept`,
       );
@@ -189,16 +190,16 @@ export class KeptStdio implements TaskStdio, Disposable {
     return kept;
   }
 
-  #release({ life, output }: Kept): void {
-    letGo(this.#directory(life).path);
-    output.release();
+  #ofLife({ namespace, containerId, incarnation }: TaskLife): Kept | undefined {
+    const kept = this.#kept.get(keyOf(namespace, containerId));
+    return kept?.life.incarnation === incarnation ? kept : undefined;
   }
 
   /** Of a task that ended while no agent was there. */
   #salvage(life: TaskLife): void {
     const { namespace, containerId: id } = life;
     try {
-      if (!this.of(namespace, id)) this.#reopen(life);
+      if (!this.#kept.has(keyOf(namespace, id))) this.#reopen(life);
     } catch (error) {
       this.#options.log.warn({ namespace, id, error: messageOf(error) }, 'last output of a task is lost');
     }
@@ -206,30 +207,36 @@ export class KeptStdio implements TaskStdio, Disposable {
   }
 
   #finish(life: TaskLife): void {
-    const { namespace, containerId, incarnation } = life;
-    this.#live.delete(incarnation);
-    const key = keyOf(namespace, containerId);
-    const kept = this.#kept.get(key);
-    if (kept?.life.incarnation !== incarnation) {
-      if (!this.#isClosed) this.#directory(life).removeOfTask();
-      return;
-    }
+    this.#live.delete(life.incarnation);
     if (this.#isClosed) return;
-    this.#release(kept);
-    kept.finished = this.#readRest(kept).then(() => {
-      if (this.#isClosed) return;
-      this.#kept.delete(key);
-      this.#directory(life).removeOfTask();
-      this.containerDeleted(namespace, containerId);
-    });
+    const kept = this.#ofLife(life);
+    if (kept) kept.finished = this.#finishKept(kept).catch((error) => this.#report(life, error));
+    else this.#removeFifos(life);
   }
 
-  async #readRest({ output }: Kept): Promise<void> {
-    const given = new AbortController();
-    const late = delay(END_TIMEOUT_MS, undefined, { signal: given.signal }).catch(() => undefined);
-    await Promise.race([output.ended, late]);
-    given.abort();
+  async #finishKept(kept: Kept): Promise<void> {
+    const { life, output } = kept;
+    const { namespace, containerId: id } = life;
+    await output.settled();
     output.close();
+    if (this.#isClosed) return;
+    this.#kept.delete(keyOf(namespace, id));
+    this.#removeFifos(life);
+    if (kept.isContainerDeleted) this.#logs.remove(namespace, id);
+    else this.containerDeleted(namespace, id);
+  }
+
+  #removeFifos(life: TaskLife): void {
+    try {
+      this.#directory(life).removeOfTask();
+    } catch (error) {
+      this.#report(life, error);
+    }
+  }
+
+  /** The next agent tries again. */
+  #report({ namespace, containerId: id }: TaskLife, error: unknown): void {
+    this.#options.log.warn({ namespace, id, error: messageOf(error) }, 'remains of a task stay');
   }
 
   #directory(life: TaskLife): StdioDirectory {

@@ -59,7 +59,7 @@ export async function* readLog(
     signal.throwIfAborted();
     // Asked before the log is looked at, lest what comes in between be missed.
     const wasOver = !follow || isOver() || isPast(untilNs);
-    const changed = writer?.changed();
+    using changed = writer?.nextChange();
     const batch = await readBatch(directory, position, end);
     if (batch) {
       position = batch.next;
@@ -70,7 +70,7 @@ export async function* readLog(
     } else if (wasOver || !changed) {
       return;
     } else {
-      await changedOrUntil(changed, untilNs, signal);
+      await changedOrUntil(changed.promise, untilNs, signal);
     }
   }
 }

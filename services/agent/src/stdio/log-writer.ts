@@ -24,6 +24,11 @@ export interface LogWriterOptions {
   log: Logger;
 }
 
+/** Resolves at the next change of a log. */
+export interface NextChange extends Disposable {
+  promise: Promise<void>;
+}
+
 /**
  * Writes one container's log, and wakes its readers. It is never the writer that waits: what the disk does not take is dropped,
  * and its place in the log left out. States: open → closed, after which nothing more comes.
@@ -37,7 +42,7 @@ export class LogWriter {
   #lastNs = 0n;
   #isDropping = false;
   #isClosed = false;
-  #change: PromiseWithResolvers<void> | undefined;
+  readonly #waiting = new Set<() => void>();
 
   /** Goes on with what an earlier writer has left. Throws what the file system does. */
   constructor(options: LogWriterOptions) {
@@ -46,9 +51,13 @@ export class LogWriter {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const last = listLogFiles(this.directory).at(-1);
     if (!last) return;
-    this.#fd = openSync(last.path, 'a+', 0o600);
     this.#fileStart = last.start;
-    this.#position = last.start + withoutTornEntry(this.#fd);
+    this.#position = last.end;
+    this.#fd = openSync(last.path, 'a+', 0o600);
+    const size = withoutTornEntry(this.#fd);
+    // What comes behind what is no entry would not be found: it goes into another file.
+    if (size === undefined) this.#closeFile();
+    else this.#position = last.start + size;
   }
 
   /** The place after the last entry. */
@@ -66,16 +75,17 @@ export class LogWriter {
     this.wake();
   }
 
-  /** Resolves at the next change. To be asked for before one looks. */
-  changed(): Promise<void> {
-    this.#change ??= Promise.withResolvers<void>();
-    return this.#change.promise;
+  /** To be asked for before one looks, and disposed of after. */
+  nextChange(): NextChange {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    return { promise, [Symbol.dispose]: () => void this.#waiting.delete(resolve) };
   }
 
   /** Has readers look again. */
   wake(): void {
-    this.#change?.resolve();
-    this.#change = undefined;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   close(): void {
@@ -150,12 +160,17 @@ export class LogWriter {
   }
 }
 
-/** A writer that was killed, or a machine that lost power, may have left the beginning of an entry. Answers the size without it. */
-function withoutTornEntry(fd: number): number {
+/**
+ * A writer that was killed, or a machine that lost power, may have left the beginning of an entry. Answers the size without it;
+ * undefined for a file whose end is longer than an entry, and none.
+ */
+function withoutTornEntry(fd: number): number | undefined {
   const { size } = fstatSync(fd);
   const tail = Buffer.alloc(Math.min(size, MAX_PIECE_BYTES));
   readSync(fd, tail, 0, tail.length, size - tail.length);
-  const whole = size - tail.length + tail.lastIndexOf(NEWLINE) + 1;
+  const newline = tail.lastIndexOf(NEWLINE);
+  if (newline < 0 && size > tail.length) return undefined;
+  const whole = size - tail.length + newline + 1;
   if (whole < size) ftruncateSync(fd, whole);
   return whole;
 }

@@ -132,6 +132,16 @@ describe('a log', () => {
   });
 });
 
+it('goes on in another file behind what is no log, as a machine that lost power leaves it', async () => {
+  const first = openWriter(1024 ** 2);
+  first.write('stdout', Buffer.from(lines(0, 3)));
+  first.close();
+  appendFileSync(listLogFiles(directory)[0]!.path, Buffer.alloc(300_000));
+  const second = openWriter(1024 ** 2);
+  second.write('stdout', Buffer.from(lines(3, 2)));
+  expect(await text()).toBe(lines(0, 5));
+});
+
 describe('a follower', () => {
   async function follow(writer: LogWriter, onBatch: (sofar: string) => void | Promise<void>) {
     let sofar = '';

@@ -15,12 +15,15 @@ export class OutputReader implements AsyncIterable<Buffer> {
 
   /** Throws what the file system does. */
   constructor(path: string) {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    using undo = new DisposableStack();
+    const fd = undo.adopt(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), closeSync);
     // Opened again by a later agent it ends, even when the shim has closed it before: poll(2) tells of writers that were there since.
-    this.#guard = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const guard = undo.adopt(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK), closeSync);
     setPipeSize(fd, PIPE_BYTES);
     this.#socket = new Socket({ fd, readable: true, writable: false });
     this.#socket.on('error', () => undefined);
+    this.#guard = guard;
+    undo.move();
   }
 
   /** From now on it ends when the shim has closed its ends. */

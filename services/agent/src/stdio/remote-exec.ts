@@ -1,7 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import { type Any, timestampNow } from '@bufbuild/protobuf/wkt';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import { isKind, messageOf } from '@longshore/errors';
 import { ExecProcessRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { exitOf } from '../stop/exit-of.ts';
+import { SIGKILL } from '../stop/stop-task.ts';
+import { unlessAborted } from '../stop/unless-aborted.ts';
 import { addExec, deleteExec, startProcess } from '../tasks/process-operations.ts';
 import { ShimGoneError } from '../tasks/shim-client.ts';
 import type { Task } from '../tasks/task.ts';
@@ -14,7 +17,6 @@ import type { InputWriter } from './input-writer.ts';
 import type { OutputStream } from './log-format.ts';
 import type { StdioDirectory } from './stdio-directory.ts';
 
-const SIGKILL = 9;
 /** A process that has exited may have left its output to others, who need not ever end. Source: containerd's shim, 2 s for execs. */
 const QUIET_MS = 2_000;
 /** After these, the exec may have been made. */
@@ -38,21 +40,11 @@ export interface ExecOutput {
   data: Buffer;
 }
 
-/** How a process of a task ended, whoever deletes what. */
-export async function exitOf(task: Task, execId = ''): Promise<ProcessExit> {
-  try {
-    const { exitStatus, exitedAt = timestampNow() } = await task.call('wait', { execId });
-    return { pid: 0, exitStatus, exitedAt };
-  } catch (error) {
-    if (error instanceof ShimGoneError) return task.gone;
-    throw error;
-  }
-}
-
 /** A process beside a container's first one, from its making to its deletion. Its output has back-pressure, up to the process. */
 export class RemoteExec {
   readonly id: string;
   readonly pid: number;
+  /** How it ended. */
   readonly exit: Promise<ProcessExit>;
   readonly #context: TaskContext;
   readonly #task: Task;
@@ -68,7 +60,7 @@ export class RemoteExec {
     this.#task = task;
     this.#pipes = pipes;
     void pipes.copyTo(this.#outputs).then(() => this.#outputs.end());
-    this.exit = exitOf(task, id);
+    this.exit = exitOf(task, { execId: id });
     this.exit.then(
       () => {
         this.#isExited = true;
@@ -87,6 +79,7 @@ export class RemoteExec {
     call: TaskCall,
   ): Promise<RemoteExec> {
     const { execId, terminal, detached, detachedLog, spec } = order;
+    const before = incarnationOf(context, task, execId);
     const pipes = new ExecPipes(directory, order);
     let isAdded = false;
     try {
@@ -98,7 +91,8 @@ export class RemoteExec {
       pipes.release();
       return new RemoteExec(context, task, execId, pid, pipes);
     } catch (error) {
-      if (isAdded || isKind(error, ...UNCERTAIN)) await endExec(context, task, execId);
+      const mayBeMade = isKind(error, ...UNCERTAIN) && incarnationOf(context, task, execId) !== before;
+      if (isAdded || mayBeMade) await endExec(context, task, execId);
       pipes.remove();
       throw error;
     }
@@ -118,6 +112,11 @@ export class RemoteExec {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** How it ended: one that has closed its outputs may go on. Fails with what `signal` is aborted with. */
+  exitUnless(signal: AbortSignal): Promise<ProcessExit> {
+    return unlessAborted(this.exit, signal);
   }
 
   async resize({ width, height }: TerminalSize): Promise<void> {
@@ -154,6 +153,15 @@ export class RemoteExec {
   }
 }
 
+/** Tells an exec from an earlier one of its id, whose maker is somebody else. */
+function incarnationOf(
+  { journal }: TaskContext,
+  { namespace, id }: Task,
+  execId: string,
+): string | undefined {
+  return journal.find(namespace, id, execId)?.execIncarnation;
+}
+
 /** Kills an exec if it runs yet, and deletes it. Never rejects: with its task it goes anyway. */
 export async function endExec(
   context: TaskContext,
@@ -164,14 +172,21 @@ export async function endExec(
   const { namespace, id } = task;
   const call = { namespace, deadline: new Date(Date.now() + END_TIMEOUT_MS) };
   try {
-    if (!isExited) {
-      await task.call('kill', { execId, signal: SIGKILL }, call).catch(() => undefined);
-      await task.call('wait', { execId }, call);
-    }
+    if (!isExited && (await killExec(task, execId, call))) await task.call('wait', { execId }, call);
     await deleteExec(context, task, execId, call);
   } catch (error) {
     if (error instanceof ShimGoneError || isKind(error, 'NotFound')) return;
     context.log.warn({ namespace, id, execId, error: messageOf(error) }, 'exec cannot be deleted');
+  }
+}
+
+/** False for one that was never started, for whose end nobody can wait. */
+async function killExec(task: Task, execId: string, call: TaskCall): Promise<boolean> {
+  try {
+    await task.call('kill', { execId, signal: SIGKILL }, call);
+    return true;
+  } catch (error) {
+    return !isKind(error, 'FailedPrecondition');
   }
 }
 

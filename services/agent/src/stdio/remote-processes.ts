@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { failedPrecondition, invalidArgument } from '@longshore/errors';
@@ -6,18 +7,19 @@ import { JsonTypeUrl } from '@longshore/proto';
 import { CreateTaskRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { RootfsOf } from '../restart/restart-task.ts';
 import { mountToProto } from '../rpc/convert-mount.ts';
+import { exitOf } from '../stop/exit-of.ts';
 import type { Task } from '../tasks/task.ts';
 import type { ContainerLookup, TaskCall } from '../tasks/task-context.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
 import type { ProcessExit } from '../tasks/task-report.ts';
 import { parseExecNote } from './exec-note.ts';
-import { execProcess, hasTerminal, type WantedProcess } from './exec-process.ts';
+import { execProcess, hasTerminal, rootPath, type WantedProcess } from './exec-process.ts';
 import type { KeptOutput } from './kept-output.ts';
 import type { KeptStdio } from './kept-stdio.ts';
 import type { LogLimits } from './log-limits.ts';
 import type { ReadableLog } from './log-reader.ts';
 import { KEPT_LOG, keptLogUri } from './log-uri.ts';
-import { endExec, exitOf, RemoteExec } from './remote-exec.ts';
+import { endExec, RemoteExec } from './remote-exec.ts';
 import { userOf } from './user-of.ts';
 
 /** A terminal must have its output somewhere. */
@@ -90,7 +92,7 @@ export class RemoteProcesses {
   async attach(containerId: string, call: TaskCall): Promise<AttachedTask> {
     const { tasks, stdio } = this.#options;
     const task = await tasks.get(call, containerId);
-    const kept = stdio.of(call.namespace, containerId);
+    const kept = stdio.ofTask(task);
     if (!kept?.exit) throw failedPrecondition(`task ${containerId}: its output is not kept`);
     return { task, output: kept.output, exit: kept.exit };
   }
@@ -105,7 +107,7 @@ export class RemoteProcesses {
       terminal,
       stdin,
       detached,
-      detachedLog: stdio.of(call.namespace, containerId) ? KEPT_LOG : terminal ? NOWHERE : '',
+      detachedLog: stdio.ofTask(task) ? KEPT_LOG : terminal ? NOWHERE : '',
       spec: wanted.spec ?? (await this.#specOf(wanted, task, call)),
     };
     const directory = stdio.directoryOf(task).exec(randomUUID());
@@ -139,7 +141,7 @@ export class RemoteProcesses {
           continue;
         }
         const { execId, detached } = note;
-        const over = detached ? exitOf(task, execId).catch(() => undefined) : Promise.resolve();
+        const over = detached ? exitOf(task, { execId }).catch(() => undefined) : Promise.resolve();
         void over.then(() => endExec(context, task, execId)).then(() => directory.remove());
       }
     }
@@ -147,9 +149,9 @@ export class RemoteProcesses {
 
   async #specOf(wanted: WantedExec, task: Task, call: TaskCall): Promise<Any> {
     const container = await this.#options.containers.get(wanted.containerId, call);
-    const value = execProcess(container.spec?.value ?? new Uint8Array(), wanted, (user) =>
-      userOf(task.bundle.rootfsPath, user),
-    );
+    const spec = container.spec?.value ?? new Uint8Array();
+    const rootfs = resolve(task.bundle.path, rootPath(spec) ?? task.bundle.rootfsPath);
+    const value = execProcess(spec, wanted, (user) => userOf(rootfs, user));
     return { $typeName: 'google.protobuf.Any', typeUrl: JsonTypeUrl.Process, value };
   }
 }

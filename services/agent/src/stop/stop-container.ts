@@ -34,7 +34,7 @@ export async function stopContainer(
   call: TaskCall & { signal: AbortSignal },
 ): Promise<StoppedTask> {
   const { namespace } = call;
-  return restarts.hold({ namespace, id }, async () => {
+  return restarts.hold({ namespace, id }, call.signal, async () => {
     const recorded = await labelsOf(containers, id, call);
     const label = async (changes: Labels) => {
       if (recorded[RestartLabel.Status] === 'running') await labels.set(namespace, id, recorded, changes);

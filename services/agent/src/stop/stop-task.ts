@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { isKind, kindOf, LongshoreError } from '@longshore/errors';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { killUnanswering } from '../tasks/remove-task.ts';
 import { ShimGoneError } from '../tasks/shim-client.ts';
 import type { Task } from '../tasks/task.ts';
 import type { ProcessExit } from '../tasks/task-report.ts';
+import { exitOf } from './exit-of.ts';
 
 export const SIGKILL = 9;
 export const SIGTERM = 15;
@@ -16,6 +16,8 @@ const CALL_TIMEOUT_MS = 3_000;
 const STATE_TIMEOUT_MS = 2_000;
 /** For a killed container to end: the kernel frees its memory first. */
 const KILL_TIMEOUT_MS = 10_000;
+/** What a timer can wait for, 25 days: for a longer time it does not wait at all. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface StopOptions {
   /** Asks the task to end; SIGKILL does not ask. */
@@ -93,26 +95,15 @@ async function exitWithin(
   abort.throwIfAborted();
   const over = new AbortController();
   const signal = AbortSignal.any([over.signal, abort]);
-  const late = delay(timeoutMs, undefined, { signal });
+  const late = delay(Math.min(timeoutMs, MAX_TIMER_MS), undefined, { signal });
   late.catch(() => undefined);
   try {
-    return await Promise.race([exitOf(task, signal), late]);
+    return await Promise.race([exitOf(task, { signal }), late]);
   } catch (error) {
     abort.throwIfAborted();
     throw error;
   } finally {
     over.abort();
-  }
-}
-
-async function exitOf(task: Task, signal: AbortSignal): Promise<ProcessExit> {
-  try {
-    const { exitStatus, exitedAt = timestampNow() } = await task.call('wait', {}, { signal });
-    return { pid: task.record.pid, exitStatus, exitedAt };
-  } catch (error) {
-    // Its shim was lost, or somebody deletes it.
-    if (error instanceof ShimGoneError || isKind(error, 'NotFound')) return task.gone;
-    throw error;
   }
 }
 

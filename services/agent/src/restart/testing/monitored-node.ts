@@ -9,8 +9,10 @@ import { syncedCopy } from '../../records/testing/copies.ts';
 import type { KeptStdio } from '../../stdio/kept-stdio.ts';
 import { containerLookup } from '../../tasks/container-lookup.ts';
 import { startProcess } from '../../tasks/process-operations.ts';
+import type { TaskCall } from '../../tasks/task-context.ts';
 import { CALL, containerOf, NAMESPACE, type TaskFixture } from '../../tasks/task-fixture.testing.ts';
 import { keptLogOf } from '../kept-log.ts';
+import { OwnLabelStore } from '../own-label-store.ts';
 import { OwnLabels } from '../own-labels.ts';
 import { RestartMonitor } from '../restart-monitor.ts';
 import type { RootfsOf } from '../restart-task.ts';
@@ -29,7 +31,7 @@ export class MonitoredNode {
   isCordoned = false;
   monitor!: RestartMonitor;
   /** What is to happen before the rootfs of a task is known. */
-  beforeCreate: () => Promise<void> = async () => undefined;
+  beforeCreate: (call: TaskCall) => Promise<void> = async () => undefined;
   #revision = 0n;
 
   constructor(node: TaskFixture) {
@@ -39,11 +41,16 @@ export class MonitoredNode {
       this.label(request.container.id, request.container.labels);
       return {};
     };
-    this.labels = new OwnLabels({ nodeId: 'node-1', containers: { update } as never, log: this.log });
+    this.labels = new OwnLabels({
+      nodeId: 'node-1',
+      containers: { update } as never,
+      store: new OwnLabelStore(':memory:', 'node-1'),
+      log: this.log,
+    });
   }
 
   /** Starts a monitor, as an agent that has just come up does. */
-  watch(intervalMs: number): RestartMonitor {
+  watch(intervalMs: number, timeoutMs?: number): RestartMonitor {
     this.monitor = new RestartMonitor({
       tasks: this.node.manager,
       containers: new SupervisedContainers(this.copy, this.lookup),
@@ -56,6 +63,7 @@ export class MonitoredNode {
       hub: this.node.hub,
       intervalMs,
       maxMs: 60_000,
+      ...(timeoutMs && { timeoutMs }),
       log: this.log,
     });
     this.monitor.start();
@@ -94,8 +102,8 @@ export class MonitoredNode {
     return this.node.topics(id).filter((topic) => topic === '/tasks/start').length;
   }
 
-  #rootfsOf: RootfsOf = async ({ id }) => {
-    await this.beforeCreate();
+  #rootfsOf: RootfsOf = async ({ id }, call) => {
+    await this.beforeCreate(call);
     return this.node.request(id).rootfs;
   };
 

@@ -137,7 +137,8 @@ export declare const TaskService: GenService<{
     output: typeof StopResponseSchema;
   },
   /**
-   * StopAll does so for every task of the node, in all namespaces, e.g. before the host shuts down. For local callers only.
+   * StopAll stops every task of the node, in all namespaces, also those that come meanwhile, and leaves labels as they are; e.g. before the
+   * host shuts down. For local callers only.
    *
    * @generated from rpc longshore.node.v1.TaskService.StopAll
    */

@@ -824,7 +824,7 @@ export declare const NodeAdminService: GenService<{
     output: typeof SetCordonResponseSchema;
   },
   /**
-   * Drain cordons the node and has its agent stop every task: SIGTERM, and after the grace time SIGKILL.
+   * Drain cordons the node and has its agent stop every task: the container's stop signal, and after the grace time SIGKILL.
    *
    * @generated from rpc longshore.runtime.v1.NodeAdminService.Drain
    */
