@@ -12,6 +12,7 @@ import type { LosableStack, PartName } from './losable-stack.ts';
 import { identityOf, UNTIL_TERM } from './running-task.ts';
 import type { Stack } from './stack.ts';
 import { type EventStream, readStream } from './stream-reader.ts';
+import { SIGTERM, untilCaught } from './until-caught.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** A call that waits for what is away would be over its deadline. */
@@ -51,6 +52,7 @@ export async function liveThrough(losable: LosableStack, part: PartName, gapMs: 
   };
   await Promise.all(Object.values(cast).map((id) => ctr.ok(['run', '-d', image, id, ...UNTIL_TERM])));
   const was = await identityOf(ctr, cast.untouched);
+  for (const id of [cast.killed, cast.absent]) await untilCaught(SIGTERM, await pidOf(stack, id));
 
   const lostMs = Date.now();
   await parts[part].lose();
@@ -109,16 +111,16 @@ async function liveWithout(
   await expectChanges(first);
   await expectRunning(stack, Object.values(cast));
   await expectExec(stack, cast.killed);
-  await tasks.kill({ containerId: cast.killed, signal: 15 }, inDefault);
+  await tasks.kill({ containerId: cast.killed, signal: SIGTERM }, inDefault);
   expect(await end(cast.killed)).toBe(5);
   expect(await tasks.delete({ containerId: cast.killed }, inDefault)).toMatchObject({
     exitStatus: 5,
     exitedAt: ends.get(cast.killed),
   });
 
-  const [pid] = (await identityOf(ctr, cast.absent)).split(' ');
+  const pid = await pidOf(stack, cast.absent);
   await services.kill('agent');
-  process.kill(Number(pid), 'SIGTERM');
+  process.kill(pid, 'SIGTERM');
   const isBack = async () => (await ctr.run(['task', 'ls'])).code === 0;
   expect(await waitUntil(isBack, HEALED_MS)).toBe(true);
   expect(await end(cast.absent)).toBe(5);
@@ -133,6 +135,10 @@ async function liveWithout(
 /** Before and after the agent is killed. */
 function madeMeanwhile(part: PartName): [string, string] {
   return [`${part}-new-1`, `${part}-new-2`];
+}
+
+async function pidOf({ ctr }: Stack, id: string): Promise<number> {
+  return Number((await identityOf(ctr, id)).split(' ')[0]);
 }
 
 async function expectRunning({ ctr }: Stack, ids: string[]): Promise<void> {

@@ -1,4 +1,6 @@
 import { JsonTypeUrl } from '@longshore/proto';
+import { SIGTERM, untilCaught } from '../../harness/until-caught.ts';
+import { waitUntil } from '../../harness/wait-until.ts';
 import type { Cases } from './side.ts';
 
 const SLEEP = ['sleep', '1000'];
@@ -92,16 +94,21 @@ export const TASK_CASES: Cases = {
     await side.say('get resumed', tasks.get({ containerId }, options));
     await side.say('pause once more', tasks.pause({ containerId }, options));
     await side.say('kill', tasks.kill({ containerId, signal: 9 }, options));
-    await side.say('resume killed', tasks.resume({ containerId }, options));
+    // A frozen process may not end before.
+    await tasks.resume({ containerId }, options).catch(() => undefined);
     await side.say('wait', tasks.wait({ containerId }, options));
+    await side.say('resume killed', tasks.resume({ containerId }, options));
     await side.say('delete ended', tasks.delete({ containerId }, options));
   },
 
   'a stopped task': async (side) => {
     const { tasks, options } = side;
-    await side.run(id, ['sh', '-c', 'trap "exit 7" TERM; while :; do sleep 0.01; done']);
+    await untilCaught(
+      SIGTERM,
+      await side.run(id, ['sh', '-c', 'trap "exit 7" TERM; while :; do sleep 0.01; done']),
+    );
     await side.exec(id, 'before', SLEEP);
-    await tasks.kill({ containerId, signal: 15 }, options);
+    await tasks.kill({ containerId, signal: SIGTERM }, options);
     await side.say('wait', tasks.wait({ containerId }, options));
     await side.say('wait again', tasks.wait({ containerId }, options));
     await side.say('get', tasks.get({ containerId }, options));
@@ -375,13 +382,18 @@ export const TASK_CASES: Cases = {
     const { linux } = side.spec(id, []);
     const namespaces = linux.namespaces.filter(({ type }) => type !== 'pid');
     const script = 'sleep 1000 & trap "exit 6" TERM; while :; do sleep 0.01; done';
-    await side.run(id, ['sh', '-c', script], { spec: { linux: { ...linux, namespaces } } });
+    await untilCaught(
+      SIGTERM,
+      await side.run(id, ['sh', '-c', script], { spec: { linux: { ...linux, namespaces } } }),
+    );
     await side.exec(id, 'e', SLEEP);
     await tasks.start({ containerId, execId: 'e' }, options);
     const execEnd = tasks.wait({ containerId, execId: 'e' }, options);
-    await side.say('kill', tasks.kill({ containerId, signal: 15 }, options));
+    await side.say('kill', tasks.kill({ containerId, signal: SIGTERM }, options));
     await side.say('wait', tasks.wait({ containerId }, options));
     await side.say('wait for the exec', execEnd);
+    const hasNone = async () => (await tasks.listPids({ containerId }, options)).processes.length === 0;
+    await waitUntil(hasNone);
     await side.say('pids', tasks.listPids({ containerId }, options));
     await side.say('delete the exec', tasks.deleteProcess({ containerId, execId: 'e' }, options));
     await side.say('delete', tasks.delete({ containerId }, options));
