@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { failedPrecondition, invalidArgument } from '@longshore/errors';
-import { JsonTypeUrl } from '@longshore/proto';
 import { CreateTaskRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { RootfsOf } from '../restart/restart-task.ts';
 import { mountToProto } from '../rpc/convert-mount.ts';
 import type { Task } from '../tasks/task.ts';
@@ -18,7 +18,6 @@ import type { LogLimits } from './log-limits.ts';
 import type { ReadableLog } from './log-reader.ts';
 import { KEPT_LOG, keptLogUri } from './log-uri.ts';
 import { endExec, exitOf, RemoteExec } from './remote-exec.ts';
-import { userOf } from './user-of.ts';
 
 /** A terminal must have its output somewhere. */
 const NOWHERE = '/dev/null';
@@ -147,6 +146,8 @@ export class RemoteProcesses {
 
   async #specOf(wanted: WantedExec, task: Task, call: TaskCall): Promise<Any> {
     const container = await this.#options.containers.get(wanted.containerId, call);
+    // All that specs are made with, for the few who make one here.
+    const { userOf } = await import('./user-of.ts');
     const value = execProcess(container.spec?.value ?? new Uint8Array(), wanted, (user) =>
       userOf(task.bundle.rootfsPath, user),
     );
