@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { notFound } from '@longshore/errors';
-import { z } from 'zod';
 import { toolchain } from './toolchain.ts';
 
 const BOOTSTRAP = fileURLToPath(new URL('../bootstrap.mjs', import.meta.url));
-const Recorded = z.object({ root: z.string() });
 
 /** Ceph's programs, unpacked: they find neither their libraries nor their plugins by themselves. */
 export interface CephTools {
@@ -35,7 +33,7 @@ export async function cephTools(): Promise<CephTools> {
 function recorded(cache: string): string | undefined {
   const path = join(cache, 'ceph.json');
   if (!existsSync(path)) return undefined;
-  const { root } = Recorded.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const { root } = JSON.parse(readFileSync(path, 'utf8')) as { root: string };
   return existsSync(join(root, 'usr/bin/radosgw')) ? root : undefined;
 }
 

@@ -4,25 +4,28 @@ import { access } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { z } from 'zod';
+import { notFound } from '@longshore/errors';
 
-const Binaries = z.object({
-  containerd: z.string(),
-  ctr: z.string(),
-  'containerd-shim-runc-v2': z.string(),
-  runc: z.string(),
-  'nats-server': z.string(),
-  'docker-registry': z.string(),
-  busybox: z.string(),
-  ip: z.string(),
-});
+const BINARIES = [
+  'containerd',
+  'ctr',
+  'containerd-shim-runc-v2',
+  'runc',
+  'nats-server',
+  'docker-registry',
+  'busybox',
+  'ip',
+] as const;
 
 /** Written by `bootstrap/toolchain.mjs`. */
-const Recorded = z.object({ binaries: Binaries, postgresBin: z.string() });
+interface Recorded {
+  binaries: Record<(typeof BINARIES)[number], string>;
+  postgresBin: string;
+}
 
 export interface Toolchain {
   /** Absolute path of each program. */
-  readonly binaries: Readonly<z.infer<typeof Binaries>>;
+  readonly binaries: Readonly<Recorded['binaries']>;
   /** Directory of Postgres' programs. */
   readonly postgresBin: string;
   /** Where the set-up keeps what it fetched. */
@@ -52,7 +55,7 @@ async function load(): Promise<Toolchain> {
 }
 
 /** Undefined when nothing is recorded, or what is recorded has gone. */
-async function readUsable(cache: string): Promise<z.infer<typeof Recorded> | undefined> {
+async function readUsable(cache: string): Promise<Recorded | undefined> {
   try {
     const recorded = read(cache);
     await Promise.all(Object.values(recorded.binaries).map((path) => access(path)));
@@ -63,11 +66,15 @@ async function readUsable(cache: string): Promise<z.infer<typeof Recorded> | und
   }
 }
 
-function read(cache: string): z.infer<typeof Recorded> {
-  return Recorded.parse(JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8')));
+function read(cache: string): Recorded {
+  const { binaries = {}, postgresBin } = JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8'));
+  // What an earlier version recorded has not all of them.
+  for (const name of BINARIES) if (!binaries[name]) throw notFound(`program "${name}" below "${cache}"`);
+  if (!postgresBin) throw notFound(`Postgres below "${cache}"`);
+  return { binaries, postgresBin };
 }
 
-function toToolchain({ binaries, postgresBin }: z.infer<typeof Recorded>, cache: string): Toolchain {
+function toToolchain({ binaries, postgresBin }: Recorded, cache: string): Toolchain {
   const dirs = [dirname(process.execPath), ...Object.values(binaries).map((path) => dirname(path))];
   const path = [...new Set([...dirs, ...(process.env.PATH ?? '').split(delimiter)])].join(delimiter);
   return { binaries, postgresBin, cache, env: { ...process.env, PATH: path } };

@@ -19,8 +19,7 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { fromGrpcStatus, isKind, messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
-import { isRetrySafe } from '@longshore/transport';
-import { context, propagation } from '@opentelemetry/api';
+import { isRetrySafe, traceHeaders } from '@longshore/transport';
 import type { Channel, Target } from './channel.ts';
 import { nameServer, wasCut } from './name-server.ts';
 
@@ -262,7 +261,7 @@ function pathOf(method: DescMethod): string {
 function metadataOf(options: CallOptions): Metadata {
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(options.headers ?? {})) metadata.set(name, value);
-  propagation.inject(context.active(), metadata, { set: (carrier, name, value) => carrier.set(name, value) });
+  for (const [name, value] of Object.entries(traceHeaders())) metadata.set(name, value);
   return metadata;
 }
 

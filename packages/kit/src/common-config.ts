@@ -1,11 +1,7 @@
-import { z } from 'zod';
 import { type ConfigKey, key } from './config.ts';
+import { AnyText, oneOf, Text, Whole } from './value-schema.ts';
 
-/** Environment values are text; these parse them. */
-export const Text = z.string().min(1);
-export const Flag = z.union([z.boolean(), z.stringbool()]);
-export const Whole = z.coerce.number().int().nonnegative();
-const LogLevel = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
+const LogLevel = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent');
 
 /** Keys that every service has. `service` names its socket and files. */
 export function commonKeys(service: string) {
@@ -63,7 +59,7 @@ export function commonKeys(service: string) {
     }),
     otlpEndpoint: key({
       env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-      schema: z.string(),
+      schema: AnyText,
       default: '',
       unit: 'URL',
       meaning:
@@ -73,7 +69,7 @@ export function commonKeys(service: string) {
 }
 
 function tlsKey(name: string, meaning: string): ConfigKey<string> {
-  return key({ env: `LONGSHORE_TLS_${name}`, schema: z.string(), default: '', unit: 'path', meaning });
+  return key({ env: `LONGSHORE_TLS_${name}`, schema: AnyText, default: '', unit: 'path', meaning });
 }
 
 /** The addresses of another service; its unix socket of this machine unless configured. */

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commonKeys, databaseKeys, peerKey } from './common-config.ts';
-import { helpText, key, loadConfig, parseCommandLine } from './config.ts';
+import { helpText, key, loadConfig, parseCommandLine, readConfigFile } from './config.ts';
 import { scratchDirectory } from './testing/scratch.ts';
 
 const keys = { ...commonKeys('image'), content: peerKey('content'), ...databaseKeys() };
@@ -15,9 +15,9 @@ function file(text: string): string {
 }
 
 describe('loadConfig', () => {
-  it('takes the environment before the file before the default', () => {
-    const path = file('shutdownTimeoutMs = 20\nlogLevel = "warn"\n');
-    const config = loadConfig(keys, { ...REQUIRED, LONGSHORE_LOG_LEVEL: 'error' }, path);
+  it('takes the environment before the file before the default', async () => {
+    const read = await readConfigFile(file('shutdownTimeoutMs = 20\nlogLevel = "warn"\n'));
+    const config = loadConfig(keys, { ...REQUIRED, LONGSHORE_LOG_LEVEL: 'error' }, read);
     expect(config.logLevel).toBe('error');
     expect(config.shutdownTimeoutMs).toBe(20);
     expect(config.databasePoolSize).toBe(8);
@@ -41,10 +41,10 @@ describe('loadConfig', () => {
     expect(config.content).toBe('unix:///tmp/s/content.sock');
   });
 
-  it('names every wrong key at once', () => {
-    const path = file('constructor = 1\nnoSuchKey = true\nroot = ""\n');
+  it('names every wrong key at once', async () => {
+    const read = await readConfigFile(file('constructor = 1\nnoSuchKey = true\nroot = ""\n'));
     const load = () =>
-      loadConfig(keys, { LONGSHORE_LOG_LEVEL: 'loud', LONGSHORE_SHUTDOWN_TIMEOUT_MS: '-1' }, path);
+      loadConfig(keys, { LONGSHORE_LOG_LEVEL: 'loud', LONGSHORE_SHUTDOWN_TIMEOUT_MS: '-1' }, read);
     expect(load).toThrow(/constructor: unknown key/);
     expect(load).toThrow(/noSuchKey: unknown key/);
     expect(load).toThrow(/root \(LONGSHORE_ROOT\): ""/);
@@ -53,12 +53,12 @@ describe('loadConfig', () => {
     expect(load).toThrow(/databaseUrl \(DATABASE_URL\): is required/);
   });
 
-  it('says which file it cannot read', () => {
-    expect(() => loadConfig(keys, REQUIRED, '/no/such.toml')).toThrow(
+  it('says which file it cannot read', async () => {
+    await expect(readConfigFile('/no/such.toml')).rejects.toThrow(
       /configuration file "\/no\/such.toml": ENOENT/,
     );
     const broken = file('root = \n');
-    expect(() => loadConfig(keys, REQUIRED, broken)).toThrow(/configuration file .*config\.toml/);
+    await expect(readConfigFile(broken)).rejects.toThrow(/configuration file .*config\.toml/);
   });
 
   it('cannot be changed afterwards', () => {

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
-import { parse as parseToml } from 'smol-toml';
-import type { ZodError, ZodType } from 'zod';
+import type { ValueSchema } from './value-schema.ts';
 
 /** One configuration key of a service. */
 export interface ConfigKey<T> {
   /** Environment variable; wins over the file. */
   env: string;
-  schema: ZodType<T>;
+  schema: ValueSchema<T>;
   /** A value, or a function of the keys declared before this one. No default means that the key is required. */
   default?: T | ((earlier: Record<string, unknown>) => T);
   /** How `--help` shows a computed default. */
@@ -50,15 +49,14 @@ export function parseCommandLine(argv: string[]): CommandLine {
 }
 
 /**
- * Reads the keys from the environment, then a TOML file, then their defaults.
+ * Reads the keys from the environment, then what a file holds, then their defaults.
  * Throws InvalidArgument that names every wrong key at once.
  */
 export function loadConfig<K extends ConfigKeys>(
   keys: K,
   env: NodeJS.ProcessEnv,
-  configFile: string | undefined,
+  file: Readonly<Record<string, unknown>> = {},
 ): ConfigOf<K> {
-  const file = configFile === undefined ? {} : readConfigFile(configFile);
   const problems = Object.keys(file)
     .filter((name) => !Object.hasOwn(keys, name))
     .map((name) => `${name}: unknown key`);
@@ -66,9 +64,11 @@ export function loadConfig<K extends ConfigKeys>(
   for (const [name, definition] of Object.entries(keys)) {
     const raw =
       env[definition.env] ?? secretOf(definition, env) ?? file[name] ?? defaultOf(definition, values);
-    const parsed = definition.schema.safeParse(raw);
-    if (parsed.success) values[name] = parsed.data;
-    else problems.push(`${name} (${definition.env}): ${describe(definition, raw, parsed.error)}`);
+    try {
+      values[name] = definition.schema.parse(raw);
+    } catch (error) {
+      problems.push(`${name} (${definition.env}): ${describe(definition, raw, messageOf(error))}`);
+    }
   }
   if (problems.length > 0) throw invalidArgument(`configuration:\n  ${problems.join('\n  ')}\n`);
   return Object.freeze(values) as ConfigOf<K>;
@@ -95,9 +95,12 @@ export function helpText(service: string, purpose: string, keys: ConfigKeys): st
   return `${lines.join('\n')}\n`;
 }
 
-function readConfigFile(path: string): Record<string, unknown> {
+/** What the TOML file holds, for `loadConfig`; nothing when there is none. Throws InvalidArgument. */
+export async function readConfigFile(path: string | undefined): Promise<Record<string, unknown>> {
+  if (path === undefined) return {};
+  const { parse } = await import('smol-toml');
   try {
-    return parseToml(readFileSync(path, 'utf8'));
+    return parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw invalidArgument(`configuration file ${JSON.stringify(path)}: ${messageOf(error)}`, {
       cause: error,
@@ -126,8 +129,7 @@ function secretOf({ secret, env: name }: ConfigKey<unknown>, env: NodeJS.Process
   }
 }
 
-function describe({ secret }: ConfigKey<unknown>, raw: unknown, { issues }: ZodError): string {
+function describe({ secret }: ConfigKey<unknown>, raw: unknown, problem: string): string {
   if (raw === undefined) return 'is required';
-  const problem = issues[0]?.message ?? 'is not valid';
   return secret ? problem : `${JSON.stringify(raw)}: ${problem}`;
 }

@@ -37,6 +37,8 @@ export * from './logger.ts';
 export * from './metrics.ts';
 export * from './node-record.ts';
 export * from './opaque-any.ts';
+export { Counter, Gauge } from './prometheus.ts';
 export * from './record-event.ts';
 export * from './scope.ts';
 export * from './tracing.ts';
+export * from './value-schema.ts';

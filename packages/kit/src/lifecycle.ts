@@ -2,7 +2,14 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@longshore/errors';
 import type { commonKeys } from './common-config.ts';
-import { type ConfigKeys, type ConfigOf, helpText, loadConfig, parseCommandLine } from './config.ts';
+import {
+  type ConfigKeys,
+  type ConfigOf,
+  helpText,
+  loadConfig,
+  parseCommandLine,
+  readConfigFile,
+} from './config.ts';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createMetrics, type Metrics, serveMetrics } from './metrics.ts';
@@ -50,7 +57,7 @@ export async function runService<K extends ReturnType<typeof commonKeys>>(
   if (definition.commands && Object.hasOwn(definition.commands, name)) {
     return definition.commands[name]!(args, process.env);
   }
-  const config = configure(definition);
+  const config = await configure(definition);
   if (config === undefined) return;
   const common: ConfigOf<ReturnType<typeof commonKeys>> = config;
   const log = createLogger(definition.name, common.logLevel);
@@ -75,10 +82,12 @@ export async function runService<K extends ReturnType<typeof commonKeys>>(
   process.exit(0);
 }
 
-function configure<K extends ConfigKeys>(definition: ServiceDefinition<K>): ConfigOf<K> | undefined {
+async function configure<K extends ConfigKeys>(
+  definition: ServiceDefinition<K>,
+): Promise<ConfigOf<K> | undefined> {
   try {
     const { help, configFile } = parseCommandLine(process.argv.slice(2));
-    if (!help) return loadConfig(definition.keys, process.env, configFile);
+    if (!help) return loadConfig(definition.keys, process.env, await readConfigFile(configFile));
     process.stdout.write(helpText(definition.name, definition.purpose, definition.keys));
   } catch (error) {
     process.stderr.write(`longshore ${definition.name}: ${messageOf(error)}\nTry --help.\n`);

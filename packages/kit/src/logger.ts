@@ -1,4 +1,4 @@
-import { context, trace } from '@opentelemetry/api';
+import { currentTrace } from '@longshore/transport';
 import { type Logger, pino } from 'pino';
 
 export type { Logger };
@@ -15,6 +15,6 @@ export function createLogger(service: string, level: string): Logger {
 }
 
 function traceIds(): object {
-  const span = trace.getSpanContext(context.active());
-  return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
+  const trace = currentTrace();
+  return trace ? { trace_id: trace.traceId, span_id: trace.spanId } : {};
 }

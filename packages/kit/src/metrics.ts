@@ -1,14 +1,12 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { splitHostPort } from '@longshore/transport';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { http, splitHostPort } from '@longshore/transport';
+import { collectProcessMetrics } from './process-metrics.ts';
+import { Histogram, Registry } from './prometheus.ts';
 import { Readiness, type ReadinessChecks } from './readiness.ts';
 
 /** Seconds: from a unary call on one machine to a long wait. */
 const RPC_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
-
-/** prom-client's default wakes every process a hundred times a second. */
-const EVENT_LOOP_SAMPLE_MS = 100;
 
 export interface Metrics {
   registry: Registry;
@@ -21,7 +19,7 @@ export interface Metrics {
 export function createMetrics(service: string): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ longshore_service: service });
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
+  collectProcessMetrics(registry);
   const rpcSeconds = new Histogram({
     name: 'longshore_rpc_duration_seconds',
     help: 'Time from the start of a gRPC call to its status, on the serving side.',
@@ -54,7 +52,7 @@ export async function serveMetrics(
   { isHealthy, checks }: Health,
 ): Promise<MetricsServer> {
   const readiness = new Readiness(checks);
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const answer = (problems: string[]) =>
       response.writeHead(problems.length === 0 ? 200 : 503).end(`${problems.join('\n') || 'ok'}\n`);
     if (request.url === '/metrics') {

@@ -1,37 +1,48 @@
-import { context, propagation, type Tracer, trace } from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import type { TraceContext } from '@longshore/transport';
 
 export interface Tracing {
   /** Sends what is still queued. */
   close(): Promise<void>;
 }
 
-/**
- * Sets up trace context for this process: W3C headers in and out, ids in the logs. Spans are made only when a collector
- * is configured to take them; without one, a call stays in the trace that its caller named.
- */
+/** The time that this process works for a call. */
+export interface Span {
+  /** For what the work begins, and for the next hop. */
+  readonly trace: TraceContext | undefined;
+  fail(message: string): void;
+  end(): void;
+}
+
+/** Makes spans and sends them somewhere. */
+export interface SpanExport {
+  start(name: string, attributes: Record<string, string>, parent: TraceContext | undefined): Span;
+  close(): Promise<void>;
+}
+
+let spans: SpanExport | undefined;
+
+/** Spans are made only when a collector is configured to take them; without one, a call stays in the trace that its caller named. */
 export async function startTracing(service: string, otlpEndpoint: string): Promise<Tracing> {
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  return otlpEndpoint === '' ? { close: async () => undefined } : exportSpans(service, otlpEndpoint);
+  if (otlpEndpoint === '') return { close: async () => undefined };
+  // Heavy, so loaded only when it is used.
+  const { exportSpans } = await import('./export-spans.ts');
+  const started = exportSpans(service, otlpEndpoint);
+  spans = started;
+  return {
+    close() {
+      if (spans === started) spans = undefined;
+      return started.close();
+    },
+  };
 }
 
-/** The tracer of everything that longshore's own code records. */
-export function tracer(): Tracer {
-  return trace.getTracer('longshore');
-}
-
-/** The SDK and the exporter are heavy, so they are loaded only when they are used. */
-async function exportSpans(service: string, endpoint: string): Promise<Tracing> {
-  const { resourceFromAttributes } = await import('@opentelemetry/resources');
-  const { BatchSpanProcessor, TracerProvider } = await import('@opentelemetry/sdk-trace');
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
-  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.name': `longshore-${service}` }),
-    spanProcessors: [new BatchSpanProcessor({ exporter })],
-  });
-  trace.setGlobalTracerProvider(provider);
-  return { close: () => provider.shutdown() };
+/** Begins the span of a call that is served, inside its caller's trace. */
+export function startSpan(
+  name: string,
+  attributes: Record<string, string>,
+  parent: TraceContext | undefined,
+): Span {
+  return (
+    spans?.start(name, attributes, parent) ?? { trace: parent, fail: () => undefined, end: () => undefined }
+  );
 }

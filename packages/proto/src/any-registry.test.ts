@@ -1,9 +1,10 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
-import { anyToJson, JsonTypeUrl, lookUpType } from './any-registry.ts';
+import { anyToJson, lookUpType } from './any-registry.ts';
 import { TaskExitSchema } from './gen/containerd/events/task_pb.js';
 import { MetricsSchema as MetricsV1 } from './gen/io/containerd/cgroups/v1/metrics_pb.js';
+import { JsonTypeUrl } from './json-types.ts';
 
 describe('lookUpType', () => {
   it('finds a message by its bare full name and behind a prefix', () => {

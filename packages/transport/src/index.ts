@@ -1,6 +1,7 @@
 export * from './address.ts';
 export * from './certificate-request.ts';
 export * from './end-when-revoked.ts';
+export * from './http-module.ts';
 export * from './peer.ts';
 export * from './replica-choice.ts';
 export * from './retry-safe.ts';
@@ -8,4 +9,5 @@ export * from './revocations.ts';
 export * from './server-check.ts';
 export * from './tls-files.ts';
 export * from './tls-identity.ts';
+export * from './trace-context.ts';
 export type * from './warnings.ts';

@@ -1,22 +1,32 @@
-import { type ConfigKey, commonKeys, Flag, key, peerKey, Text, Whole } from '@longshore/kit';
-import { z } from 'zod';
+import {
+  AnyText,
+  type ConfigKey,
+  commonKeys,
+  Flag,
+  key,
+  matching,
+  peerKey,
+  Text,
+  tableOr,
+  Whole,
+} from '@longshore/kit';
 import { IdentityFiles } from './node/identity-files.ts';
 import { MIN_FILE_BYTES } from './stdio/log-limits.ts';
 
 const { tlsCert, tlsKey, tlsCa, ...common } = commonKeys('agent');
 
 /** `zone=a,gpu=`: a table in the file. */
-const Pairs = z
-  .string()
-  .regex(/^(\s*[^=,\s]+=[^,]*(,|$))*$/, 'want key=value,key=value')
-  .transform((text) =>
-    Object.fromEntries(
-      text.split(',').flatMap((pair) => {
-        const at = pair.indexOf('=');
-        return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
-      }),
-    ),
+const Pairs = tableOr((text) => {
+  if (!/^(\s*[^=,\s]+=[^,]*(,|$))*$/.test(text)) throw new Error('want key=value,key=value');
+  return Object.fromEntries(
+    text.split(',').flatMap((pair) => {
+      const at = pair.indexOf('=');
+      return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
+    }),
   );
+});
+
+const RootedPath = matching(/^\//, 'must begin with "/"');
 
 /** A node that has joined shows the certificate that it got. */
 function identityKey(definition: ConfigKey<string>, file: 'tlsCert' | 'tlsKey' | 'tlsCa'): ConfigKey<string> {
@@ -52,21 +62,21 @@ export const keys = {
   }),
   nodeId: key({
     env: 'LONGSHORE_NODE_ID',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     defaultText: 'the host name, kept from the first start on',
     meaning: 'Names this node in the fleet. It must never change: all records of the node carry it.',
   }),
   machineId: key({
     env: 'LONGSHORE_MACHINE_ID',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     defaultText: '/etc/machine-id; without one, a random name on the disk',
     meaning: 'Tells this machine from others: another one cannot take the node id.',
   }),
   labels: key<Record<string, string>>({
     env: 'LONGSHORE_NODE_LABELS',
-    schema: z.union([z.record(z.string(), z.string()), Pairs]),
+    schema: Pairs,
     default: {},
     defaultText: 'none',
     meaning:
@@ -74,7 +84,7 @@ export const keys = {
   }),
   advertise: key({
     env: 'LONGSHORE_AGENT_ADVERTISE',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     defaultText: 'what LONGSHORE_AGENT_LISTEN listens on',
     unit: 'address',
@@ -82,14 +92,14 @@ export const keys = {
   }),
   cgroupParent: key({
     env: 'LONGSHORE_CGROUP_PARENT',
-    schema: z.string().startsWith('/'),
+    schema: RootedPath,
     default: '/longshore',
     unit: 'cgroup path',
     meaning: "Parent of the containers' cgroups, so that several runtimes on one machine do not share them.",
   }),
   optDir: key({
     env: 'LONGSHORE_OPT_DIR',
-    schema: z.string().startsWith('/'),
+    schema: RootedPath,
     default: (earlier) => `${earlier.root}/opt`,
     defaultText: '$LONGSHORE_ROOT/opt',
     unit: 'path',
@@ -98,7 +108,7 @@ export const keys = {
   }),
   shimEnv: key<Record<string, string>>({
     env: 'LONGSHORE_SHIM_ENV',
-    schema: z.union([z.record(z.string(), z.string()), Pairs]),
+    schema: Pairs,
     default: {},
     defaultText: 'none',
     meaning: 'Added to the environment of shims, over all else: key=value,key=value; e.g. SCHED_CORE=1.',
@@ -162,7 +172,7 @@ export const keys = {
   }),
   registryCa: key({
     env: 'LONGSHORE_REGISTRY_CA',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'path',
     meaning: 'Certificate authorities in PEM that registries may show, beside those that are known anyway.',

@@ -1,5 +1,4 @@
-import type { Metrics } from '@longshore/kit';
-import { Counter, Gauge } from 'prom-client';
+import { Counter, Gauge, type Metrics } from '@longshore/kit';
 
 const MAX_METHODS = 500;
 

@@ -1,24 +1,32 @@
-import { commonKeys, databaseKeys, key, peerKey, Text, Whole, watchKeys } from '@longshore/kit';
-import { z } from 'zod';
+import {
+  AnyNumber,
+  AnyText,
+  commonKeys,
+  databaseKeys,
+  Flag,
+  key,
+  list,
+  matching,
+  oneOf,
+  peerKey,
+  Text,
+  url,
+  ValueSchema,
+  Whole,
+  watchKeys,
+} from '@longshore/kit';
 
 /** A URL is signed with a key that is valid for at least a day more. */
 const MAX_LOCATE_MS = 12 * 60 * 60 * 1000;
 
-const BaseUrls = z.union([
-  z.array(z.string()),
-  z
-    .string()
-    .transform((text) => text.split(',').map((part) => part.trim()))
-    .pipe(z.array(z.url({ protocol: /^https$/ }))),
-]);
+const BaseUrls = list(url('https'));
 
-const HttpUrl = z.union([z.literal(''), z.url({ protocol: /^https?$/ })]);
+const HttpUrl = new ValueSchema((raw) => (raw === '' ? '' : url('http', 'https').parse(raw)));
 
 /** Characters that a URL need not escape. */
-const KeyPrefix = z
-  .string()
-  .regex(/^[\w.~/-]*$/, 'may hold letters, digits, "-", ".", "_", "~" and "/"')
-  .transform((text) => (text === '' || text.endsWith('/') ? text : `${text}/`));
+const KeyPrefix = matching(/^[\w.~/-]*$/, 'may hold letters, digits, "-", ".", "_", "~" and "/"').to(
+  (text) => (text === '' || text.endsWith('/') ? text : `${text}/`),
+);
 
 export const keys = {
   ...commonKeys('content'),
@@ -27,7 +35,7 @@ export const keys = {
   runtime: peerKey('runtime'),
   driver: key({
     env: 'LONGSHORE_CONTENT_DRIVER',
-    schema: z.enum(['directory', 's3']),
+    schema: oneOf('directory', 's3'),
     default: 'directory',
     meaning: 'Where the bytes of blobs are kept: in a directory that all replicas see, or in a bucket.',
   }),
@@ -64,7 +72,7 @@ export const keys = {
   }),
   s3Bucket: key({
     env: 'LONGSHORE_CONTENT_S3_BUCKET',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     meaning: 'The bucket, which must be there.',
   }),
@@ -76,13 +84,13 @@ export const keys = {
   }),
   s3PathStyle: key({
     env: 'LONGSHORE_CONTENT_S3_PATH_STYLE',
-    schema: z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]),
+    schema: Flag,
     default: true,
     meaning: "Whether the bucket is the first part of a URL's path; false: of its host's name.",
   }),
   s3Ca: key({
     env: 'LONGSHORE_CONTENT_S3_CA',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'path',
     meaning:
@@ -90,14 +98,14 @@ export const keys = {
   }),
   s3AccessKey: key({
     env: 'LONGSHORE_CONTENT_S3_ACCESS_KEY',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     secret: true,
     meaning: 'The access key.',
   }),
   s3SecretKey: key({
     env: 'LONGSHORE_CONTENT_S3_SECRET_KEY',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     secret: true,
     meaning: 'The secret key.',
@@ -111,13 +119,13 @@ export const keys = {
   }),
   sharing: key({
     env: 'LONGSHORE_CONTENT_SHARING',
-    schema: z.enum(['shared', 'isolated']),
+    schema: oneOf('shared', 'isolated'),
     default: 'shared',
     meaning: "Whether a node's namespaces may link blobs that the node holds without sending their bytes.",
   }),
   blobsListen: key({
     env: 'LONGSHORE_CONTENT_BLOBS_LISTEN',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'host:port',
     meaning:
@@ -175,7 +183,7 @@ export const keys = {
   }),
   verifyReads: key({
     env: 'LONGSHORE_CONTENT_VERIFY_READS',
-    schema: z.enum(['off', 'full']),
+    schema: oneOf('off', 'full'),
     default: 'full',
     meaning:
       'full: a read of the last byte of a blob succeeds only after all of the blob was read and found to be right; off: ' +
@@ -214,7 +222,7 @@ export const keys = {
   }),
   gcMaxShare: key({
     env: 'LONGSHORE_CONTENT_GC_MAX_SHARE',
-    schema: z.coerce.number().min(0).max(1),
+    schema: AnyNumber.min(0).max(1),
     default: 1,
     unit: 'share',
     meaning:

@@ -1,19 +1,21 @@
-import { commonKeys, databaseKeys, key, peerKey, Whole } from '@longshore/kit';
+import {
+  AnyText,
+  commonKeys,
+  databaseKeys,
+  key,
+  matching,
+  oneOf,
+  peerKey,
+  someOf,
+  Text,
+  Whole,
+} from '@longshore/kit';
 import { LEADER_TTL_MS } from '@longshore/postgres';
-import { z } from 'zod';
 
 const DAY_MS = 24 * 3600 * 1000;
 
 /** Names that go into SQL as they are. */
-const SchemaNames = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',') : value),
-  z.array(z.string().regex(/^[a-z][a-z_]*$/)).min(1),
-);
-
-const ServerUrls = z.preprocess(
-  (value) => (typeof value === 'string' ? value.split(',') : value),
-  z.array(z.string().min(1)).min(1),
-);
+const SchemaNames = someOf(matching(/^[a-z][a-z_]*$/, 'may hold small letters and "_"'));
 
 export const keys = {
   ...commonKeys('events'),
@@ -21,34 +23,34 @@ export const keys = {
   runtime: peerKey('runtime'),
   natsServers: key({
     env: 'NATS_URL',
-    schema: ServerUrls,
+    schema: someOf(Text),
     default: ['nats://127.0.0.1:4222'],
     unit: 'URLs',
     meaning: 'NATS servers with JetStream, separated by commas.',
   }),
   natsUser: key({
     env: 'NATS_USER',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     meaning: 'User of NATS; empty for none.',
   }),
   natsPassword: key({
     env: 'NATS_PASSWORD',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     secret: true,
     meaning: 'Password of that user.',
   }),
   natsCredsFile: key({
     env: 'NATS_CREDS',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'path',
     meaning: 'Credentials file (JWT and seed) for NATS; instead of user and password.',
   }),
   natsCaFile: key({
     env: 'NATS_CA',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'path',
     meaning: 'Certificate authorities in PEM for NATS over TLS; empty for those of the system.',
@@ -77,7 +79,7 @@ export const keys = {
   }),
   streamStorage: key<'file' | 'memory'>({
     env: 'LONGSHORE_EVENTS_STORAGE',
-    schema: z.enum(['file', 'memory']),
+    schema: oneOf('file', 'memory'),
     default: 'file',
     meaning: 'Where NATS keeps the stream. Fixed once the stream exists.',
   }),

@@ -1,5 +1,4 @@
-import { commonKeys, databaseKeys, key, peerKey, watchKeys } from '@longshore/kit';
-import { z } from 'zod';
+import { AnyText, commonKeys, databaseKeys, key, peerKey, watchKeys } from '@longshore/kit';
 
 export const keys = {
   ...commonKeys('image'),
@@ -9,7 +8,7 @@ export const keys = {
   runtime: peerKey('runtime'),
   registryCa: key({
     env: 'LONGSHORE_REGISTRY_CA',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'path',
     meaning: 'Certificate authorities in PEM that registries may show, beside those that are known anyway.',

@@ -1,28 +1,30 @@
 import {
+  AnyText,
   commonKeys,
   databaseKeys,
   key,
   parseAddresses,
   peerKey,
+  Table,
   Text,
+  tableOr,
   Whole,
   watchKeys,
 } from '@longshore/kit';
-import { z } from 'zod';
 
 /** `content=host:1,host:2;image=host:3`, or a JSON object: by service, addresses separated by commas. */
-const NodeAddresses = z.string().transform((text, context): Record<string, string> => {
+const NodeAddresses = tableOr((text) => {
   try {
     const entries: [string, string][] = text.trim().startsWith('{')
-      ? Object.entries(z.record(z.string(), z.string()).parse(JSON.parse(text)))
+      ? Object.entries(Table.parse(JSON.parse(text)))
       : text.split(';').flatMap((entry) => (entry.trim() === '' ? [] : [splitEntry(entry)]));
     for (const [, addresses] of entries) parseAddresses(addresses);
     return Object.fromEntries(entries);
   } catch (error) {
-    context.addIssue(
+    throw new Error(
       `want service=host:port,host:port;service=… or a JSON object (${(error as Error).message})`,
+      { cause: error },
     );
-    return z.NEVER;
   }
 });
 
@@ -67,7 +69,7 @@ export const keys = {
   ...authorityKeys,
   joinListen: key({
     env: 'LONGSHORE_RUNTIME_JOIN_LISTEN',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     unit: 'host:port',
     meaning:
@@ -75,7 +77,7 @@ export const keys = {
   }),
   joinAddress: key({
     env: 'LONGSHORE_RUNTIME_JOIN_ADDRESS',
-    schema: z.string(),
+    schema: AnyText,
     default: '',
     defaultText: 'what LONGSHORE_RUNTIME_JOIN_LISTEN listens on',
     unit: 'host:port',
@@ -83,7 +85,7 @@ export const keys = {
   }),
   nodeAddresses: key<Record<string, string>>({
     env: 'LONGSHORE_RUNTIME_NODE_ADDRESSES',
-    schema: z.union([z.record(z.string(), z.string()), NodeAddresses]),
+    schema: NodeAddresses,
     default: {},
     defaultText: 'empty: nodes are configured by hand',
     meaning:

@@ -1,16 +1,9 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Metadata } from '@grpc/grpc-js';
 import { GrpcCode, toGrpcStatus } from '@longshore/errors';
-import {
-  context,
-  propagation,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type TextMapGetter,
-} from '@opentelemetry/api';
+import { parseTrace, runInTrace } from '@longshore/transport';
 import type { Metrics } from '../metrics.ts';
-import { tracer } from '../tracing.ts';
+import { type Span, startSpan } from '../tracing.ts';
 import type { Call } from './call.ts';
 
 /** Statuses that say that this service, not its caller, has a problem. */
@@ -24,12 +17,10 @@ export function observe<T>(
   metrics: Metrics,
   handle: () => Promise<T>,
 ): Promise<T> {
-  const parent = propagation.extract(context.active(), headers, METADATA_GETTER);
-  const options = {
-    kind: SpanKind.SERVER,
-    attributes: { 'rpc.system': 'grpc', 'longshore.request_id': call.requestId },
-  };
-  return tracer().startActiveSpan(call.method.slice(1), options, parent, async (span) => {
+  const parent = parseTrace(headers.get('traceparent')[0], headers.get('tracestate')[0]);
+  const attributes = { 'rpc.system': 'grpc', 'longshore.request_id': call.requestId };
+  const span = startSpan(call.method.slice(1), attributes, parent);
+  return runInTrace(span.trace, async () => {
     const started = performance.now();
     let code: number = GrpcCode.OK;
     try {
@@ -49,13 +40,8 @@ export function observe<T>(
 
 function reportFailure(error: unknown, call: Call, span: Span): number {
   const { code, message } = toGrpcStatus(error);
-  span.setStatus({ code: SpanStatusCode.ERROR, message });
+  span.fail(message);
   if (OUR_FAULT.has(code)) call.log.error({ method: call.method, code, err: error }, 'call failed');
   else call.log.info({ method: call.method, code, error: message }, 'call refused');
   return code;
 }
-
-const METADATA_GETTER: TextMapGetter<Metadata> = {
-  keys: (metadata) => Object.keys(metadata.getMap()),
-  get: (metadata, key) => metadata.get(key)[0]?.toString(),
-};

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http2';
 import { Header } from '@longshore/proto/headers';
-import { context, propagation, type Span, SpanKind, trace } from '@opentelemetry/api';
-import { tracer } from '../tracing.ts';
+import { parseTrace, traceHeaders } from '@longshore/transport';
+import { type Span, startSpan } from '../tracing.ts';
 
 export interface RouteSpan {
   span: Span;
@@ -12,14 +12,13 @@ export interface RouteSpan {
 
 /** Begins the span of a call that is passed on, inside its caller's trace; `path` is `/<service>/<method>`. */
 export function startRouteSpan(path: string, incoming: IncomingHttpHeaders): RouteSpan {
-  const parent = propagation.extract(context.active(), incoming);
-  const attributes = { 'rpc.system': 'grpc' };
-  const span = tracer().startSpan(path.slice(1), { kind: SpanKind.SERVER, attributes }, parent);
-  const headers: Record<string, string> = {};
-  propagation.inject(trace.setSpan(parent, span), headers);
-  headers.traceparent ??= newTraceparent();
-  headers[Header.RequestId] = String(incoming[Header.RequestId] ?? randomUUID());
-  return { span, headers };
+  const parent = parseTrace(incoming.traceparent, incoming.tracestate);
+  const span = startSpan(path.slice(1), { 'rpc.system': 'grpc' }, parent);
+  const trace = span.trace ? traceHeaders(span.trace) : { traceparent: newTraceparent() };
+  return {
+    span,
+    headers: { ...trace, [Header.RequestId]: String(incoming[Header.RequestId] ?? randomUUID()) },
+  };
 }
 
 /** Of a trace that begins here and is not sampled: its id is for the logs. Source: W3C Trace Context, section 3.2. */

@@ -11,7 +11,7 @@ import {
   type RetryPolicy,
   retryDelayMs,
 } from '@longshore/errors';
-import { type ConfigOf, loadConfig } from '@longshore/kit';
+import { type ConfigOf, loadConfig, readConfigFile } from '@longshore/kit';
 import { JoinService } from '@longshore/proto/longshore/runtime/v1/join';
 import { certificateRequestOf, newPrivateKey } from '@longshore/transport';
 import { keys } from '../config.ts';
@@ -55,7 +55,7 @@ async function answer(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
   const options = parseOptions(args);
   if (options.help) return HELP;
   if (!options.server) throw invalidArgument('--server: is required');
-  const config = loadConfig(keys, env, options.config);
+  const config = loadConfig(keys, env, await readConfigFile(options.config));
   const files = new IdentityFiles(config.root);
   const known = files.certificate();
   if (known && !options.again) {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { JsonTypeUrl } from '@longshore/proto';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { AttachRequestSchema, ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endExec } from '../stdio/remote-exec.ts';

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { failedPrecondition, invalidArgument } from '@longshore/errors';
-import { JsonTypeUrl } from '@longshore/proto';
 import { CreateTaskRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { RootfsOf } from '../restart/restart-task.ts';
 import { mountToProto } from '../rpc/convert-mount.ts';
 import { exitOf } from '../stop/exit-of.ts';
@@ -20,7 +20,6 @@ import type { LogLimits } from './log-limits.ts';
 import type { ReadableLog } from './log-reader.ts';
 import { KEPT_LOG, keptLogUri } from './log-uri.ts';
 import { endExec, RemoteExec } from './remote-exec.ts';
-import { userOf } from './user-of.ts';
 
 /** A terminal must have its output somewhere. */
 const NOWHERE = '/dev/null';
@@ -151,6 +150,8 @@ export class RemoteProcesses {
     const container = await this.#options.containers.get(wanted.containerId, call);
     const spec = container.spec?.value ?? new Uint8Array();
     const rootfs = resolve(task.bundle.path, rootPath(spec) ?? task.bundle.rootfsPath);
+    // All that specs are made with, for the few who make one here.
+    const { userOf } = await import('./user-of.ts');
     const value = execProcess(spec, wanted, (user) => userOf(rootfs, user));
     return { $typeName: 'google.protobuf.Any', typeUrl: JsonTypeUrl.Process, value };
   }

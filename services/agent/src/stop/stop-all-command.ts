@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Channel, createClient } from '@longshore/client';
 import { invalidArgument, isKind, messageOf } from '@longshore/errors';
-import { loadConfig } from '@longshore/kit';
+import { loadConfig, readConfigFile } from '@longshore/kit';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { keys } from '../config.ts';
 
@@ -38,7 +38,7 @@ async function run(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const { help, grace, config: file } = parseOptions(args);
   if (help) return void process.stdout.write(HELP);
   const graceMs = parseDurationMs(grace);
-  const { socket } = loadConfig(keys, env, file);
+  const { socket } = loadConfig(keys, env, await readConfigFile(file));
   const channel = new Channel(`unix://${socket}`);
   try {
     const deadline = new Date(Date.now() + graceMs + MARGIN_MS);

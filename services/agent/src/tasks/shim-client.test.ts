@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
-import { createLogger, createMetrics, GrpcServer, type Handlers, startTracing } from '@longshore/kit';
+import { createLogger, createMetrics, GrpcServer, type Handlers } from '@longshore/kit';
 import { Task } from '@longshore/proto/containerd/task/v3/shim';
+import { parseTrace, runInTrace, traceHeaders } from '@longshore/transport';
 import { createTtrpcServer, type Metadata } from '@longshore/ttrpc';
-import { context, propagation } from '@opentelemetry/api';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ShimClient } from './shim-client.ts';
-import { traceHeaders } from './trace-headers.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
@@ -57,13 +56,11 @@ async function dial(address: string, protocol: 'ttrpc' | 'grpc' = 'ttrpc', versi
 
 describe('ShimClient', () => {
   it('sends the namespace and the trace of the call under way with every call', async () => {
-    await startTracing('test', '');
     const seen: Metadata[] = [];
     const path = join(await scratch(), 's');
     await listen(path, seen);
     const client = await dial(`unix://${path}`);
-    const incoming = propagation.extract(context.active(), { traceparent: TRACEPARENT });
-    await context.with(incoming, () =>
+    await runInTrace(parseTrace(TRACEPARENT), () =>
       client.call('state', { id: 'web' }, { namespace: 'team-a', traceHeaders: traceHeaders() }),
     );
     expect(seen).toHaveLength(1);

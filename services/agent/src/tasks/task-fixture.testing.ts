@@ -17,7 +17,6 @@ import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
 import { cgroupHierarchies, readMountInfo, removeCgroup } from '@longshore/linux';
-import { JsonTypeUrl } from '@longshore/proto';
 import { TaskCreateSchema, TaskExitSchema } from '@longshore/proto/containerd/events/task';
 import {
   type Container,
@@ -28,6 +27,7 @@ import {
   ExecProcessRequestSchema,
 } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { Envelope } from '@longshore/proto/containerd/types/event';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { expect, vi } from 'vitest';
 import { EventHub } from '../spool/event-hub.ts';
 import { EventSpool } from '../spool/event-spool.ts';

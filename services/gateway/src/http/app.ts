@@ -1,4 +1,3 @@
-import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import { notFound } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
@@ -10,10 +9,10 @@ import {
   LogController,
 } from 'fastify';
 import { requestIdOf } from '../request-id.ts';
-import { VERSION } from '../version.ts';
 import type { AdminToken } from './admin-token.ts';
 import { requireToken } from './authentication.ts';
 import type { Backends } from './backends.ts';
+import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -48,41 +47,38 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   app.setNotFoundHandler(refuseUnknown);
-  await app.register(swagger, { openapi: DOCUMENT });
 
-  app.get('/healthz', { schema: { hide: true } }, async (_, reply) => {
+  app.get('/healthz', async (_, reply) => {
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
+  let document: Promise<object> | undefined;
+  app.get('/openapi.json', () => {
+    document ??= describeRoutes(async (v1) => routes(v1), '/v1');
+    return document;
+  });
   await app.register(
     async (v1) => {
       v1.addHook('onRequest', requireToken(token));
       v1.setNotFoundHandler(refuseUnknown);
-      nodeRoutes(v1, backends);
-      namespaceRoutes(v1, backends);
-      joinTokenRoutes(v1, backends);
-      certificateRoutes(v1, backends);
-      imageRoutes(v1, backends);
-      imagePullRoute(v1, backends);
-      containerRoutes(v1, backends);
-      versionRoutes(v1);
+      routes(v1);
     },
     { prefix: '/v1' },
   );
   return app;
 }
 
-const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
-  openapi: '3.1.0',
-  info: {
-    title: 'longshore',
-    description: 'A container runtime platform for a fleet of hosts.',
-    version: VERSION.version,
-  },
-  components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-  security: [{ token: [] }],
-};
+function addRoutes(v1: FastifyInstance, backends: Backends): void {
+  nodeRoutes(v1, backends);
+  namespaceRoutes(v1, backends);
+  joinTokenRoutes(v1, backends);
+  certificateRoutes(v1, backends);
+  imageRoutes(v1, backends);
+  imagePullRoute(v1, backends);
+  containerRoutes(v1, backends);
+  versionRoutes(v1);
+}
 
 function refuseUnknown(request: FastifyRequest): never {
   throw notFound(`route ${request.method} ${request.url.split('?', 1)[0]}`);

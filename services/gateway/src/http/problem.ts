@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http';
 import { type ErrorKind, kindOf, LongshoreError, messageOf, toHttpStatus } from '@longshore/errors';
+import { http } from '@longshore/transport';
 
 /** Errors as RFC 9457 has them. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -39,7 +39,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
   const status = isRefusal ? error.statusCode : toHttpStatus(error);
   return {
     type: 'about:blank',
-    title: STATUS_CODES[status] ?? 'Error',
+    title: http.STATUS_CODES[status] ?? 'Error',
     status,
     detail: isKnown ? messageOf(error) : 'internal error',
     kind: isRefusal ? 'InvalidArgument' : kindOf(error),

@@ -2,10 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
-import { commonKeys, databaseKeys, loadConfig } from '@longshore/kit';
+import { AnyText, commonKeys, databaseKeys, loadConfig } from '@longshore/kit';
 import { openPool } from '@longshore/postgres';
 import { formatPeer, type NamedPeer, newKeyPair, parsePeer } from '@longshore/transport';
-import { z } from 'zod';
 import { authorityKeys } from '../config.ts';
 import { prepareDatabase, SCHEMA } from '../database.ts';
 import { CertificateRepository } from '../storage/postgres/certificate-repository.ts';
@@ -35,7 +34,7 @@ Environment:
 const keys = {
   root: commonKeys('runtime').root,
   ...authorityKeys,
-  databaseUrl: { ...databaseKeys().databaseUrl, schema: z.string(), default: '' },
+  databaseUrl: { ...databaseKeys().databaseUrl, schema: AnyText, default: '' },
 };
 
 /** Nodes join instead. */

@@ -6,12 +6,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { createLogger } from '@longshore/kit';
-import { JsonTypeUrl } from '@longshore/proto';
 import { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import {
   CreateTaskRequestSchema,
   ExecProcessRequestSchema,
 } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { EventHub } from '../../spool/event-hub.ts';
 import { EventSpool } from '../../spool/event-spool.ts';
 import { NodeEvents } from '../../spool/node-events.ts';

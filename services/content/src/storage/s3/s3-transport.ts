@@ -1,5 +1,6 @@
-import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import https from 'node:https';
+import { http } from '@longshore/transport';
 import { S3StatusError, S3TimeoutError } from './s3-error.ts';
 
 /** Connections that are kept, over all that goes on; more requests wait. */
@@ -18,8 +19,8 @@ const MAX_ERROR_BYTES = 16 * 1024;
  * that say "not now" as errors, which the client would otherwise send again by a rule of its own and with the code lost.
  */
 export class S3Transport {
-  readonly agent: http.Agent;
-  readonly #readAgent: http.Agent;
+  readonly agent: Agent;
+  readonly #readAgent: Agent;
   readonly #secure: boolean;
   readonly #timeoutMs: number;
 
