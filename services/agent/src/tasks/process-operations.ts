@@ -69,6 +69,10 @@ async function sendExec(
 ): Promise<void> {
   const { execId, spec } = request;
   const { namespace, id: containerId, record } = task;
+  // The journal is done with the task, and would keep the record of its exec for ever.
+  if (task.state === 'leaving' || task.state === 'gone') {
+    throw new LongshoreError('NotFound', `task ${task.id} not found`);
+  }
   const { incarnation } = record;
   const execIncarnation = randomUUID();
   const exec = context.journal.begin({ namespace, containerId, execId, incarnation, execIncarnation });

@@ -70,6 +70,10 @@ export class TaskFixture {
   readonly events: { id: string; envelope: Envelope }[] = [];
   /** Tells subscribers what is recorded. */
   readonly hub = new EventHub();
+  /** No event can be recorded. */
+  isDiskFull = false;
+  /** How often that was tried meanwhile. */
+  refused = 0;
   manager!: TaskManager;
   #spool!: EventSpool;
 
@@ -98,6 +102,7 @@ export class TaskFixture {
     const node = new NodeEvents(this.#spool, this.hub);
     const recorder = {
       record: (event: { id: string; envelope: Envelope }) => {
+        if (this.isDiskFull) this.#refuse();
         const fresh = node.record(event);
         if (fresh) this.events.push(event);
         return fresh;
@@ -240,6 +245,12 @@ export class TaskFixture {
     this.#spool.close();
     await removeCgroup(this.cgroupParent);
     rmSync(this.directory, { recursive: true });
+  }
+
+  /** As `node:sqlite` does. */
+  #refuse(): never {
+    this.refused++;
+    throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
   }
 
   /** Where Debian's shim listens. Source: containerd pkg/shim/util_unix.go. */
