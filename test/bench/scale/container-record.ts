@@ -1,10 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { defaultSpec, encodeSpec, type RuntimeSpec } from '@longshore/oci/runtime-spec';
-import { JsonTypeUrl } from '@longshore/proto';
 import type {
   Container,
   ContainerSchema,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 
 /** Each app has one container in this many: what a filter by label or image finds. */
 export const APPS = 1000;

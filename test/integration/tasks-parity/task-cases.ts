@@ -1,4 +1,4 @@
-import { JsonTypeUrl } from '@longshore/proto';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { SIGTERM, untilCaught } from '../../harness/until-caught.ts';
 import { waitUntil } from '../../harness/wait-until.ts';
 import type { Cases } from './side.ts';

@@ -6,7 +6,7 @@ import { EventHub } from '../spool/event-hub.ts';
 import { OomCount } from './oom-count.ts';
 
 it('goes on when more came at once than it could hear of', async () => {
-  const hub = new EventHub(2);
+  const hub = new EventHub({ events: 2 });
   const value = toBinary(TaskOOMSchema, create(TaskOOMSchema, { containerId: 'web' }));
   const event = { typeUrl: 'x', value };
   const oom = () => hub.publish(create(EnvelopeSchema, { namespace: 'a', topic: '/tasks/oom', event }));

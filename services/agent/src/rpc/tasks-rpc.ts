@@ -1,6 +1,6 @@
 import type { Handlers } from '@longshore/kit';
-import { JsonTypeUrl } from '@longshore/proto';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import {
   addExec,
   closeProcessIo,
