@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { isKind, LongshoreError } from '@longshore/errors';
 import { dialTtrpc } from '@longshore/ttrpc';
@@ -69,11 +70,12 @@ export class ShimGoneError extends LongshoreError {
 export async function removeDeadSocket({ address }: BootstrapResult): Promise<void> {
   if (!address.startsWith('unix://')) return;
   const { path } = parseShimAddress(address);
+  if (!existsSync(path)) return;
   try {
     const connection = await dialTtrpc(path);
     await connection.close();
   } catch {
-    // Gone already, as a rule.
+    // Gone by now, perhaps.
     await unlink(path).catch(() => undefined);
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@longshore/kit';
 import type { Bundle } from './bundle.ts';
 import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
@@ -91,7 +90,8 @@ export class Task {
     if (this.bundle.isGrouped) await asked;
     else if (!(await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS))) await this.killShim();
     await this.disconnect();
-    if (this.bundle.bootstrap) await removeDeadSocket(this.bundle.bootstrap);
+    const { bootstrap } = this.bundle;
+    if (bootstrap) await removeDeadSocket(bootstrap);
   }
 
   /** Ends the shim by SIGKILL, with all that it holds, whether it answers or not. Waits until it is gone, 3 s at most. */
@@ -132,9 +132,10 @@ export class Task {
 }
 
 async function endsWithin(client: ShimClient, timeoutMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const late = delay(timeoutMs, false, { signal: timer.signal }).catch(() => true);
-  const ended = await Promise.race([client.closed.then(() => true), late]);
-  timer.abort();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  void client.closed.then(() => resolve(true));
+  const ended = await promise;
+  clearTimeout(timer);
   return ended;
 }
