@@ -8,6 +8,7 @@ import { FramedSocket, oversizedError, TtrpcClosedError } from './framed-socket.
 import { MessageQueue } from './message-queue.ts';
 import { metadataFromProto } from './metadata.ts';
 import type { MethodHandler, MethodHandlers } from './method-handler.ts';
+import type { HandlerContext } from './service.ts';
 
 const NO_PAYLOAD = new Uint8Array();
 
@@ -101,9 +102,8 @@ export class ServerConnection {
     request: Request,
     queue: MessageQueue<Uint8Array>,
   ): Promise<void> {
-    const signal = this.#signalFor(request);
     try {
-      const responses = handler.run(queue, { signal, metadata: metadataFromProto(request.metadata) });
+      const responses = handler.run(queue, this.#contextOf(request));
       for await (const payload of responses) {
         if (handler.serverStreams) await this.#sendMessage(streamId, payload);
         else this.#respond(streamId, payload);
@@ -119,9 +119,26 @@ export class ServerConnection {
     }
   }
 
-  #signalFor(request: Request): AbortSignal {
-    const timeoutMs = boundedTimeout(Math.ceil(Number(request.timeoutNano) / 1e6));
-    if (request.timeoutNano <= 0n || timeoutMs === undefined) return this.#gone.signal;
+  /** Its parts are made when they are asked for: most handlers answer at once and need neither. */
+  #contextOf({ timeoutNano, metadata }: Request): HandlerContext {
+    const deadlineMs = performance.now() + Number(timeoutNano) / 1e6;
+    const makeSignal = () => this.#signalUntil(timeoutNano > 0n ? deadlineMs : undefined);
+    let signal: AbortSignal | undefined;
+    return {
+      get signal() {
+        signal ??= makeSignal();
+        return signal;
+      },
+      get metadata() {
+        return metadataFromProto(metadata);
+      },
+    };
+  }
+
+  #signalUntil(deadlineMs: number | undefined): AbortSignal {
+    const leftMs = deadlineMs === undefined ? undefined : Math.ceil(deadlineMs - performance.now());
+    const timeoutMs = leftMs === undefined ? undefined : boundedTimeout(Math.max(0, leftMs));
+    if (timeoutMs === undefined) return this.#gone.signal;
     return AbortSignal.any([this.#gone.signal, AbortSignal.timeout(timeoutMs)]);
   }
 
