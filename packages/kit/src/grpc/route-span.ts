@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http2';
 import { Header } from '@longshore/proto/headers';
 import { parseTrace, traceHeaders } from '@longshore/transport';
-import { type Span, startSpan } from '../tracing.ts';
+import type { Span } from '../span.ts';
+import { startSpan } from '../tracing.ts';
 
 export interface RouteSpan {
   span: Span;
