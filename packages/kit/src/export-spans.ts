@@ -11,7 +11,7 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
-import type { SpanExport } from './tracing.ts';
+import type { SpanExport } from './span.ts';
 
 /** Sends the spans of sampled traces, in batches, to the OpenTelemetry collector at a URL (OTLP over HTTP). */
 export function exportSpans(service: string, endpoint: string): SpanExport {

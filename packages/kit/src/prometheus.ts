@@ -1,3 +1,4 @@
+/// <reference path="./prom-client-parts.d.ts" />
 /**
  * What is used of prom-client. Its entry also has quantiles, a push gateway and a cluster's aggregation, which every start
  * would load.

@@ -1,21 +1,8 @@
 import type { TraceContext } from '@longshore/transport';
+import type { Span, SpanExport } from './span.ts';
 
 export interface Tracing {
   /** Sends what is still queued. */
-  close(): Promise<void>;
-}
-
-/** The time that this process works for a call. */
-export interface Span {
-  /** For what the work begins, and for the next hop. */
-  readonly trace: TraceContext | undefined;
-  fail(message: string): void;
-  end(): void;
-}
-
-/** Makes spans and sends them somewhere. */
-export interface SpanExport {
-  start(name: string, attributes: Record<string, string>, parent: TraceContext | undefined): Span;
   close(): Promise<void>;
 }
 

@@ -1,1 +1,2 @@
 export * from './any-registry.ts';
+export * from './json-types.ts';

@@ -3,7 +3,8 @@ import type { Metadata } from '@grpc/grpc-js';
 import { GrpcCode, toGrpcStatus } from '@longshore/errors';
 import { parseTrace, runInTrace } from '@longshore/transport';
 import type { Metrics } from '../metrics.ts';
-import { type Span, startSpan } from '../tracing.ts';
+import type { Span } from '../span.ts';
+import { startSpan } from '../tracing.ts';
 import type { Call } from './call.ts';
 
 /** Statuses that say that this service, not its caller, has a problem. */

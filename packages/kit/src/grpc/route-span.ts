@@ -2,7 +2,8 @@ import { randomFillSync, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http2';
 import { Header } from '@longshore/proto/headers';
 import { parseTrace, traceHeaders } from '@longshore/transport';
-import { type Span, startSpan } from '../tracing.ts';
+import type { Span } from '../span.ts';
+import { startSpan } from '../tracing.ts';
 
 /** Of a trace, 16, and of a span, 8. */
 const IDS_BYTES = 24;
