@@ -120,9 +120,10 @@ export class Bundle {
     renameSync(join(this.path, '.bootstrap.json'), join(this.path, 'bootstrap.json'));
   }
 
-  /** Pid of the container's first process as the shim wrote it; 0 when it did not get that far. */
+  /** Pid of the container's first process as the shim wrote it; 0 when it did not get that far, or that is no pid. */
   get initPid(): number {
-    return Number(this.#read('init.pid') ?? 0);
+    const text = this.#read('init.pid')?.trim() ?? '';
+    return /^\d{1,9}$/.test(text) ? Number(text) : 0;
   }
 
   /**

@@ -1,25 +1,22 @@
-import { alreadyExists, messageOf, unimplemented } from '@longshore/errors';
+import { alreadyExists, unimplemented } from '@longshore/errors';
 import { isErrno } from '@longshore/linux';
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import type { CreateTaskRequest } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Bundle } from './bundle.ts';
 import { prepareSpec } from './bundle-spec.ts';
-import { dialTask } from './dial-task.ts';
-import { clearFrozenCgroup, endLeftOvers } from './left-overs.ts';
+import { cleanUpStep } from './clean-up-step.ts';
+import { clearFrozenCgroup } from './left-overs.ts';
 import { isRefusal } from './refusal.ts';
-import { endShimOf } from './remove-task.ts';
 import { shimOptions, usesSystemdCgroup } from './runc-options.ts';
 import { runcRoot } from './runc-root.ts';
-import { removeDeadSocket, ShimClient } from './shim-client.ts';
+import { ShimClient } from './shim-client.ts';
 import { ShimLog } from './shim-log.ts';
-import { deleteByBinary, startShim } from './shim-process.ts';
+import { startShim } from './shim-process.ts';
 import { inStep, rethrow } from './step-error.ts';
 import { Task } from './task.ts';
 import type { TaskCall, TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
-
-/** How long the shim may take to undo a failed create. Source: containerd core/runtime/v2/shim.go. */
-const CLEANUP_TIMEOUT_MS = 5_000;
+import { undoCreate } from './undo-create.ts';
 
 /**
  * Makes bundle, shim and container. When that fails nothing of them is left, and the error has the shim's own words
@@ -63,11 +60,7 @@ export async function createTask(
     context.journal.update(record, { pid });
     return task;
   } catch (error) {
-    // A shim that hangs in what it was asked for would not hear of anything else either.
-    if (!isRefusal(error) && !bundle.isGrouped) await task?.killShimTree();
-    await discard(context, bundle, binary, task ?? (await dialTask(context, bundle, record)));
-    context.stdio?.forget(record);
-    context.journal.end(record.incarnation);
+    await undoCreate(context, { bundle, binary, record, task, isRefused: isRefusal(error) });
     throw error;
   }
 }
@@ -78,7 +71,7 @@ function refuseMissingParts(container: Container, request: CreateTaskRequest): v
 }
 
 async function makeBundle(
-  { journal }: TaskContext,
+  context: TaskContext,
   bundle: Bundle,
   spec: ReturnType<typeof prepareSpec>,
   binary: string,
@@ -86,11 +79,11 @@ async function makeBundle(
   try {
     const incarnation = bundle.create(spec, binary);
     const { namespace, id: containerId } = bundle;
-    return journal.begin({ namespace, containerId, execId: '', incarnation, execIncarnation: '' });
+    return context.journal.begin({ namespace, containerId, execId: '', incarnation, execIncarnation: '' });
   } catch (error) {
     // Somebody else's directory is not for us to remove.
     if (isErrno(error, 'EEXIST')) throw alreadyExists(`bundle ${bundle.path}`, { cause: error });
-    await bundle.remove();
+    await cleanUpStep(context, bundle, 'bundle cannot be removed', () => bundle.remove());
     throw error;
   }
 }
@@ -115,33 +108,4 @@ async function startTaskShim(
     log.close();
     throw error;
   }
-}
-
-/**
- * Takes away what a failed create has left: the container if there is one, the shim, the bundle. The shim is gone before
- * anybody else acts on the container.
- */
-async function discard(
-  context: TaskContext,
-  bundle: Bundle,
-  binary: string,
-  task: Task | undefined,
-): Promise<void> {
-  const isDeleted = await task?.call('delete', {}, {}, CLEANUP_TIMEOUT_MS).then(
-    () => true,
-    () => false,
-  );
-  await task?.endShim();
-  await endShimOf(context, bundle);
-  if (!isDeleted) {
-    // A shim that failed after runc had made the container does not know of it, but runc still has it.
-    const words = await deleteByBinary(context.settings, bundle, binary).then(() => '', messageOf);
-    context.log.debug(
-      { namespace: bundle.namespace, id: bundle.id, words },
-      'cleaned up after failed create',
-    );
-  }
-  await endLeftOvers(context, bundle);
-  if (bundle.bootstrap) await removeDeadSocket(bundle.bootstrap);
-  await bundle.remove();
 }

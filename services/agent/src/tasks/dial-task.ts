@@ -2,14 +2,15 @@ import { messageOf } from '@longshore/errors';
 import type { Bundle } from './bundle.ts';
 import { ShimClient } from './shim-client.ts';
 import { ShimLog } from './shim-log.ts';
+import { isShortage } from './shortage.ts';
 import { Task } from './task.ts';
 import type { TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
 
-/** For a shim to be reached. Source: containerd core/runtime/v2/shim.go. */
-const DIAL_TIMEOUT_MS = 5_000;
-
-/** Connects to the shim of a bundle that was made before; undefined when there is none to be reached. */
+/**
+ * Connects to the shim of a bundle that was made before; undefined when there is none to be reached. Fails only for want of
+ * descriptors and the like, when nobody can say.
+ */
 export async function dialTask(
   context: TaskContext,
   bundle: Bundle,
@@ -17,13 +18,25 @@ export async function dialTask(
 ): Promise<Task | undefined> {
   const { namespace, id, bootstrap } = bundle;
   if (!bootstrap) return undefined;
-  const log = new ShimLog(bundle.logPath, context.log.child({ namespace, id }));
+  const log = openLog(context, bundle);
   try {
-    const client = await ShimClient.dial(bootstrap, AbortSignal.timeout(DIAL_TIMEOUT_MS));
+    const client = await ShimClient.dial(bootstrap);
     return new Task(context, bundle, record, client, log);
   } catch (error) {
     log.close();
+    if (isShortage(error)) throw error;
     context.log.warn({ namespace, id, error: messageOf(error) }, 'shim cannot be reached');
     return undefined;
+  }
+}
+
+/** A shim that cannot be heard can be worked with all the same. */
+function openLog({ log }: TaskContext, { logPath, namespace, id }: Bundle): Pick<ShimLog, 'close'> {
+  try {
+    return new ShimLog(logPath, log.child({ namespace, id }));
+  } catch (error) {
+    if (isShortage(error)) throw error;
+    log.warn({ namespace, id, error: messageOf(error) }, 'log of shim cannot be read');
+    return { close: () => undefined };
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { kindOf } from '@longshore/errors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { killProcess } from './process-operations.ts';
+import { addExec, killProcess } from './process-operations.ts';
 import { CALL, SOON, TaskFixture } from './task-fixture.testing.ts';
 
 const FOREVER = ['sleep', '1000'];
@@ -63,6 +63,30 @@ describe('a container that dies', () => {
     expect((await Promise.all(deleting)).sort()).toEqual(['NotFound', 'OK']);
     // runc has nothing against a signal to all of none.
     expect(['NotFound', 'OK']).toEqual(expect.arrayContaining([...kinds]));
+  });
+
+  it('while two delete it: one has it, whichever the shim answers first, and nothing more is added to it', async () => {
+    const task = await node.run('web', ['sh', '-c', 'exit 3']);
+    await task.call('wait', {});
+    const call = task.call.bind(task);
+    const late = Promise.withResolvers<void>();
+    let asked = 0;
+    task.call = (async (method, ...rest) => {
+      const answer = call(method, ...rest);
+      if (method === 'delete' && asked++ === 0) await late.promise;
+      return answer;
+    }) as typeof call;
+    const deleting = [1, 2].map(() => node.manager.delete(CALL, 'web').then((exit) => exit, kindOf));
+    await expect.poll(() => node.topics('web'), SOON).toContain('/tasks/delete');
+    // For the shim to say of the second that there is no such task, if it is asked.
+    await call('state', {}).catch(() => undefined);
+    late.resolve();
+    expect(await Promise.all(deleting)).toEqual([expect.objectContaining({ exitStatus: 3 }), 'NotFound']);
+
+    const { context } = node.manager;
+    const adding = addExec(context, task, node.execRequest('web', 'shell', {}), CALL);
+    await expect(adding).rejects.toMatchObject({ kind: 'NotFound' });
+    expect(context.journal.ofTask(task.record.incarnation).filter(({ ended }) => !ended)).toEqual([]);
   });
 
   it('at once, as do fifty: all are created, started, reported in order, and deleted', async () => {

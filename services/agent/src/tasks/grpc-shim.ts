@@ -1,12 +1,16 @@
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { isKind, messageOf, unavailable, unimplemented } from '@longshore/errors';
 import { Task } from '@longshore/proto/containerd/task/v3/shim';
 import { Header } from '@longshore/proto/headers';
 import type { ShimAddress } from './shim-address.ts';
 import type { ShimCall, ShimConnection, ShimMethod, ShimRequest, ShimResponse } from './shim-connection.ts';
+
+/** From one connection's end to the other's. */
+const CLOSE_TIMEOUT_MS = 500;
 
 /** A shim that speaks gRPC: on a unix socket with a path, and only version 3 of the task service. */
 export class GrpcShim implements ShimConnection {
@@ -42,15 +46,21 @@ export class GrpcShim implements ShimConnection {
       options: object,
     ) => Promise<ShimResponse<M>>;
     const deadline = timeoutMs === undefined ? undefined : new Date(Date.now() + timeoutMs);
-    return await send(request, {
-      signal,
-      deadline,
-      headers: { [Header.Namespace]: namespace, ...traceHeaders },
-    });
+    try {
+      return await send(request, {
+        signal,
+        deadline,
+        headers: { [Header.Namespace]: namespace, ...traceHeaders },
+      });
+    } catch (error) {
+      // A shim may say so itself. Of one that is gone, the other connection's end may be heard of a moment later.
+      if (isKind(error, 'Unavailable')) await this.#closedSoon();
+      throw error;
+    }
   }
 
-  isLost(error: unknown): boolean {
-    return this.isClosed || isKind(error, 'Unavailable');
+  isLost(): boolean {
+    return this.isClosed;
   }
 
   downgrade(): boolean {
@@ -60,6 +70,10 @@ export class GrpcShim implements ShimConnection {
   async close(): Promise<void> {
     this.#session.destroy();
     await this.closed;
+  }
+
+  async #closedSoon(): Promise<void> {
+    await Promise.race([this.closed, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
   }
 }
 

@@ -13,6 +13,16 @@ export function listBundles(directories: BundleDirectories): Bundle[] {
   );
 }
 
+/**
+ * True when another container lives in this one's shim: it may name its group by this one's id, and this one says
+ * nothing of a group.
+ */
+export function sharesShim(directories: BundleDirectories, { path, namespace, bootstrap }: Bundle): boolean {
+  if (!bootstrap) return false;
+  const others = listBundles(directories).filter((one) => one.namespace === namespace && one.path !== path);
+  return others.some((other) => other.bootstrap?.address === bootstrap.address);
+}
+
 /** Empty for a directory that is not there. */
 export function namesIn(directory: string): string[] {
   try {

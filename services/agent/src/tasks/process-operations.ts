@@ -76,6 +76,10 @@ async function sendExec(
   // runc's shim takes it for granted: without it the shim would end, and the container with it.
   if (!spec) throw invalidArgument(`exec ${execId}: spec must be set`);
   const { namespace, id: containerId, record } = task;
+  // The journal is done with the task, and would keep the record of its exec for ever.
+  if (task.state === 'leaving' || task.state === 'gone') {
+    throw new LongshoreError('NotFound', `task ${task.id} not found`);
+  }
   const { incarnation } = record;
   const execIncarnation = randomUUID();
   const exec = context.journal.begin({ namespace, containerId, execId, incarnation, execIncarnation });

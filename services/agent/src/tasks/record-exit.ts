@@ -6,7 +6,8 @@ import type { ProcessRecord } from './task-journal.ts';
 
 /**
  * Records how a process ended before its shim is asked to forget it: were this agent to die before the shim's own report
- * comes, nobody could tell any more. What the shim cannot tell is left to that report. Never rejects.
+ * comes, nobody could tell any more. What the shim cannot tell is left to that report. Fails with what the disk does; then the
+ * shim must not be asked yet.
  */
 export async function recordExit(
   { events, journal }: TaskContext,

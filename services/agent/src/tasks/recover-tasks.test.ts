@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeCgroup, unmountRecursive } from '@longshore/linux';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
@@ -119,6 +119,29 @@ describe('a restarted agent', () => {
     await expect.poll(() => node.leftovers(), SOON).toEqual([]);
     await node.restart();
     expect(node.exits('web')).toHaveLength(1);
+  });
+
+  it('does not take a task for gone whose bundle it cannot read, and finds it when it can', async () => {
+    const { bundle, record } = await node.run('web', FOREVER);
+    const [file, kept] = ['incarnation', 'kept'].map((name) => join(bundle.path, name)) as [string, string];
+    await node.restart(async () => {
+      renameSync(file, kept);
+      mkdirSync(file);
+    });
+    expect(node.exits('web')).toEqual([]);
+    expect(isRunning(record.pid)).toBe(true);
+    await node.restart(async () => {
+      rmdirSync(file);
+      renameSync(kept, file);
+    });
+    expect(node.manager.list(NAMESPACE)).toMatchObject([{ id: 'web', state: 'live' }]);
+  });
+
+  it('works with a shim whose log is gone', async () => {
+    const { bundle, record } = await node.run('web', FOREVER);
+    await node.restart(async () => rmSync(bundle.logPath));
+    expect(node.manager.list(NAMESPACE)).toMatchObject([{ id: 'web', state: 'live' }]);
+    expect(isRunning(record.pid)).toBe(true);
   });
 
   it('removes bundles that were never finished, and nothing of tasks that live', async () => {

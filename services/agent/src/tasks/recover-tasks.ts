@@ -8,6 +8,7 @@ import { dialTask } from './dial-task.ts';
 import { listBundles, namesIn } from './list-bundles.ts';
 import { settle } from './recover-live.ts';
 import { assumedExit, cleanUpDeadShim } from './remove-task.ts';
+import { isShortage } from './shortage.ts';
 import type { Task } from './task.ts';
 import type { TaskContext } from './task-context.ts';
 import type { ProcessRecord } from './task-journal.ts';
@@ -45,13 +46,14 @@ export interface RecoveredTasks {
 
 /**
  * Finds the tasks that an earlier agent left behind: connects to their shims and records what happened meanwhile. Removes
- * nothing; what is to be removed is answered.
+ * nothing; what is to be removed is answered. Fails when it cannot tell who lives, for want of descriptors, say: a task is
+ * taken for dead only when its shim is.
  */
 export async function recoverTasks(context: TaskContext, options: RecoverOptions): Promise<RecoveredTasks> {
   const bundles = listBundles(context.directories);
   const garbage = garbageOf(context, bundles);
   const found = await lookInto(context, bundles);
-  reportVanished(context, found);
+  reportVanished(context, bundles, found);
   const tasks = found.flatMap(({ task }) => task ?? []);
   for (const task of tasks) {
     task.state = 'unanswering';
@@ -100,13 +102,10 @@ async function lookIntoOne(context: TaskContext, bundle: Bundle): Promise<Found[
   const { namespace, id } = bundle;
   try {
     const record = recordOf(context, bundle);
-    const dialling = record && dialTask(context, bundle, record);
-    const task = await dialling?.catch((err) => {
-      context.log.error({ namespace, id, err }, 'shim cannot be reached');
-      return undefined;
-    });
+    const task = record && (await dialTask(context, bundle, record));
     return [{ bundle, record, task }];
   } catch (err) {
+    if (isShortage(err)) throw err;
     context.log.error({ namespace, id, err }, 'task cannot be recovered');
     return [];
   }
@@ -116,18 +115,28 @@ async function lookIntoOne(context: TaskContext, bundle: Bundle): Promise<Found[
 function recordOf({ journal }: TaskContext, bundle: Bundle): ProcessRecord | undefined {
   const { namespace, id: containerId, incarnation } = bundle;
   if (!incarnation) return undefined;
-  const known = journal.ofTask(incarnation).find(({ execId }) => execId === '');
+  const known = journal.first(incarnation);
   return known ?? journal.begin({ namespace, containerId, execId: '', incarnation, execIncarnation: '' });
 }
 
-/** Tasks whose bundles are gone: the machine was started anew, which ended them. */
-function reportVanished({ events, journal }: TaskContext, found: readonly Found[]): void {
+/** Tasks whose bundles are gone: the machine was started anew, which ended them. Of a bundle that cannot be read nobody knows. */
+function reportVanished(
+  { events, journal }: TaskContext,
+  bundles: readonly Bundle[],
+  found: readonly Found[],
+): void {
   const there = new Set(found.map(({ record }) => record?.incarnation));
+  const known = new Set(found.map(({ bundle }) => bundle));
+  const unknown = new Set(bundles.filter((bundle) => !known.has(bundle)).map(nameOf));
   for (const record of journal.liveTasks()) {
-    if (there.has(record.incarnation)) continue;
+    if (there.has(record.incarnation) || unknown.has(`${record.namespace}/${record.containerId}`)) continue;
     if (record.created) events.foundDeleted(record, assumedExit());
     journal.end(record.incarnation);
   }
+}
+
+function nameOf({ namespace, id }: Bundle): string {
+  return `${namespace}/${id}`;
 }
 
 /**

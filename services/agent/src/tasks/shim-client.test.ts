@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
-import { notFound } from '@longshore/errors';
+import { notFound, unavailable } from '@longshore/errors';
 import { createLogger, createMetrics, GrpcServer, type Handlers } from '@longshore/kit';
 import { Task } from '@longshore/proto/containerd/task/v3/shim';
 import { parseTrace, runInTrace, traceHeaders } from '@longshore/transport';
@@ -113,6 +113,9 @@ describe('ShimClient', () => {
       start: async () => {
         throw notFound('container "web"');
       },
+      pause: async () => {
+        throw unavailable('guest');
+      },
       wait: () => new Promise(() => undefined),
     } as Partial<Handlers<typeof Task>> as Handlers<typeof Task>);
     await server.listen(`unix://${path}`, { tlsCert: '', tlsKey: '', tlsCa: '' });
@@ -120,6 +123,8 @@ describe('ShimClient', () => {
     expect(await client.call('state', { id: 'web' }, CALL)).toMatchObject({ pid: 7 });
     expect(namespaces).toEqual(['team-a']);
     await expect(client.call('start', { id: 'web' }, CALL)).rejects.toMatchObject({ kind: 'NotFound' });
+    // Its own word for something else than its end.
+    await expect(client.call('pause', { id: 'web' }, CALL)).rejects.toMatchObject({ kind: 'Unavailable' });
     await expect(client.call('wait', { id: 'web' }, { ...CALL, timeoutMs: 50 })).rejects.toMatchObject({
       kind: 'DeadlineExceeded',
     });

@@ -1,5 +1,6 @@
 import { unlink } from 'node:fs/promises';
 import { isKind, LongshoreError } from '@longshore/errors';
+import { isErrno } from '@longshore/linux';
 import { dialTtrpc } from '@longshore/ttrpc';
 import type { BootstrapResult } from './bootstrap-result.ts';
 import { GrpcShim } from './grpc-shim.ts';
@@ -9,6 +10,9 @@ import { TtrpcShim } from './ttrpc-shim.ts';
 
 export type { ShimCall, ShimMethod } from './shim-connection.ts';
 
+/** For a shim to be reached. Source: containerd core/runtime/v2/shim.go. */
+const DIAL_TIMEOUT_MS = 5_000;
+
 /** The task service of one shim, over a connection of its own. */
 export class ShimClient {
   readonly #connection: ShimConnection;
@@ -17,13 +21,18 @@ export class ShimClient {
     this.#connection = connection;
   }
 
-  /** Fails with `Unavailable` when nobody listens there, `Unimplemented` for a way that we cannot go. */
+  /**
+   * Takes 5 s at most. Fails with `Unavailable` when nobody listens there, or answers; `Unimplemented` for a way that we cannot
+   * go.
+   */
   static async dial(
     { address, protocol, version }: BootstrapResult,
     signal?: AbortSignal,
   ): Promise<ShimClient> {
     const Shim = protocol === 'grpc' ? GrpcShim : TtrpcShim;
-    return new ShimClient(await Shim.dial(parseShimAddress(address), version, signal));
+    const limit = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+    const given = signal ? AbortSignal.any([signal, limit]) : limit;
+    return new ShimClient(await Shim.dial(parseShimAddress(address), version, given));
   }
 
   /** Resolves when the shim is gone, or after `close`. */
@@ -72,8 +81,9 @@ export async function removeDeadSocket({ address }: BootstrapResult): Promise<vo
   try {
     const connection = await dialTtrpc(path);
     await connection.close();
-  } catch {
-    // Gone already, as a rule.
-    await unlink(path).catch(() => undefined);
+  } catch (error) {
+    // A socket that cannot be reached for another reason, such as no descriptors, may be a living shim's.
+    const { cause } = error as Error;
+    if (isErrno(cause, 'ECONNREFUSED')) await unlink(path).catch(() => undefined);
   }
 }

@@ -47,6 +47,8 @@ export interface TaskContext {
   readonly events: TaskEvents;
   readonly log: Logger;
   readonly stdio?: TaskStdio | undefined;
+  /** Aborts when the manager closes: what takes long is left to the next agent. */
+  readonly closing: AbortSignal;
   /** `traceparent` and the like of the call under way, for the shim. */
   traceHeaders(): Record<string, string>;
 }

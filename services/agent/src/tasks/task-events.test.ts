@@ -18,6 +18,8 @@ const containerId = 'web';
 let journal: TaskJournal;
 let events: TaskEvents;
 let recorded: { id: string; envelope: Envelope }[];
+let isDiskFull = false;
+let refused = 0;
 
 beforeEach(() => {
   journal = new TaskJournal(':memory:');
@@ -26,6 +28,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  isDiskFull = false;
   events.close();
   journal.close();
 });
@@ -33,12 +36,18 @@ afterEach(() => {
 function open(holdMs = 60_000): TaskEvents {
   const ids = new Set<string>();
   const record = (event: { id: string; envelope: Envelope }) => {
+    if (isDiskFull) refuse();
     if (ids.has(event.id)) return false;
     ids.add(event.id);
     recorded.push(event);
     return true;
   };
-  return new TaskEvents({ node: 'node-1', recorder: { record }, journal, holdMs });
+  return new TaskEvents({ node: 'node-1', recorder: { record }, journal, holdMs, retryMs: 10 });
+}
+
+function refuse(): never {
+  refused++;
+  throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
 }
 
 function begin(incarnation: string, execId = ''): ProcessRecord {
@@ -109,6 +118,31 @@ describe('TaskEvents', () => {
     await expect.poll(topics).toEqual(['/tasks/start', '/tasks/exit']);
     events.take(started(5));
     expect(topics()).toHaveLength(2);
+  });
+
+  it('keeps what comes while the disk is full, in its order', async () => {
+    begin('first');
+    events.take(made(5));
+    isDiskFull = true;
+    for (const event of [started(5), exited(5)]) events.take(event);
+    isDiskFull = false;
+    events.take(deleted(5));
+    expect(topics()).toEqual(LIFE);
+    isDiskFull = true;
+    events.take(paused(1));
+    isDiskFull = false;
+    await expect.poll(topics).toEqual([...LIFE, '/tasks/paused']);
+  });
+
+  it('keeps an exit whose time has come while the disk is full', async () => {
+    events = open(10);
+    requestStart(begin('first'));
+    isDiskFull = true;
+    refused = 0;
+    events.take(exited(5));
+    await expect.poll(() => refused).toBeGreaterThan(1);
+    isDiskFull = false;
+    await expect.poll(topics).toEqual(['/tasks/start', '/tasks/exit']);
   });
 
   it('does not wait for a start that nobody asked for, or that was refused', () => {

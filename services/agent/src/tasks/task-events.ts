@@ -3,6 +3,8 @@ import { type Timestamp, timestampNow } from '@bufbuild/protobuf/wkt';
 import { type Envelope, EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import type { EventRecorder } from '../spool/node-events.ts';
 import { contentEventId, taskEventId } from './event-id.ts';
+import { RetryQueue } from './retry-queue.ts';
+import { isStorageError } from './storage-error.ts';
 import { createdEnvelope, deletedEnvelope, exitedEnvelope, startedEnvelope } from './task-envelopes.ts';
 import type { ProcessRecord, TaskJournal } from './task-journal.ts';
 import { type ProcessExit, readTaskReport, type TaskReport } from './task-report.ts';
@@ -12,12 +14,17 @@ import { type ProcessExit, readTaskReport, type TaskReport } from './task-report
  * may come seconds later, or never.
  */
 const HOLD_MS = 5_000;
+/** For somebody to make room on a full disk. */
+const RETRY_MS = 1_000;
+/** Events that wait for that, some 500 bytes each. Those of shims beyond it are refused, and sent again a few times. */
+const MAX_UNRECORDED = 10_000;
 
 export interface TaskEventsOptions {
   node: string;
   recorder: EventRecorder;
   journal: TaskJournal;
   holdMs?: number;
+  retryMs?: number;
 }
 
 interface HeldExit {
@@ -31,42 +38,55 @@ interface HeldExit {
  * The lifecycle events of this node's tasks. A shim's report, what a new agent finds, and what is assumed of a dead
  * shim are one event with one id: the first one counts. An exit is never recorded before its start, nor that of a
  * task before those of its execs; a delete never before the exit. What would come too late to be in order is dropped.
+ * What a shim sends while the disk is full waits here, since a shim gives up after some fifteen seconds.
  */
 export class TaskEvents {
   readonly #options: Required<TaskEventsOptions>;
   readonly #held = new Set<HeldExit>();
   readonly #awaitingDelete = new Map<string, () => void>();
+  /** What shims sent. */
+  readonly #taken: RetryQueue<Envelope>;
 
   constructor(options: TaskEventsOptions) {
-    this.#options = { holdMs: HOLD_MS, ...options };
+    this.#options = { holdMs: HOLD_MS, retryMs: RETRY_MS, ...options };
+    const { retryMs } = this.#options;
+    this.#taken = new RetryQueue({
+      write: (envelope) => this.#take(envelope),
+      retryMs,
+      maxItems: MAX_UNRECORDED,
+    });
   }
 
-  /** Takes what a shim sent. An event of no task of ours is recorded as it is. */
+  /** Takes what a shim sent. An event of no task of ours is recorded as it is. Throws what the disk does when too much waits. */
   take(envelope: Envelope): void {
-    const report = readTaskReport(envelope);
-    const record = report && this.#find(envelope.namespace, report);
-    if (record) this.#apply(record, report, envelope);
-    else this.#recordAsIs(envelope);
+    this.#taken.put(envelope);
   }
 
-  /** A process is there, though its making may not have been reported. `bundle` is the task's directory. */
+  /**
+   * A process is there, though its making may not have been reported. `bundle` is the task's directory. This and the
+   * like throw what the disk does, and are safe to repeat.
+   */
   foundCreated(record: ProcessRecord, pid: number, bundle: string): void {
+    this.#taken.flush();
     this.#created(record, pid, createdEnvelope(record, pid, bundle));
   }
 
   foundStarted(record: ProcessRecord, pid: number): void {
+    this.#taken.flush();
     this.#started(record, pid, startedEnvelope(record, pid));
   }
 
   foundExited(record: ProcessRecord, exit: ProcessExit): void {
-    this.#exited(record, exit, exitedEnvelope(record, exit));
+    this.#taken.flush();
+    this.#foundExited(record, exit);
   }
 
   /** The task is gone, and its processes with it: those that are not known to have exited did so now. */
   foundDeleted(record: ProcessRecord, exit: ProcessExit): void {
+    this.#taken.flush();
     this.#letGoOf(record.incarnation);
     for (const process of this.#options.journal.ofTask(record.incarnation)) {
-      if (process.execId && process.started) this.foundExited(process, { ...exit, pid: 0 });
+      if (process.execId && process.started) this.#foundExited(process, { ...exit, pid: 0 });
     }
     this.#deleted(record, exit, deletedEnvelope(record, exit));
   }
@@ -89,9 +109,24 @@ export class TaskEvents {
     return recorded;
   }
 
-  /** Records what is held: shims were told that it is taken. */
+  /** Records what is held: shims were told that it is taken. What a full disk does not take, the next agent finds. */
   close(): void {
-    this.#letGoOf();
+    try {
+      this.#taken.flush();
+      this.#letGoOf();
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+    }
+    for (const { timer } of this.#held) clearTimeout(timer);
+    this.#held.clear();
+    this.#taken.close();
+  }
+
+  #take(envelope: Envelope): void {
+    const report = readTaskReport(envelope);
+    const record = report && this.#find(envelope.namespace, report);
+    if (record) this.#apply(record, report, envelope);
+    else this.#recordAsIs(envelope);
   }
 
   #find(namespace: string, { containerId, execId, pid }: TaskReport): ProcessRecord | undefined {
@@ -127,17 +162,24 @@ export class TaskEvents {
 
   #exited(record: ProcessRecord, exit: ProcessExit, envelope: Envelope): void {
     if (record.exited) return;
-    if (record.execId && !record.created) this.foundCreated(record, 0, '');
-    if (record.startRequested && !record.started) this.foundStarted(record, exit.pid || record.pid);
+    if (record.execId && !record.created) this.#created(record, 0, createdEnvelope(record, 0, ''));
+    if (record.startRequested && !record.started) {
+      const pid = exit.pid || record.pid;
+      this.#started(record, pid, startedEnvelope(record, pid));
+    }
     this.#record(record, envelope);
     this.#change(record, { exited: true });
     this.#release(record.incarnation);
   }
 
+  #foundExited(record: ProcessRecord, exit: ProcessExit): void {
+    this.#exited(record, exit, exitedEnvelope(record, exit));
+  }
+
   #deleted(record: ProcessRecord, exit: ProcessExit, envelope: Envelope): void {
     if (record.deleted) return;
     this.#letGoOf(record.incarnation);
-    this.foundExited(this.#options.journal.reread(record), exit);
+    this.#foundExited(this.#options.journal.reread(record), exit);
     this.#record(record, envelope);
     this.#change(record, { deleted: true });
     if (!record.execId) this.#awaitingDelete.get(record.incarnation)?.();
@@ -158,9 +200,18 @@ export class TaskEvents {
 
   #hold(record: ProcessRecord, exit: ProcessExit, envelope: Envelope): void {
     if (record.exited || [...this.#held].some((held) => isSame(held.record, record))) return;
-    const timer = setTimeout(() => this.#letGo(held), this.#options.holdMs);
+    const timer = setTimeout(() => this.#letGoInTime(held), this.#options.holdMs);
     const held: HeldExit = { record, exit, envelope, timer };
     this.#held.add(held);
+  }
+
+  /** Never throws for the disk's sake: nobody would catch it. */
+  #letGoInTime(held: HeldExit): void {
+    try {
+      this.#letGo(held);
+    } catch (error) {
+      if (!isStorageError(error)) throw error;
+    }
   }
 
   #release(incarnation: string): void {
@@ -180,7 +231,13 @@ export class TaskEvents {
   #letGo(held: HeldExit): void {
     if (!this.#held.delete(held)) return;
     clearTimeout(held.timer);
-    this.#exited(this.#options.journal.reread(held.record), held.exit, held.envelope);
+    try {
+      this.#exited(this.#options.journal.reread(held.record), held.exit, held.envelope);
+    } catch (error) {
+      held.timer = setTimeout(() => this.#letGoInTime(held), this.#options.retryMs);
+      this.#held.add(held);
+      throw error;
+    }
   }
 
   #record(record: ProcessRecord, envelope: Envelope, ordinal = 0n): void {
@@ -195,7 +252,7 @@ export class TaskEvents {
   }
 
   #current(incarnation: string): ProcessRecord | undefined {
-    return this.#options.journal.ofTask(incarnation).find(({ execId }) => execId === '');
+    return this.#options.journal.first(incarnation);
   }
 }
 

@@ -75,6 +75,10 @@ export class TaskFixture {
   readonly events: { id: string; envelope: Envelope }[] = [];
   /** Tells subscribers what is recorded. */
   readonly hub = new EventHub();
+  /** No event can be recorded. */
+  isDiskFull = false;
+  /** How often that was tried meanwhile. */
+  refused = 0;
   manager!: TaskManager;
   /** Of the containers that were made. */
   readonly #networks = new NetworkNamespaces();
@@ -105,6 +109,7 @@ export class TaskFixture {
     const node = new NodeEvents(this.#spool, this.hub);
     const recorder = {
       record: (event: { id: string; envelope: Envelope }) => {
+        if (this.isDiskFull) this.#refuse();
         const fresh = node.record(event);
         if (fresh) this.#recorded(event);
         return fresh;
@@ -272,6 +277,12 @@ export class TaskFixture {
     if (topic !== '/tasks/create' || !content) return;
     const { pid } = fromBinary(TaskCreateSchema, content.value);
     if (this.#isOurs(pid)) this.#networks.keep(pid);
+  }
+
+  /** As `node:sqlite` does. */
+  #refuse(): never {
+    this.refused++;
+    throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
   }
 
   /** False once it has ended. */

@@ -45,6 +45,9 @@ describe('TaskJournal', () => {
     expect(journal.find('default', 'web', '', 5)?.incarnation).toBe('first');
     expect(journal.find('default', 'web', '', 6)?.incarnation).toBe('second');
     expect(journal.find('default', 'web', '')?.incarnation).toBe('second');
+    journal.end('second');
+    expect(journal.find('default', 'web', '')?.incarnation).toBe('second');
+    expect(journal.find('default', 'web', '', 6)).toBeUndefined();
     expect(journal.find('default', 'web', 'shell')).toBeUndefined();
     expect(journal.find('other', 'web', '')).toBeUndefined();
   });

@@ -63,7 +63,8 @@ const COLUMNS = `incarnation, exec_incarnation, namespace, container_id, exec_id
 export class TaskJournal implements Disposable {
   readonly #database: DatabaseSync;
   readonly #begin: StatementSync;
-  readonly #named: StatementSync;
+  readonly #newest: StatementSync;
+  readonly #withPid: StatementSync;
   readonly #one: StatementSync;
   readonly #ofTask: StatementSync;
   readonly #live: StatementSync;
@@ -78,8 +79,11 @@ export class TaskJournal implements Disposable {
     this.#begin = prepare(
       'INSERT INTO process (incarnation, exec_incarnation, namespace, container_id, exec_id) VALUES (?, ?, ?, ?, ?)',
     );
-    this.#named = prepare(
-      `SELECT ${COLUMNS} FROM process WHERE namespace = ? AND container_id = ? AND exec_id = ? ORDER BY number DESC`,
+    // One of each, chosen here: where an exec is run again and again, thousands have its name.
+    const named = `SELECT ${COLUMNS} FROM process WHERE namespace = ? AND container_id = ? AND exec_id = ?`;
+    this.#newest = prepare(`${named} ORDER BY ended_ms IS NOT NULL, number DESC LIMIT 1`);
+    this.#withPid = prepare(
+      `${named} AND (pid = ? OR pid = 0 AND ended_ms IS NULL) ORDER BY pid = 0, number DESC LIMIT 1`,
     );
     this.#one = prepare(`SELECT ${COLUMNS} FROM process WHERE incarnation = ? AND exec_incarnation = ?`);
     this.#ofTask = prepare(`SELECT ${COLUMNS} FROM process WHERE incarnation = ? ORDER BY number`);
@@ -104,11 +108,17 @@ export class TaskJournal implements Disposable {
    * match, it is the newest of that name whose pid is not known yet.
    */
   find(namespace: string, containerId: string, execId: string, pid = 0): ProcessRecord | undefined {
-    const named = this.#named.all(namespace, containerId, execId).map(recordOf);
-    if (pid === 0) return named.find(({ ended }) => !ended) ?? named[0];
-    return (
-      named.find((record) => record.pid === pid) ?? named.find((record) => record.pid === 0 && !record.ended)
-    );
+    const row =
+      pid === 0
+        ? this.#newest.get(namespace, containerId, execId)
+        : this.#withPid.get(namespace, containerId, execId, pid);
+    return row && recordOf(row);
+  }
+
+  /** The first process of one life of a task. */
+  first(incarnation: string): ProcessRecord | undefined {
+    const row = this.#one.get(incarnation, '');
+    return row && recordOf(row);
   }
 
   /** All processes of one life of a task, in the order in which they were made. */

@@ -1,8 +1,9 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { kindOf } from '@longshore/errors';
+import { failedPrecondition, kindOf } from '@longshore/errors';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Bundle } from './bundle.ts';
 import { addExec, deleteExec, processState, startProcess } from './process-operations.ts';
 import type { ProcessIo } from './task-context.ts';
 import { CALL, containerOf, GROUP, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
@@ -269,6 +270,24 @@ describe('a create that fails', () => {
     const third = await node.run('three', ['true'], group);
     expect(await node.shimPid(third)).toBe(await node.shimPid(first));
     expect(await processState(node.manager.context, first, '')).toMatchObject({ status: Status.RUNNING });
+  });
+
+  it('says why, though it cannot be undone either', async () => {
+    let stray = '';
+    const forgotten: string[] = [];
+    const resolve = async ({ containerId }: ProcessRecord): Promise<ProcessIo> => {
+      stray = join(new Bundle(node.manager.context.directories, NAMESPACE, containerId).rootfsPath, 'stray');
+      writeFileSync(stray, '');
+      throw failedPrecondition('no output');
+    };
+    const forget = ({ containerId }: ProcessRecord) => void forgotten.push(containerId);
+    await node.restart(undefined, { stdio: { resolve, forget, add: () => undefined } });
+    await expect(node.create('web', FOREVER)).rejects.toMatchObject({
+      message: 'no output: failed precondition',
+    });
+    expect(forgotten).toEqual(['web']);
+    expect(node.manager.context.journal.liveTasks()).toEqual([]);
+    await node.restart(async () => rmSync(stray));
   });
 
   it('for a runtime that is not installed, or has no name, leaves nothing', async () => {

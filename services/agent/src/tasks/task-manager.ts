@@ -93,9 +93,10 @@ export class TaskManager implements AsyncDisposable {
       events: new TaskEvents({ node, recorder, journal }),
       log,
       stdio: options.stdio,
+      closing: this.#closing.signal,
       traceHeaders: options.traceHeaders ?? (() => ({})),
     };
-    this.#prune = setInterval(() => journal.prune(KEEP_ENDED_MS), PRUNE_EVERY_MS).unref();
+    this.#prune = setInterval(() => this.#forgetEnded(), PRUNE_EVERY_MS).unref();
   }
 
   /**
@@ -237,6 +238,16 @@ export class TaskManager implements AsyncDisposable {
       this.#tellGone(task.record);
     });
     void task.client.closed.then(() => this.#shimClosed(key, task));
+  }
+
+  /** Never throws: a full disk must not end the process. */
+  #forgetEnded(): void {
+    const { journal, log } = this.context;
+    try {
+      journal.prune(KEEP_ENDED_MS);
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'processes that have ended cannot be forgotten yet');
+    }
   }
 
   #rememberGone(key: string): void {

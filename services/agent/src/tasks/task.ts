@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@longshore/kit';
-import type { Bundle } from './bundle.ts';
+import type { Bundle, BundleDirectories } from './bundle.ts';
+import { sharesShim } from './list-bundles.ts';
 import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
 import type { ShimLog } from './shim-log.ts';
 import { descendants, kill, shimPid } from './shim-processes.ts';
@@ -20,6 +21,7 @@ export type TaskState = 'unanswering' | 'live' | 'leaving' | 'gone';
 
 /** What a task needs of what all work on tasks shares. */
 export interface TaskEnvironment {
+  readonly directories: BundleDirectories;
   readonly log: Logger;
   traceHeaders(): Record<string, string>;
 }
@@ -31,13 +33,15 @@ export class Task {
   state: TaskState = 'live';
   /** Resolves once the task is not `unanswering` any more. Never rejects. */
   settled: Promise<void> = Promise.resolve();
+  /** Resolves when the deletion under way has ended, however; never rejects. */
+  deleting: Promise<void> | undefined;
   /** Execs that are being added. */
   readonly adding = new Set<string>();
   readonly bundle: Bundle;
   readonly record: ProcessRecord;
   readonly client: ShimClient;
   readonly #context: TaskEnvironment;
-  readonly #log: ShimLog;
+  readonly #log: Pick<ShimLog, 'close'>;
   readonly #gone = Promise.withResolvers<ProcessExit>();
 
   constructor(
@@ -45,7 +49,7 @@ export class Task {
     bundle: Bundle,
     record: ProcessRecord,
     client: ShimClient,
-    log: ShimLog,
+    log: Pick<ShimLog, 'close'>,
   ) {
     this.#context = context;
     this.bundle = bundle;
@@ -89,9 +93,14 @@ export class Task {
     // It may be gone before it has answered.
     const asked = this.call('shutdown', {}, {}, SHUTDOWN_TIMEOUT_MS).catch(() => undefined);
     if (this.bundle.isGrouped) await asked;
-    else if (!(await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS))) await this.killShim();
+    else if (!(await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS)) && !this.sharesShim) await this.killShim();
     await this.disconnect();
     if (this.bundle.bootstrap) await removeDeadSocket(this.bundle.bootstrap);
+  }
+
+  /** True when the shim holds other containers too, or may. */
+  get sharesShim(): boolean {
+    return this.bundle.isGrouped || sharesShim(this.#context.directories, this.bundle);
   }
 
   /** Ends the shim by SIGKILL, with all that it holds, whether it answers or not. Waits until it is gone, 3 s at most. */
