@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
-import { invalidArgument } from '@longshore/errors';
+import { invalidArgument, LongshoreError, messageOf } from '@longshore/errors';
 import { type Handlers, validEnvelope } from '@longshore/kit';
 import type { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { type Envelope, EnvelopeSchema } from '@longshore/proto/containerd/types/event';
@@ -42,10 +42,20 @@ export function eventsRpc(
       const events = hub.subscribe({ signal, accepts: (envelope) => accepts(envelope) });
       // Loads the registry of all messages, some 15 MB: most nodes never need it. Nothing is missed meanwhile.
       const { eventFilter } = await import('@longshore/kit/event-filter');
-      accepts = eventFilter(filters);
+      accepts = asContainerd(() => eventFilter(filters));
       for await (const envelope of events) {
         if (accepts(envelope)) yield envelope;
       }
     },
   };
+}
+
+/** containerd does not map the error of a filter here. */
+function asContainerd<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const words = `failed parsing subscription filters: ${messageOf(error)}`;
+    throw new LongshoreError('Unknown', words, { cause: error });
+  }
 }

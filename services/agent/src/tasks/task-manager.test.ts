@@ -195,6 +195,15 @@ describe('tasks', () => {
     expect(node.topics('one')).toEqual(node.topics('two'));
   });
 
+  it('of a group that is named after another container outlive that one', async () => {
+    const first = await node.run('one', ['true']);
+    const second = await node.run('two', FOREVER, { annotations: { 'io.containerd.runc.v2.group': 'one' } });
+    expect(await node.shimPid(second)).toBe(await node.shimPid(first));
+    await first.call('wait', {});
+    await node.manager.delete(CALL, 'one');
+    expect(await processState(node.manager.context, second, '')).toMatchObject({ status: Status.RUNNING });
+  });
+
   it('exist once for each container', async () => {
     const first = node.create('web', FOREVER);
     const second = node.create('web', FOREVER);
