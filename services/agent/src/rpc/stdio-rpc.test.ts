@@ -35,6 +35,22 @@ async function remove(): Promise<void> {
   await node.tasks.manager.delete(CALL, containerId);
 }
 
+/** Whether a process with this argument is in the container. */
+async function runs(argument: string): Promise<boolean> {
+  const task = await node.tasks.manager.get(CALL, containerId);
+  const { processes: all } = await task.call('pids', {});
+  return all.some(({ pid }) => argumentsOf(pid).includes(argument));
+}
+
+function argumentsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+  } catch {
+    // It has just ended.
+    return [];
+  }
+}
+
 function sh(script: string): string[] {
   return ['sh', '-c', script];
 }
@@ -361,14 +377,14 @@ describe('stdioRpc.exec', () => {
   });
 
   it('ends with its caller though it has closed its outputs', async () => {
-    const alone = await processes();
     const left = new AbortController();
-    const script = 'echo up; exec >/dev/null 2>&1; sleep 1000';
+    const script = 'echo up; exec >/dev/null 2>&1; sleep 4321';
     const silent = startExec({ args: ['/bin/busybox', ...sh(script)] }, left.signal);
     await expect.poll(silent.heard, SOON).toBe('up\n');
     await expect.poll(openExecFifos, SOON).toEqual([]);
+    await expect.poll(() => runs('4321'), SOON).toBe(true);
     left.abort();
-    await expect.poll(processes, SOON).toBe(alone);
+    await expect.poll(() => runs('4321'), SOON).toBe(false);
   });
 
   it('ends with its caller, however it leaves, and with the agent; a detached one goes on and writes to the log', async () => {
