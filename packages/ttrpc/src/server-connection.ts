@@ -8,6 +8,7 @@ import { FramedSocket, oversizedError, TtrpcClosedError } from './framed-socket.
 import { MessageQueue } from './message-queue.ts';
 import { metadataFromProto } from './metadata.ts';
 import type { MethodHandler, MethodHandlers } from './method-handler.ts';
+import type { HandlerContext } from './service.ts';
 
 const NO_PAYLOAD = new Uint8Array();
 
@@ -101,9 +102,8 @@ export class ServerConnection {
     request: Request,
     queue: MessageQueue<Uint8Array>,
   ): Promise<void> {
-    const signal = this.#signalFor(request);
     try {
-      const responses = handler.run(queue, { signal, metadata: metadataFromProto(request.metadata) });
+      const responses = handler.run(queue, this.#contextOf(request));
       for await (const payload of responses) {
         if (handler.serverStreams) await this.#sendMessage(streamId, payload);
         else this.#respond(streamId, payload);
@@ -117,6 +117,21 @@ export class ServerConnection {
       this.#active.delete(streamId);
       if (this.#finishing) this.finish();
     }
+  }
+
+  /** Its parts are made when they are asked for: most handlers answer at once and need neither. */
+  #contextOf(request: Request): HandlerContext {
+    const makeSignal = () => this.#signalFor(request);
+    let signal: AbortSignal | undefined;
+    return {
+      get signal() {
+        signal ??= makeSignal();
+        return signal;
+      },
+      get metadata() {
+        return metadataFromProto(request.metadata);
+      },
+    };
   }
 
   #signalFor(request: Request): AbortSignal {

@@ -91,6 +91,11 @@ export class Call {
     checkNode(this.peer, id, 'the request');
   }
 
+  /** Whether lines of this level are written: if not, `log` need not be made. */
+  logs(level: 'debug' | 'info' | 'error'): boolean {
+    return this.#parentLog.isLevelEnabled(level);
+  }
+
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
   get log(): Logger {
     this.#log ??= this.#parentLog.child({ request_id: this.requestId });

@@ -9,7 +9,7 @@ import type { Call } from './call.ts';
 /** Statuses that say that this service, not its caller, has a problem. */
 const OUR_FAULT: ReadonlySet<number> = new Set([GrpcCode.Unknown, GrpcCode.Internal, GrpcCode.DataLoss]);
 
-/** Runs a handler inside the caller's trace, logs how it ended and measures it. */
+/** Runs a handler inside the caller's trace, logs how it ended and measures it. That there is no such thing is no news: clients look whether there is. */
 export function observe<T>(
   method: DescMethod,
   call: Call,
@@ -32,7 +32,8 @@ export function observe<T>(
       const elapsedMs = performance.now() - started;
       const labels = { service: method.parent.typeName, method: method.name, code: String(code) };
       metrics.rpcSeconds.observe(labels, elapsedMs / 1000);
-      call.log.debug({ method: call.method, code, elapsed_ms: Math.round(elapsedMs * 100) / 100 }, 'call');
+      if (call.logs('debug'))
+        call.log.debug({ method: call.method, code, elapsed_ms: Math.round(elapsedMs * 100) / 100 }, 'call');
       span.end();
     }
   });
@@ -41,7 +42,9 @@ export function observe<T>(
 function reportFailure(error: unknown, call: Call, span: Span): number {
   const { code, message } = toGrpcStatus(error);
   span.fail(message);
-  if (OUR_FAULT.has(code)) call.log.error({ method: call.method, code, err: error }, 'call failed');
-  else call.log.info({ method: call.method, code, error: message }, 'call refused');
+  const level = OUR_FAULT.has(code) ? 'error' : code === GrpcCode.NotFound ? 'debug' : 'info';
+  if (!call.logs(level)) return code;
+  if (level === 'error') call.log.error({ method: call.method, code, err: error }, 'call failed');
+  else call.log[level]({ method: call.method, code, error: message }, 'call refused');
   return code;
 }

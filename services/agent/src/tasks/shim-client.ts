@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { isKind, LongshoreError } from '@longshore/errors';
 import { isErrno } from '@longshore/linux';
@@ -78,6 +79,7 @@ export class ShimGoneError extends LongshoreError {
 export async function removeDeadSocket({ address }: BootstrapResult): Promise<void> {
   if (!address.startsWith('unix://')) return;
   const { path } = parseShimAddress(address);
+  if (!existsSync(path)) return;
   try {
     const connection = await dialTtrpc(path);
     await connection.close();

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import { ended, isErrno, type ProcessEnd, spawnPiped } from '@longshore/linux';
 
@@ -103,13 +101,19 @@ function collect(stream: Readable): Buffer[] {
 }
 
 async function closedWithin(streams: readonly Readable[], timeoutMs: number): Promise<void> {
-  const timer = new AbortController();
-  const late = delay(timeoutMs, undefined, { signal: timer.signal }).catch(() => undefined);
   const open = streams.filter((stream) => !stream.closed);
-  const closed = open.map((stream) => once(stream, 'close').catch(() => undefined));
-  await Promise.race([Promise.all(closed), late]);
-  timer.abort();
+  if (open.length > 0) {
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const timer = setTimeout(resolve, timeoutMs);
+    void Promise.all(open.map(closed)).then(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
   for (const stream of streams) stream.destroy();
+}
+
+function closed(stream: Readable): Promise<void> {
+  return new Promise((resolve) => stream.once('close', resolve));
 }
 
 function killGroup(pid: number): void {

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@longshore/kit';
 import type { Bundle, BundleDirectories } from './bundle.ts';
 import { sharesShim } from './list-bundles.ts';
@@ -95,7 +94,8 @@ export class Task {
     if (this.bundle.isGrouped) await asked;
     else if (!(await endsWithin(this.client, SHUTDOWN_TIMEOUT_MS)) && !this.sharesShim) await this.killShim();
     await this.disconnect();
-    if (this.bundle.bootstrap) await removeDeadSocket(this.bundle.bootstrap);
+    const { bootstrap } = this.bundle;
+    if (bootstrap) await removeDeadSocket(bootstrap);
   }
 
   /** True when the shim holds other containers too, or may. */
@@ -150,9 +150,10 @@ export class Task {
 }
 
 async function endsWithin(client: ShimClient, timeoutMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const late = delay(timeoutMs, false, { signal: timer.signal }).catch(() => true);
-  const ended = await Promise.race([client.closed.then(() => true), late]);
-  timer.abort();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  void client.closed.then(() => resolve(true));
+  const ended = await promise;
+  clearTimeout(timer);
   return ended;
 }

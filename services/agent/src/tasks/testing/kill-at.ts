@@ -3,11 +3,11 @@
  * step of what it does next. The steps are seen from outside, by what the manager asks of the disk, of shims, and of its
  * databases.
  */
-import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { EventSpool } from '../../spool/event-spool.ts';
 import { ShimClient } from '../shim-client.ts';
+import { ShimDialects } from '../shim-dialect.ts';
 import { TaskJournal } from '../task-journal.ts';
 
 /** Of a task that is made, started, runs an exec to its end, is killed and deleted. */
@@ -15,7 +15,7 @@ const STEPS = {
   'before the bundle is known': () => onFs('writeFileSync', 'before', ([path]) => ends(path, 'incarnation')),
   'when the bundle is made': () => onFs('writeFileSync', 'after', ([path]) => ends(path, 'incarnation')),
   'when the task is in the journal': () => onMethod(TaskJournal, 'begin', 'after', isInit),
-  'when its shim is being started': () => onSpawn('start'),
+  'when its shim is being started': onShimStart,
   'when its shim has started': () => onFs('renameSync', 'before', ([path]) => ends(path, 'bootstrap.json')),
   'when its shim is known': () => onFs('renameSync', 'after', ([path]) => ends(path, 'bootstrap.json')),
   'when the create is sent': () => onCall('create', 'sent'),
@@ -78,10 +78,18 @@ function onFs(name: 'writeFileSync' | 'renameSync', when: When, isMeant: IsMeant
   syncBuiltinESMExports();
 }
 
-function onSpawn(action: string): void {
-  const spawn = dieAround(childProcess.spawn, 'after', ([, args]) => args.at(-1) === action);
-  Object.assign(childProcess, { spawn });
-  syncBuiltinESMExports();
+/** The program runs when what starts it has answered a promise. */
+function onShimStart(): void {
+  const own: Any = ShimDialects.prototype.start;
+  const start = function (this: ShimDialects, binary: string, env: Any, run: Any) {
+    return own.call(
+      this,
+      binary,
+      env,
+      dieAround(run, 'after', () => true),
+    );
+  };
+  Object.assign(ShimDialects.prototype, { start });
 }
 
 function onMethod(of: { prototype: Any }, name: string, when: When, isMeant: IsMeant = () => true): void {
