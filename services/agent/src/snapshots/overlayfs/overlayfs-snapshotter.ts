@@ -32,11 +32,12 @@ export class OverlayfsSnapshotter implements Snapshotter {
   async create({ generation, kind, ancestors }: Layer): Promise<void> {
     const path = await this.directories.make(generation);
     try {
-      const fs = join(path, 'fs');
-      await makeDirectory(fs, 0o755);
-      if (kind === 'active') await makeDirectory(join(path, 'work'), 0o711);
       const [parent] = ancestors;
-      if (parent !== undefined) await copyOwner(this.#fs(parent), fs);
+      const made = makeDirectory(join(path, 'fs'), 0o755);
+      await Promise.all([
+        parent === undefined ? made : copyOwner(this.#fs(parent), join(path, 'fs'), made),
+        kind === 'active' && makeDirectory(join(path, 'work'), 0o711),
+      ]);
     } catch (error) {
       throw fromErrno(`layer ${generation}`, error);
     }
@@ -74,12 +75,13 @@ function bind(source: string, access: 'ro' | 'rw'): Mount {
 
 /** The mode is not subject to the umask. */
 async function makeDirectory(path: string, mode: number): Promise<void> {
-  await mkdir(path);
-  await chmod(path, mode);
+  await mkdir(path, mode);
+  if ((mode & process.umask()) !== 0) await chmod(path, mode);
 }
 
 /** The upper directory is what a container sees as the root directory. */
-async function copyOwner(from: string, to: string): Promise<void> {
-  const { uid, gid } = await lstat(from);
-  await lchown(to, uid, gid);
+async function copyOwner(from: string, to: string, made: Promise<void>): Promise<void> {
+  const [{ uid, gid }] = await Promise.all([lstat(from), made]);
+  const { uid: ownUid, gid: ownGid } = await lstat(to);
+  if (uid !== ownUid || gid !== ownGid) await lchown(to, uid, gid);
 }
