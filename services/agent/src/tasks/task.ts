@@ -103,11 +103,6 @@ export class Task {
     return this.bundle.isGrouped || sharesShim(this.#context.directories, this.bundle);
   }
 
-  /** True when the shim holds other containers too, or may. */
-  get sharesShim(): boolean {
-    return this.bundle.isGrouped || sharesShim(this.#context.directories, this.bundle);
-  }
-
   /** Ends the shim by SIGKILL, with all that it holds, whether it answers or not. Waits until it is gone, 3 s at most. */
   async killShim(): Promise<void> {
     const { bootstrap } = this.bundle;
