@@ -8,9 +8,6 @@ import { startSpan } from '../tracing.ts';
 /** Of a trace, 16, and of a span, 8. */
 const IDS_BYTES = 24;
 
-/** Of a trace, 16, and of a span, 8. */
-const IDS_BYTES = 24;
-
 export interface RouteSpan {
   span: Span;
   /** For the next hop: the trace, as a child of the span, and the request's id. */

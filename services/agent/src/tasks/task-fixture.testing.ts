@@ -285,12 +285,6 @@ export class TaskFixture {
     if (this.#isOurs(pid)) this.#networks.keep(pid);
   }
 
-  /** As `node:sqlite` does. */
-  #refuse(): never {
-    this.refused++;
-    throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
-  }
-
   /** False once it has ended. */
   #isOurs(pid: number): boolean {
     try {
