@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Bundle } from './bundle.ts';
-import { endShimProcesses } from './shim-processes.ts';
+import { descendants, endShimProcesses, killSame } from './shim-processes.ts';
 import { isRunning } from './testing/is-running.ts';
 
 let directory: string;
@@ -37,4 +37,15 @@ it('ends the shim of a bundle and a start that is under way, of which no address
   expect(await endShimProcesses(bundle)).toBe(true);
   expect(mine.filter(isRunning)).toEqual([]);
   expect(others.filter(isRunning)).toEqual(others);
+});
+
+it('ends what a process has started, and nothing that has its pid later', async () => {
+  const parent = spawn('/bin/sh', ['-c', 'sleep 1000 & wait'], { stdio: 'ignore' });
+  children.push(parent);
+  await expect.poll(() => descendants(parent.pid!), { timeout: 10_000 }).toHaveLength(1);
+  const [child] = descendants(parent.pid!);
+  killSame({ ...child!, started: '1' });
+  expect(isRunning(child!.pid)).toBe(true);
+  killSame(child!);
+  await expect.poll(() => isRunning(child!.pid), { timeout: 10_000 }).toBe(false);
 });

@@ -52,24 +52,37 @@ function isCalledFor(pid: string, id: string, directory: string): boolean {
   }
 }
 
+/** A process, and not another that has its pid later. */
+export interface ProcessIdentity {
+  pid: number;
+  /** When it was started, in the kernel's words. */
+  started: string;
+}
+
 /** All processes below one, at this moment. */
-export function descendants(pid: number): number[] {
-  const children = Map.groupBy(
-    readdirSync('/proc').filter((name) => /^\d+$/.test(name)),
-    parentOf,
+export function descendants(pid: number): ProcessIdentity[] {
+  const processes = readdirSync('/proc').flatMap((name) =>
+    /^\d+$/.test(name) ? (look(Number(name)) ?? []) : [],
   );
-  const below = (parent: number): number[] =>
-    (children.get(parent) ?? []).flatMap((name) => [Number(name), ...below(Number(name))]);
+  const children = Map.groupBy(processes, ({ parent }) => parent);
+  const below = (parent: number): ProcessIdentity[] =>
+    (children.get(parent) ?? []).flatMap((one) => [one, ...below(one.pid)]);
   return below(pid);
 }
 
-/** 0 for a process that has ended. */
-function parentOf(pid: string): number {
+/** Ends a process by SIGKILL, if it is there yet. */
+export function killSame({ pid, started }: ProcessIdentity): void {
+  if (look(pid)?.started === started) kill(pid);
+}
+
+/** Undefined for a process that has ended. */
+function look(pid: number): (ProcessIdentity & { parent: number }) | undefined {
   try {
-    // The name, which comes first, may hold anything.
-    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]);
+    // The name, which comes before, may hold anything. Source: proc(5), fields 3, 4 and 22.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return { pid, parent: Number(fields[1]), started: fields[19]! };
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ESRCH')) return 0;
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return undefined;
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import type { Bundle, BundleDirectories } from './bundle.ts';
 import { sharesShim } from './list-bundles.ts';
 import { removeDeadSocket, type ShimCall, type ShimClient, type ShimMethod } from './shim-client.ts';
 import type { ShimLog } from './shim-log.ts';
-import { descendants, kill, shimPid } from './shim-processes.ts';
+import { descendants, kill, killSame, shimPid } from './shim-processes.ts';
 import type { TaskCall } from './task-call.ts';
 import type { ProcessRecord } from './task-journal.ts';
 import type { ProcessExit } from './task-report.ts';
@@ -119,7 +119,7 @@ export class Task {
     const pid = bootstrap && (await shimPid(bootstrap));
     const below = pid === undefined ? [] : descendants(pid);
     await this.killShim();
-    for (const one of below) kill(one);
+    for (const one of below) killSame(one);
   }
 
   /** Leaves shim and container as they are. */
