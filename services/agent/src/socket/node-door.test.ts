@@ -12,6 +12,7 @@ import {
 } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content, InfoSchema, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
 import { type Record as NodeRecord, RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -42,13 +43,18 @@ function contentRecord(digest: string, size: number): NodeRecord {
 /** A door whose control plane is one server with these handlers; `calls` counts what reaches it. */
 async function openDoor(
   copy = syncedCopy(),
-  control: { containers?: Handlers<typeof Containers>; content?: Handlers<typeof Content> } = {},
+  control: {
+    containers?: Handlers<typeof Containers>;
+    content?: Handlers<typeof Content>;
+    snapshots?: Handlers<typeof Snapshots>;
+  } = {},
   replicas = 1,
 ) {
   const directory = await scratchDirectory();
   const server = new GrpcServer(log, createMetrics('test'));
   if (control.containers) server.add(Containers, control.containers);
   if (control.content) server.add(Content, control.content);
+  if (control.snapshots) server.add(Snapshots, control.snapshots);
   await server.listen(`unix://${join(directory, 'control.sock')}`, NO_TLS);
   // All but the first are away.
   const sockets = Array.from(
@@ -64,6 +70,7 @@ async function openDoor(
   const door = nodeDoor({
     nodeId: 'node-1',
     upstreams: { agent: upstream, content: upstream, image: upstream, runtime: upstream },
+    own: (path) => server.unaryMethod(path),
     reads: new Map([
       ...recordReads(copy),
       ...blobReads({ copy, blobs, prefetch: { want: (_, digest) => wanted.push(digest) }, files, log }),
@@ -250,6 +257,44 @@ describe('the deletion of a container', () => {
     const headers = { [Header.Namespace]: 'empty', [Header.LiveTasks]: 'forged' };
     await containers.delete({ id: 'x' }, { headers });
     expect(heard).toEqual(['running,other', '']);
+  });
+});
+
+describe("calls of the agent's own services", () => {
+  it('are answered where they come in; those of more than 64 KiB take the way over its server', async () => {
+    const labelled: number[] = [];
+    const { channel, server } = await openDoor(syncedCopy(), {
+      snapshots: {
+        prepare: async ({ labels }, call) => {
+          expect(call.scope).toEqual({ namespace: 'default', node: 'node-1' });
+          labelled.push(labels.large?.length ?? 0);
+          return {};
+        },
+      },
+    });
+    const snapshots = createClient(Snapshots, channel);
+    const large = { key: 'b', labels: { large: 'x'.repeat(100_000) } };
+    await snapshots.prepare({ key: 'a' }, options);
+    await snapshots.prepare(large, options);
+    expect(labelled).toEqual([0, 100_000]);
+    await server.close(0);
+    await snapshots.prepare({ key: 'a' }, options);
+    await expect(snapshots.prepare(large, options)).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(labelled).toHaveLength(3);
+  });
+
+  it('have what they may have changed doubted when its keeper did not say, before their caller hears of that', async () => {
+    const { channel, doubted } = await openDoor(syncedCopy(), {
+      snapshots: {
+        prepare: () => Promise.reject(unavailable('the catalogue')),
+        commit: () => Promise.reject(notFound('snapshot "a"')),
+      },
+    });
+    const snapshots = createClient(Snapshots, channel);
+    await expect(snapshots.prepare({ key: 'a' }, options)).rejects.toMatchObject({ kind: 'Unavailable' });
+    expect(doubted).toEqual(['snapshot default']);
+    await expect(snapshots.commit({ key: 'a' }, options)).rejects.toMatchObject({ kind: 'NotFound' });
+    expect(doubted).toHaveLength(1);
   });
 });
 
