@@ -92,12 +92,6 @@ function openExecFifos(): string[] {
   });
 }
 
-/** Processes in the container; the first one included. */
-async function processes(): Promise<number> {
-  const task = await node.tasks.manager.get(CALL, containerId);
-  return (await task.call('pids', {})).processes.length;
-}
-
 describe('stdioRpc.create and logs', () => {
   it('keeps what a container writes to both streams, with its task and without, until the container goes', async () => {
     await node.create(containerId, sh('echo out; echo err >&2; printf no-newline'));
@@ -388,16 +382,17 @@ describe('stdioRpc.exec', () => {
   });
 
   it('ends with its caller, however it leaves, and with the agent; a detached one goes on and writes to the log', async () => {
-    const alone = await processes();
-    const sleep = ['/bin/busybox', ...sh('echo up; exec sleep 1000')];
+    const sleep = ['/bin/busybox', ...sh('echo up; exec sleep 4322')];
     const left = new AbortController();
     const leaving = startExec({ args: sleep }, left.signal);
     await expect.poll(leaving.heard, SOON).toBe('up\n');
+    await expect.poll(() => runs('4322'), SOON).toBe(true);
     left.abort();
-    await expect.poll(processes, SOON).toBe(alone);
+    await expect.poll(() => runs('4322'), SOON).toBe(false);
 
     const broken = startExec({ args: sleep });
     await expect.poll(broken.heard, SOON).toBe('up\n');
+    await expect.poll(() => runs('4322'), SOON).toBe(true);
     const script = 'echo detached; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done';
     const detached = { detached: true, execId: 'd', args: ['/bin/busybox', ...sh(script)] };
     expect((await startExec(detached).ended).status).toBeUndefined();
@@ -405,7 +400,7 @@ describe('stdioRpc.exec', () => {
     await node.restart();
     await node.run({ containerId, args: ['/bin/busybox', 'touch', '/tmp/go'] });
     await expect.poll(() => node.logText(containerId), SOON).toBe('detached\ndone\n');
-    await expect.poll(processes, SOON).toBe(alone);
+    await expect.poll(() => runs('4322'), SOON).toBe(false);
     // Its id is free once it is deleted.
     const again = () =>
       node.run({ ...detached, containerId, detached: false, args: ['/bin/busybox', 'true'] });
