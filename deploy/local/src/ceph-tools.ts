@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { notFound } from '@longshore/errors';
+import * as v from 'valibot';
 import { toolchain } from './toolchain.ts';
 
 const BOOTSTRAP = fileURLToPath(new URL('../bootstrap.mjs', import.meta.url));
+const Recorded = v.object({ root: v.string() });
 
 /** Ceph's programs, unpacked: they find neither their libraries nor their plugins by themselves. */
 export interface CephTools {
@@ -33,7 +35,7 @@ export async function cephTools(): Promise<CephTools> {
 function recorded(cache: string): string | undefined {
   const path = join(cache, 'ceph.json');
   if (!existsSync(path)) return undefined;
-  const { root } = JSON.parse(readFileSync(path, 'utf8')) as { root: string };
+  const { root } = v.parse(Recorded, JSON.parse(readFileSync(path, 'utf8')));
   return existsSync(join(root, 'usr/bin/radosgw')) ? root : undefined;
 }
 

@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { notFound } from '@longshore/errors';
+import * as v from 'valibot';
 
 const BINARIES = [
   'containerd',
@@ -17,11 +17,12 @@ const BINARIES = [
   'ip',
 ] as const;
 
-/** Written by `bootstrap/toolchain.mjs`. */
-interface Recorded {
-  binaries: Record<(typeof BINARIES)[number], string>;
-  postgresBin: string;
-}
+/** Written by `bootstrap/toolchain.mjs`. What an earlier version recorded has not all of them. */
+const Recorded = v.object({
+  binaries: v.object(v.entriesFromList(BINARIES, v.string())),
+  postgresBin: v.string(),
+});
+type Recorded = v.InferOutput<typeof Recorded>;
 
 export interface Toolchain {
   /** Absolute path of each program. */
@@ -67,11 +68,7 @@ async function readUsable(cache: string): Promise<Recorded | undefined> {
 }
 
 function read(cache: string): Recorded {
-  const { binaries = {}, postgresBin } = JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8'));
-  // What an earlier version recorded has not all of them.
-  for (const name of BINARIES) if (!binaries[name]) throw notFound(`program "${name}" below "${cache}"`);
-  if (!postgresBin) throw notFound(`Postgres below "${cache}"`);
-  return { binaries, postgresBin };
+  return v.parse(Recorded, JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8')));
 }
 
 function toToolchain({ binaries, postgresBin }: Recorded, cache: string): Toolchain {

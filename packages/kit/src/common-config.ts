@@ -1,5 +1,5 @@
 import { type ConfigKey, key } from './config.ts';
-import { AnyText, oneOf, Text, Whole } from './value-schema.ts';
+import { AnyText, oneOf, Text, Whole, wholeFrom } from './value-schema.ts';
 
 const LogLevel = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent');
 
@@ -96,7 +96,7 @@ export function databaseKeys() {
     }),
     databasePoolSize: key({
       env: 'LONGSHORE_DATABASE_POOL_SIZE',
-      schema: Whole.min(2),
+      schema: wholeFrom(2),
       default: 8,
       unit: 'connections',
       meaning:

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { invalidArgument, messageOf } from '@longshore/errors';
+import { safeParse } from 'valibot';
 import type { ValueSchema } from './value-schema.ts';
 
 /** One configuration key of a service. */
@@ -64,11 +65,9 @@ export function loadConfig<K extends ConfigKeys>(
   for (const [name, definition] of Object.entries(keys)) {
     const raw =
       env[definition.env] ?? secretOf(definition, env) ?? file[name] ?? defaultOf(definition, values);
-    try {
-      values[name] = definition.schema.parse(raw);
-    } catch (error) {
-      problems.push(`${name} (${definition.env}): ${describe(definition, raw, messageOf(error))}`);
-    }
+    const { success, output, issues } = safeParse(definition.schema, raw, { abortEarly: true });
+    if (success) values[name] = output;
+    else problems.push(`${name} (${definition.env}): ${describe(definition, raw, issues[0].message)}`);
   }
   if (problems.length > 0) throw invalidArgument(`configuration:\n  ${problems.join('\n  ')}\n`);
   return Object.freeze(values) as ConfigOf<K>;

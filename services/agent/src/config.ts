@@ -4,29 +4,33 @@ import {
   commonKeys,
   Flag,
   key,
-  matching,
   peerKey,
   Text,
   tableOr,
   Whole,
+  wholeFrom,
 } from '@longshore/kit';
+import * as v from 'valibot';
 import { IdentityFiles } from './node/identity-files.ts';
 import { MIN_FILE_BYTES } from './stdio/log-limits.ts';
 
 const { tlsCert, tlsKey, tlsCa, ...common } = commonKeys('agent');
 
 /** `zone=a,gpu=`: a table in the file. */
-const Pairs = tableOr((text) => {
-  if (!/^(\s*[^=,\s]+=[^,]*(,|$))*$/.test(text)) throw new Error('want key=value,key=value');
-  return Object.fromEntries(
-    text.split(',').flatMap((pair) => {
-      const at = pair.indexOf('=');
-      return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
-    }),
-  );
-});
+const Pairs = tableOr(
+  v.pipe(
+    AnyText,
+    v.regex(/^(\s*[^=,\s]+=[^,]*(,|$))*$/, 'want key=value,key=value'),
+    v.transform((text): Record<string, string> => Object.fromEntries(text.split(',').flatMap(splitPair))),
+  ),
+);
 
-const RootedPath = matching(/^\//, 'must begin with "/"');
+function splitPair(pair: string): [name: string, value: string][] {
+  const at = pair.indexOf('=');
+  return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
+}
+
+const RootedPath = v.pipe(AnyText, v.regex(/^\//, 'must begin with "/"'));
 
 /** A node that has joined shows the certificate that it got. */
 function identityKey(definition: ConfigKey<string>, file: 'tlsCert' | 'tlsKey' | 'tlsCa'): ConfigKey<string> {
@@ -115,7 +119,7 @@ export const keys = {
   }),
   heartbeatMs: key({
     env: 'LONGSHORE_HEARTBEAT_MS',
-    schema: Whole.min(100),
+    schema: wholeFrom(100),
     default: 10_000,
     unit: 'ms',
     meaning: 'How often this node tells the control plane that it is alive.',
@@ -137,7 +141,7 @@ export const keys = {
   }),
   restartIntervalMs: key({
     env: 'LONGSHORE_RESTART_INTERVAL_MS',
-    schema: Whole.min(10),
+    schema: wholeFrom(10),
     default: 10_000,
     unit: 'ms',
     meaning:
@@ -145,7 +149,7 @@ export const keys = {
   }),
   restartMaxBackoffMs: key({
     env: 'LONGSHORE_RESTART_MAX_BACKOFF_MS',
-    schema: Whole.min(10),
+    schema: wholeFrom(10),
     default: 300_000,
     unit: 'ms',
     meaning: 'Longest delay before a container that ends again and again is restarted.',
@@ -159,14 +163,14 @@ export const keys = {
   }),
   logFileBytes: key({
     env: 'LONGSHORE_LOG_FILE_BYTES',
-    schema: Whole.min(MIN_FILE_BYTES),
+    schema: wholeFrom(MIN_FILE_BYTES),
     default: 10 * 1024 ** 2,
     unit: 'bytes',
     meaning: "Most that one file of a container's kept output takes, under $LONGSHORE_ROOT/logs.",
   }),
   logFiles: key({
     env: 'LONGSHORE_LOG_FILES',
-    schema: Whole.min(1),
+    schema: wholeFrom(1),
     default: 5,
     meaning: "How many files of a container's kept output there are; the oldest goes first.",
   }),

@@ -6,27 +6,39 @@ import {
   Flag,
   key,
   list,
-  matching,
   oneOf,
   peerKey,
   Text,
-  url,
-  ValueSchema,
   Whole,
   watchKeys,
+  wholeFrom,
 } from '@longshore/kit';
+import * as v from 'valibot';
 
 /** A URL is signed with a key that is valid for at least a day more. */
 const MAX_LOCATE_MS = 12 * 60 * 60 * 1000;
 
 const BaseUrls = list(url('https'));
 
-const HttpUrl = new ValueSchema((raw) => (raw === '' ? '' : url('http', 'https').parse(raw)));
+const HttpUrl = v.union([v.literal(''), url('http', 'https')], 'must be a URL: http, https');
 
 /** Characters that a URL need not escape. */
-const KeyPrefix = matching(/^[\w.~/-]*$/, 'may hold letters, digits, "-", ".", "_", "~" and "/"').to(
-  (text) => (text === '' || text.endsWith('/') ? text : `${text}/`),
+const KeyPrefix = v.pipe(
+  AnyText,
+  v.regex(/^[\w.~/-]*$/, 'may hold letters, digits, "-", ".", "_", "~" and "/"'),
+  v.transform((text) => (text === '' || text.endsWith('/') ? text : `${text}/`)),
 );
+
+function url(...protocols: string[]) {
+  return v.pipe(
+    AnyText,
+    v.trim(),
+    v.check(
+      (text) => protocols.some((protocol) => URL.parse(text)?.protocol === `${protocol}:`),
+      `must be a URL: ${protocols.join(', ')}`,
+    ),
+  );
+}
 
 export const keys = {
   ...commonKeys('content'),
@@ -112,7 +124,7 @@ export const keys = {
   }),
   s3TimeoutMs: key({
     env: 'LONGSHORE_CONTENT_S3_TIMEOUT_MS',
-    schema: Whole.min(100),
+    schema: wholeFrom(100),
     default: 10_000,
     unit: 'ms',
     meaning: 'A server that says or takes nothing for so long is asked again.',
@@ -143,7 +155,7 @@ export const keys = {
   }),
   locateMs: key({
     env: 'LONGSHORE_CONTENT_LOCATE_MS',
-    schema: Whole.min(1000).max(MAX_LOCATE_MS),
+    schema: v.pipe(wholeFrom(1000), v.maxValue(MAX_LOCATE_MS, `must be at most ${MAX_LOCATE_MS}`)),
     default: 15 * 60 * 1000,
     unit: 'ms',
     meaning:
@@ -160,7 +172,7 @@ export const keys = {
   }),
   claimTtlMs: key({
     env: 'LONGSHORE_CONTENT_CLAIM_TTL_MS',
-    schema: Whole.min(100),
+    schema: wholeFrom(100),
     default: 30_000,
     unit: 'ms',
     meaning: 'How long whoever fetches a blob for all may be silent before another takes over.',
@@ -176,7 +188,7 @@ export const keys = {
   }),
   scrubRoundMs: key({
     env: 'LONGSHORE_CONTENT_SCRUB_ROUND_MS',
-    schema: Whole.min(100),
+    schema: wholeFrom(100),
     default: 14 * 24 * 60 * 60 * 1000,
     unit: 'ms',
     meaning: 'In which every stored blob is read again once, if the rate allows it.',
@@ -222,7 +234,7 @@ export const keys = {
   }),
   gcMaxShare: key({
     env: 'LONGSHORE_CONTENT_GC_MAX_SHARE',
-    schema: AnyNumber.min(0).max(1),
+    schema: v.pipe(AnyNumber, v.minValue(0, 'must be at least 0'), v.maxValue(1, 'must be at most 1')),
     default: 1,
     unit: 'share',
     meaning:

@@ -3,19 +3,25 @@ import {
   commonKeys,
   databaseKeys,
   key,
-  matching,
+  list,
   oneOf,
   peerKey,
-  someOf,
   Text,
+  type ValueSchema,
   Whole,
+  wholeFrom,
 } from '@longshore/kit';
 import { LEADER_TTL_MS } from '@longshore/postgres';
+import * as v from 'valibot';
 
 const DAY_MS = 24 * 3600 * 1000;
 
 /** Names that go into SQL as they are. */
-const SchemaNames = someOf(matching(/^[a-z][a-z_]*$/, 'may hold small letters and "_"'));
+const SchemaName = v.pipe(AnyText, v.regex(/^[a-z][a-z_]*$/, 'may hold small letters and "_"'));
+
+function someOf<T>(item: ValueSchema<T>) {
+  return v.pipe(list(item), v.nonEmpty('must name one at least'));
+}
 
 export const keys = {
   ...commonKeys('events'),
@@ -93,7 +99,7 @@ export const keys = {
   }),
   relaySchemas: key({
     env: 'LONGSHORE_RELAY_SCHEMAS',
-    schema: SchemaNames,
+    schema: someOf(SchemaName),
     default: ['content', 'image', 'snapshot', 'runtime', 'gateway', 'events'],
     meaning:
       'Schemas whose outbox is relayed, separated by commas; one that does not exist yet is waited for.',
@@ -107,7 +113,7 @@ export const keys = {
   }),
   relayLeaderTtlMs: key({
     env: 'LONGSHORE_RELAY_LEADER_TTL_MS',
-    schema: Whole.min(500),
+    schema: wholeFrom(500),
     default: LEADER_TTL_MS,
     unit: 'ms',
     meaning:

@@ -1,4 +1,4 @@
-import { commonKeys, databaseKeys, key, peerKey, Text, Whole } from '@longshore/kit';
+import { commonKeys, databaseKeys, key, peerKey, Text, wholeFrom } from '@longshore/kit';
 
 const { databaseUrl } = databaseKeys();
 
@@ -16,7 +16,7 @@ export const keys = {
   }),
   nodeTimeoutMs: key({
     env: 'LONGSHORE_GATEWAY_NODE_TIMEOUT_MS',
-    schema: Whole.min(1),
+    schema: wholeFrom(1),
     default: 5000,
     unit: 'ms',
     meaning: 'How long a node may be silent before a list over all nodes goes on without it.',

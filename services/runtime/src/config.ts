@@ -1,3 +1,4 @@
+import { messageOf } from '@longshore/errors';
 import {
   AnyText,
   commonKeys,
@@ -8,25 +9,36 @@ import {
   Table,
   Text,
   tableOr,
-  Whole,
   watchKeys,
+  wholeFrom,
 } from '@longshore/kit';
+import * as v from 'valibot';
 
 /** `content=host:1,host:2;image=host:3`, or a JSON object: by service, addresses separated by commas. */
-const NodeAddresses = tableOr((text) => {
-  try {
-    const entries: [string, string][] = text.trim().startsWith('{')
-      ? Object.entries(Table.parse(JSON.parse(text)))
-      : text.split(';').flatMap((entry) => (entry.trim() === '' ? [] : [splitEntry(entry)]));
-    for (const [, addresses] of entries) parseAddresses(addresses);
-    return Object.fromEntries(entries);
-  } catch (error) {
-    throw new Error(
-      `want service=host:port,host:port;service=… or a JSON object (${(error as Error).message})`,
-      { cause: error },
-    );
-  }
-});
+const NodeAddresses = tableOr(
+  v.pipe(
+    AnyText,
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      try {
+        return splitAddresses(dataset.value);
+      } catch (error) {
+        addIssue({
+          message: `want service=host:port,host:port;service=… or a JSON object (${messageOf(error)})`,
+        });
+        return NEVER;
+      }
+    }),
+  ),
+);
+
+/** Throws for what is neither. */
+function splitAddresses(text: string): Record<string, string> {
+  const entries: [string, string][] = text.trim().startsWith('{')
+    ? Object.entries(v.parse(Table, JSON.parse(text)))
+    : text.split(';').flatMap((entry) => (entry.trim() === '' ? [] : [splitEntry(entry)]));
+  for (const [, addresses] of entries) parseAddresses(addresses);
+  return Object.fromEntries(entries);
+}
 
 function splitEntry(entry: string): [service: string, addresses: string] {
   const at = entry.indexOf('=');
@@ -47,14 +59,14 @@ export const authorityKeys = {
   }),
   nodeCertificateTtlMs: key({
     env: 'LONGSHORE_NODE_CERTIFICATE_TTL_MS',
-    schema: Whole.min(1000),
+    schema: wholeFrom(1000),
     default: 7 * 86_400_000,
     unit: 'ms',
     meaning: 'How long the certificate of a node is good for; agents renew it after two thirds of that.',
   }),
   certificateTtlMs: key({
     env: 'LONGSHORE_CERTIFICATE_TTL_MS',
-    schema: Whole.min(1000),
+    schema: wholeFrom(1000),
     default: 365 * 86_400_000,
     unit: 'ms',
     meaning: 'How long the certificates of services and users are good for.',
@@ -93,7 +105,7 @@ export const keys = {
   }),
   unreachableAfterMs: key({
     env: 'LONGSHORE_NODE_UNREACHABLE_AFTER_MS',
-    schema: Whole.min(100),
+    schema: wholeFrom(100),
     default: 30_000,
     unit: 'ms',
     meaning: 'A node that was not heard of for so long counts as unreachable.',
