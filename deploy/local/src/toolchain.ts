@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { notFound } from '@longshore/errors';
 import * as v from 'valibot';
 
 const BINARIES = [
@@ -68,7 +69,10 @@ async function readUsable(cache: string): Promise<Recorded | undefined> {
 }
 
 function read(cache: string): Recorded {
-  return v.parse(Recorded, JSON.parse(readFileSync(join(cache, 'toolchain.json'), 'utf8')));
+  const path = join(cache, 'toolchain.json');
+  const { success, output, issues } = v.safeParse(Recorded, JSON.parse(readFileSync(path, 'utf8')));
+  if (!success) throw notFound(`${v.getDotPath(issues[0])} in "${path}"`);
+  return output;
 }
 
 function toToolchain({ binaries, postgresBin }: Recorded, cache: string): Toolchain {
