@@ -109,6 +109,9 @@ describe('npm start', { timeout: TEST_TIMEOUT_MS }, () => {
 
     first.child.kill('SIGTERM');
     await expectAllGone();
+    // Its tasks first, while there are services to ask.
+    expect(first.output()).toMatch(/^ending hello-/m);
+    expect(first.output()).not.toContain('could not be ended in order');
   });
 
   it('ends in order when its terminal goes while it starts', async () => {

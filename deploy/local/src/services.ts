@@ -80,7 +80,8 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   guard().protect(socket);
   guard().protectCgroup(cgroupParentOf(state));
   const supervisor = new Supervisor(options.report ?? (() => {}));
-  options.signal?.addEventListener('abort', () => void supervisor.close(), { once: true });
+  const giveUp = () => void supervisor.close();
+  options.signal?.addEventListener('abort', giveUp);
   const { env: toolEnv } = await toolchain();
   const env = { ...toolEnv, ...environmentOf(options, socket), ...options.env };
   try {
@@ -96,6 +97,9 @@ export async function startServices(options: ServicesOptions): Promise<Services>
   } catch (error) {
     await supervisor.close();
     throw error;
+  } finally {
+    // Whoever stops it later ends the tasks first, which takes the services.
+    options.signal?.removeEventListener('abort', giveUp);
   }
   return {
     socket,

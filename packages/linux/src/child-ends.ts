@@ -1,18 +1,18 @@
 import { endOf, type ProcessEnd } from './spawn.ts';
 
-const awaited = new Map<number, (end: ProcessEnd) => void>();
+const awaited = new Map<number, PromiseWithResolvers<ProcessEnd>>();
 
 /**
  * Resolves when a program that `spawnPiped` started has ended, with how; the pid is free then. Asked once for each, on
  * the main thread: others hear of no signals. It alone does not keep this process running.
  */
 export function ended(pid: number): Promise<ProcessEnd> {
-  const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
+  const ending = Promise.withResolvers<ProcessEnd>();
   if (awaited.size === 0) process.on('SIGCHLD', lookAtAll);
-  awaited.set(pid, resolve);
+  awaited.set(pid, ending);
   // It may have ended before anybody listened.
   lookAt(pid);
-  return promise;
+  return ending.promise;
 }
 
 /** One signal may tell of several. */
@@ -21,10 +21,17 @@ function lookAtAll(): void {
 }
 
 function lookAt(pid: number): void {
-  const end = endOf(pid);
-  if (!end) return;
-  const resolve = awaited.get(pid);
+  try {
+    const end = endOf(pid);
+    if (end) forget(pid)?.resolve(end);
+  } catch (error) {
+    forget(pid)?.reject(error);
+  }
+}
+
+function forget(pid: number): PromiseWithResolvers<ProcessEnd> | undefined {
+  const ending = awaited.get(pid);
   awaited.delete(pid);
   if (awaited.size === 0) process.off('SIGCHLD', lookAtAll);
-  resolve?.(end);
+  return ending;
 }

@@ -167,6 +167,19 @@ describe('a pool', () => {
     expect(pool.options).toMatchObject({ keepAlive: true, keepAliveInitialDelayMillis: 10_000 });
   });
 
+  it('keeps a connection, and what it has prepared, when a row is there already', async () => {
+    const one = openPool({ url: database.url, schema: 'public', size: 1 });
+    const pid = async () => (await query<{ pid: number }>(one, 'SELECT pg_backend_pid() AS pid'))[0]?.pid;
+    const before = await pid();
+    const insert = () => query(one, `INSERT INTO items VALUES ('twice', 1)`);
+    await insert();
+    await expect(insert()).rejects.toThrow();
+    expect(await pid()).toBe(before);
+    await expect(query(one, 'SELECT * FROM no_such_table')).rejects.toThrow();
+    expect(await pid()).not.toBe(before);
+    await one.end();
+  });
+
   it('survives that an idle connection is cut', async () => {
     await Promise.all([1, 2].map(() => query(pool, 'SELECT pg_sleep(0.01)')));
     await onServer(

@@ -1,4 +1,5 @@
 import { internal } from '@longshore/errors';
+import pg from 'pg';
 import type { Pool, Queryable } from './pool.ts';
 import { fromSqlError } from './sql-error.ts';
 
@@ -42,11 +43,47 @@ export async function query<Row extends object>(
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
   try {
-    const result = await db.query<Row & Record<string, unknown>>(text, values as unknown[]);
-    return result.rows;
+    return await (db instanceof pg.Pool ? runOnPool<Row>(db, text, values) : runOn<Row>(db, text, values));
   } catch (error) {
     throw fromSqlError(error);
   }
+}
+
+async function runOn<Row extends object>(
+  db: Queryable,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const result = await db.query<Row & Record<string, unknown>>(text, values as unknown[]);
+  return result.rows;
+}
+
+/** The pool's own `query` gives up a connection, and all that it has prepared, also when a row is there already. */
+async function runOnPool<Row extends object>(
+  pool: pg.Pool,
+  text: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    return await runOn<Row>(client, text, values);
+  } catch (error) {
+    if (!isConstraintViolation(error)) broken = error as Error;
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** Source: PostgreSQL's appendix A, class 23. */
+function isConstraintViolation(error: unknown): boolean {
+  return (error as { code?: string }).code?.startsWith('23') ?? false;
 }
 
 /** A migration has changed what a prepared statement was prepared for: only a new connection helps. */

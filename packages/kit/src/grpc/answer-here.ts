@@ -27,6 +27,8 @@ export async function answerHere(
   request: unknown,
   route: Pick<Route, 'headers' | 'takeTrailers'>,
 ): Promise<void> {
+  // One who left already says so no more.
+  if (isOver(incoming)) return;
   const path = String(headers[HTTP2_HEADER_PATH]);
   const { span, headers: trace } = startRouteSpan(path, headers);
   incoming.once('close', () => span.end());

@@ -83,7 +83,8 @@ export class RecordCopy implements CopyReads, Disposable {
     { records, position, reset, synced }: Pick<WatchResponse, 'records' | 'position' | 'reset' | 'synced'>,
   ): void {
     const next = { ...this.#keepers.get(keeper) };
-    if (!reset && !synced && this.#isEcho(keeper, records)) {
+    const isAsBefore = !synced || (next.isSynced && next.doubtedIn === undefined);
+    if (!reset && isAsBefore && this.#isEcho(keeper, records)) {
       if (position !== '') next.position = position;
       this.#keepers.use(keeper, next);
       return;

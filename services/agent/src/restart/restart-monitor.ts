@@ -4,9 +4,9 @@ import type { Container } from '@longshore/proto/containerd/services/containers/
 import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { Turns } from '@longshore/transfer';
 import type { EventHub } from '../spool/event-hub.ts';
-import { unlessAborted } from '../stop/unless-aborted.ts';
 import type { TaskCall } from '../tasks/task-context.ts';
 import { readTaskReport } from '../tasks/task-report.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { findTask } from './find-task.ts';
 import type { OwnLabels } from './own-labels.ts';
 import type { BackoffOptions } from './restart-backoff.ts';

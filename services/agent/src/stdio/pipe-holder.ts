@@ -9,7 +9,8 @@ const RELEASED = 'released';
 /**
  * Has a process of its own hold fifos open: a shim closes them when its container ends, and with the last end of a fifo goes what is
  * in it, which the agent may not be there to read. The process waits for a writer of the fifo `hold`, so that whoever finds the
- * directory can end it; see {@link letGo}. It holds their reading ends alone, so that whoever reads them hears of their end. `onError` hears when it could not be started.
+ * directory can end it; see {@link letGo}. It holds their reading ends alone, so that whoever reads them hears of their end.
+ * `onError` hears when it could not be started.
  */
 export function holdOpen(directory: string, fifos: readonly string[], onError: (error: Error) => void): void {
   const hold = join(directory, HOLD);

@@ -1,5 +1,6 @@
 import { timestampNow } from '@bufbuild/protobuf/wkt';
 import { isKind, messageOf, notFound } from '@longshore/errors';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { Bundle } from './bundle.ts';
 import { cleanUpStep } from './clean-up-step.ts';
 import { endLeftOvers } from './left-overs.ts';
@@ -26,7 +27,7 @@ const UNKNOWN_EXIT_STATUS = 255;
  * shim may answer first the one that comes too late, so they take turns.
  */
 export async function deleteTask(context: TaskContext, task: Task, call: TaskCall): Promise<ProcessExit> {
-  while (task.deleting) await task.deleting;
+  while (task.deleting) await unlessAborted(task.deleting, call.signal);
   if (task.state === 'gone') throw notFound(`task ${task.id}`);
   const deletion = deleteInTurn(context, task, call);
   task.deleting = deletion.then(

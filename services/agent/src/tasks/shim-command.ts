@@ -38,8 +38,7 @@ export async function runShimCommand(command: ShimCommand): Promise<CommandOutco
   try {
     started = start(command);
   } catch (error) {
-    const failure = error instanceof Error ? error : new Error(messageOf(error));
-    return { stdout: NOTHING, stderr: NOTHING, failure };
+    return { stdout: NOTHING, stderr: NOTHING, failure: asError(error) };
   }
   const { pid, stdin, outputs } = started;
   let isLate = false;
@@ -48,7 +47,7 @@ export async function runShimCommand(command: ShimCommand): Promise<CommandOutco
     killGroup(pid);
   }, command.timeoutMs);
   const [stdout, stderr] = outputs.map(collect) as [Buffer[], Buffer[]];
-  const failure = failureOf(await ended(pid));
+  const failure = await ended(pid).then(failureOf, asError);
   clearTimeout(timer);
   stdin.destroy();
   await closedWithin(outputs, PIPES_TIMEOUT_MS);
@@ -82,6 +81,10 @@ function start({ binary: path, args, cwd, env, input = NOTHING }: ShimCommand): 
   writer.on('error', () => undefined).end(input);
   const reader = (fd: number) => new Socket({ fd, readable: true, writable: false });
   return { pid, stdin: writer, outputs: [reader(stdout), reader(stderr)] };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error));
 }
 
 function failureOf(end: ProcessEnd): Error | undefined {

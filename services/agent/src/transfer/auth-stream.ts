@@ -6,6 +6,7 @@ import {
   AuthType,
 } from '@longshore/proto/containerd/types/transfer/registry';
 import type { CredentialSource } from '@longshore/registry';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { NodeStream } from './stream-table.ts';
 
 /** Asks a client for its credentials over a stream. Source: containerd core/transfer/registry/registry.go. */
@@ -13,6 +14,7 @@ export function credentialsFrom(stream: NodeStream): CredentialSource {
   return async ({ host, reference, wwwAuthenticate }, signal) => {
     const request = create(AuthRequestSchema, { host, reference, wwwauthenticate: [...wwwAuthenticate] });
     await stream.send({ typeUrl: AuthRequestSchema.typeName, value: toBinary(AuthRequestSchema, request) });
+    // A client that does not answer must not outlast the call that it made.
     const answer = await unlessAborted(stream.receive(), signal);
     if (!answer) {
       throw new LongshoreError('Unauthenticated', `credentials for ${host}: the client's stream has ended`);
@@ -29,19 +31,4 @@ export function credentialsFrom(stream: NodeStream): CredentialSource {
         throw new LongshoreError('Unimplemented', `credentials of type ${authType}: not implemented`);
     }
   };
-}
-
-/** A client that does not answer must not outlast the call that it made. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  promise.catch(() => undefined);
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -168,7 +168,8 @@ export class SchemaRelay {
     const publish = (row: OutboxRow) => publishEvent(connection, eventOfRow(row));
     const result = await publishRows(rows, publish, (partition) => this.#partitions.isLed(partition));
     if (result.published.length > 0) await this.#mark(result.published);
-    this.#isDrained = ready.length === PARTITIONS.length && result.published.length === waiting.length;
+    const isAll = waiting.length < BATCH_ROWS && result.published.length === waiting.length;
+    this.#isDrained = isAll && ready.length === PARTITIONS.length;
     this.#account(rows, result);
     if (rows.length > 0) this.#publishedAt = performance.now();
     if (rows.length < waiting.length) return UNSAFE_RETRY_MS;

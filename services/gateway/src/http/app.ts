@@ -55,7 +55,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
   let document: Promise<object> | undefined;
   app.get('/openapi.json', () => {
-    document ??= describeRoutes(async (v1) => routes(v1), '/v1');
+    document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
+      document = undefined;
+      throw error;
+    });
     return document;
   });
   await app.register(
