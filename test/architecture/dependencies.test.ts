@@ -9,9 +9,10 @@ const LAYERS = [
   ['errors', 'proto'],
   ['filters', 'oci', 'linux', 'ttrpc'],
   ['transport'],
-  ['kit', 'postgres', 'messaging', 'client', 'registry'],
+  ['kit', 'postgres', 'messaging', 'rpc', 'registry'],
   ['transfer'],
-  ['local', 'content', 'image', 'snapshot', 'runtime', 'events', 'gateway', 'agent'],
+  ['client'],
+  ['cli', 'local', 'content', 'image', 'snapshot', 'runtime', 'events', 'gateway', 'agent'],
 ];
 
 /** Packages that may be imported only inside certain folders of a service. */
@@ -54,7 +55,7 @@ describe('dependencies', () => {
     const domain = shipped.filter((source) => /^services\/[^/]+\/src\/domain\//.test(source.path));
     expect(domain.length).toBeGreaterThan(5);
     const foreign =
-      /^(@bufbuild\/|@grpc\/|pg$|@nats-io\/|@longshore\/(proto(?!\/headers)|postgres|client|messaging))/;
+      /^(@bufbuild\/|@grpc\/|pg$|@nats-io\/|@longshore\/(proto(?!\/headers)|postgres|rpc|messaging))/;
     expect(violations(domain, (_, specifier) => foreign.test(specifier))).toEqual([]);
   });
 

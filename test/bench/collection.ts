@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient } from '@longshore/client';
 import { Header } from '@longshore/proto/headers';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient } from '@longshore/rpc';
 import { RECORDS_PER_IMAGE, SeededScope } from './collection/seed.ts';
 import { Writers } from './collection/writers.ts';
 import { startControlPlane } from './scale/control-plane.ts';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient } from '@longshore/client';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient } from '@longshore/rpc';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import type { Stack } from '../harness/stack.ts';
 import { waitUntil } from '../harness/wait-until.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient } from '@longshore/client';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient } from '@longshore/rpc';
 import type { Stack } from '../harness/stack.ts';
 import { readStream, type StreamedEvent } from '../harness/stream-reader.ts';
 import { waitUntil } from '../harness/wait-until.ts';

@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel } from '@longshore/client';
 import {
   type ControlPlane,
   guard,
@@ -14,6 +13,7 @@ import {
   type RegistryRequest,
   startFleet as startLocalFleet,
 } from '@longshore/local';
+import { Channel } from '@longshore/rpc';
 import { FleetStores } from './fleet-stores.ts';
 import { cgroupsOf, expectNone, mountsBelow, networkNamespacesIn, processesOf } from './leftovers.ts';
 import { TestNode } from './test-node.ts';

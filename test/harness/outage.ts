@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toJson } from '@bufbuild/protobuf';
 import { type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt';
-import { Channel, createClient } from '@longshore/client';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
+import { Channel, createClient } from '@longshore/rpc';
 import { expect } from 'vitest';
 import { takeInventory } from './inventory.ts';
 import type { LosableStack, PartName } from './losable-stack.ts';

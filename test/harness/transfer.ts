@@ -1,10 +1,10 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { Channel, createClient } from '@longshore/client';
 import { hostPlatform } from '@longshore/oci';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { ImageStoreSchema } from '@longshore/proto/containerd/types/transfer/imagestore';
 import { OCIRegistrySchema } from '@longshore/proto/containerd/types/transfer/registry';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient } from '@longshore/rpc';
 
 /** What clients of containerd 2 do for `ctr image pull`: the node fetches the image, over HTTP, and unpacks it. */
 export async function transferImage(socket: string, reference: string): Promise<void> {

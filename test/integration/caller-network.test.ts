@@ -4,11 +4,11 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
-import { Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage, pushImage } from '@longshore/local';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Stack, startStack } from '../harness/stack.ts';
 

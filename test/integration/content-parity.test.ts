@@ -1,7 +1,7 @@
-import { Channel } from '@longshore/client';
 import { digestOf } from '@longshore/oci';
 import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
+import { Channel } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DescMessage, type MessageShape, toJson } from '@bufbuild/protobuf';
-import { type CallOptions, Channel, createClient } from '@longshore/client';
 import { kindOf, messageOf } from '@longshore/errors';
 import type { ServiceName } from '@longshore/local';
 import { ContainerSchema, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -13,6 +12,7 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
 import { Header } from '@longshore/proto/headers';
 import { NodeAdminService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type CallOptions, Channel, createClient } from '@longshore/rpc';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushTestImages, type TestImages } from '../harness/images.ts';

@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
 import { type Output, StdioService } from '@longshore/proto/longshore/node/v1/stdio';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pushTestImages } from '../harness/images.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage, pushImage } from '@longshore/local';
 import { encodedOf, hostPlatform } from '@longshore/oci';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
@@ -15,6 +14,7 @@ import { OCIRegistrySchema } from '@longshore/proto/containerd/types/transfer/re
 import { FLEET, Header } from '@longshore/proto/headers';
 import { FleetService, PullResponse_Phase } from '@longshore/proto/longshore/image/v1/fleet';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { waitUntil } from '../harness/wait-until.ts';

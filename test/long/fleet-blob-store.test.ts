@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import { makeBusyboxImage } from '@longshore/local';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokenBlobs } from '../harness/broken-blobs.ts';
 import { type Fleet, startFleet } from '../harness/fleet.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import type { Digest } from '@longshore/oci';
 import { AcquireResponse_Result, type ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import type { Claim } from './pull-store.ts';
 import { whileAway } from './while-away.ts';
 

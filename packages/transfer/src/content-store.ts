@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { isKind, messageOf, retryDelayMs } from '@longshore/errors';
 import { type Digest, parseDigest } from '@longshore/oci';
 import type { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobService, ClaimService, Place } from '@longshore/proto/longshore/content/v1/blobs';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { Claims } from './claims.ts';
 import type { BlobPlace, BlobToStore, Claim, LinkedBlob, OpenBlob, PullStore } from './pull-store.ts';
 import { WHILE_AWAY, whileAway } from './while-away.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { GcLabel } from '@longshore/oci';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Header } from '@longshore/proto/headers';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 
 /** As containerd's clients have it: long enough for any pull, and nothing is kept for ever when we die. */
 const LIFETIME_MS = 24 * 60 * 60 * 1000;

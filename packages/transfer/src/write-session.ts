@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import {
   type Content,
@@ -7,6 +6,7 @@ import {
   type WriteContentRequestSchema,
   type WriteContentResponse,
 } from '@longshore/proto/containerd/services/content/v1/content';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import type { BlobToStore, OpenBlob } from './pull-store.ts';
 
 type Request = MessageInitShape<typeof WriteContentRequestSchema>;

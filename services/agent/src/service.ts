@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { Channel, createClient, watchRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -29,6 +28,7 @@ import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { RegistryTransport, readCaFile } from '@longshore/registry';
+import { Channel, createClient, watchRevocations } from '@longshore/rpc';
 import { traceHeaders } from '@longshore/transport';
 import type { keys } from './config.ts';
 import { BlobCache } from './content/blob-cache.ts';

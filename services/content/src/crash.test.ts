@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Channel, createClient } from '@longshore/client';
 import { digestOf } from '@longshore/oci';
 import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callOf, WriteSession } from './testing/content-fixture.ts';
 

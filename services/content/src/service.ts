@@ -1,4 +1,3 @@
-import { followRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -15,6 +14,7 @@ import { CollectorService } from '@longshore/proto/longshore/content/v1/collecto
 import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
 import { ScrubService } from '@longshore/proto/longshore/content/v1/scrub';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { followRevocations } from '@longshore/rpc';
 import { collectionMetrics } from './collection-metrics.ts';
 import type { keys } from './config.ts';
 import { BlobHealth } from './domain/blob-health.ts';

@@ -1,10 +1,10 @@
-import { followRevocations } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } from '@longshore/kit';
 import { ensureEventStream, NatsLink } from '@longshore/messaging';
 import { instanceOf, migrate, openPool, pingDatabase } from '@longshore/postgres';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
+import { followRevocations } from '@longshore/rpc';
 import type { keys } from './config.ts';
 import { createEventMetrics } from './metrics.ts';
 import { Relay } from './relay/relay.ts';

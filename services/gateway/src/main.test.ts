@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Channel, createClient } from '@longshore/client';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
+import { Channel, createClient } from '@longshore/rpc';
 import { expect, it, onTestFinished } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Channel, createClient, watchRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -16,6 +15,7 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient, watchRevocations } from '@longshore/rpc';
 import { Revocations } from '@longshore/transport';
 import type { keys } from './config.ts';
 import { Destination } from './door/destination.ts';

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
 import { kindOf, notFound } from '@longshore/errors';
 import { type Call, createLogger, createMetrics, GrpcServer, startTracing } from '@longshore/kit';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 
 let tracing: Awaited<ReturnType<typeof startTracing>>;

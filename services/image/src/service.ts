@@ -1,4 +1,3 @@
-import { Channel, Collector, createClient, followRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -17,6 +16,7 @@ import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
 import { RegistryTransport, readCaFile } from '@longshore/registry';
+import { Channel, Collector, createClient, followRevocations } from '@longshore/rpc';
 import type { keys } from './config.ts';
 import { installOnNodes } from './fleet/node-installer.ts';
 import { NodeRegistry } from './fleet/node-registry.ts';

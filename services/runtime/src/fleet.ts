@@ -1,4 +1,3 @@
-import { type Channel, type Collector, createClient } from '@longshore/client';
 import { type ConfigOf, GrpcServer, type Logger, type Metrics } from '@longshore/kit';
 import { Leadership, type Pool } from '@longshore/postgres';
 import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
@@ -6,6 +5,7 @@ import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certif
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { JoinService } from '@longshore/proto/longshore/runtime/v1/join';
 import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type Channel, type Collector, createClient } from '@longshore/rpc';
 import type { Revocations } from '@longshore/transport';
 import type { Issuer } from './authority/issuer.ts';
 import type { OwnCertificate } from './authority/own-certificate.ts';

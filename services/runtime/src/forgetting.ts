@@ -1,8 +1,8 @@
-import type { ServiceClient } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Term } from '@longshore/postgres';
 import type { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import type { ServiceClient } from '@longshore/rpc';
 import { containerEvents } from './events.ts';
 import type { NodeRecordsRepository } from './storage/postgres/node-records-repository.ts';
 import type { NodeRepository } from './storage/postgres/node-repository.ts';

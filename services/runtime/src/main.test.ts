@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { Channel, createClient } from '@longshore/client';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Channel, createClient } from '@longshore/rpc';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 const { PATH, NODE_COMPILE_CACHE } = process.env;

@@ -1,4 +1,3 @@
-import { Channel, Collector } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -11,6 +10,7 @@ import { openPool, pingDatabase, RecordWatch } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, Collector } from '@longshore/rpc';
 import { Issuer } from './authority/issuer.ts';
 import { OwnCertificate } from './authority/own-certificate.ts';
 import type { keys } from './config.ts';

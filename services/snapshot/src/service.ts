@@ -1,4 +1,3 @@
-import { Channel, Collector, createClient, followRevocations } from '@longshore/client';
 import {
   type ConfigOf,
   GrpcServer,
@@ -11,6 +10,7 @@ import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, Collector, createClient, followRevocations } from '@longshore/rpc';
 import type { keys } from './config.ts';
 import { Catalogue } from './domain/catalogue.ts';
 import { catalogueRpc } from './rpc/catalogue-rpc.ts';

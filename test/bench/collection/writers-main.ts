@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient } from '@longshore/client';
 import { digestOf } from '@longshore/oci';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
@@ -8,6 +7,7 @@ import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Header } from '@longshore/proto/headers';
 import { CatalogueService, Kind } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { Channel, createClient } from '@longshore/rpc';
 import { containerRecord } from '../scale/container-record.ts';
 
 /**

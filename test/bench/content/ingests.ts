@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { loadavg } from 'node:os';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import type { Side } from './sides.ts';
 
 const INGESTS = 100;

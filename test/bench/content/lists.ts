@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { loadavg } from 'node:os';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import { openPool } from '@longshore/postgres';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { waitUntil } from '../../harness/wait-until.ts';
 import { atOnce } from '../scale/at-once.ts';
 import { timingsOf } from '../statistics.ts';

@@ -11,7 +11,7 @@ import {
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { Header } from '@longshore/proto/headers';
 
-/** As packages/client has them for other machines, but that each client has a connection of its own. */
+/** As packages/rpc has them for other machines, but that each client has a connection of its own. */
 const OPTIONS = {
   'grpc.use_local_subchannel_pool': 1,
   'grpc.keepalive_time_ms': 1_000,

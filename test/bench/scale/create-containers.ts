@@ -1,6 +1,6 @@
-import { Channel, createClient } from '@longshore/client';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient } from '@longshore/rpc';
 import { atOnce } from './at-once.ts';
 import { containerRecord } from './container-record.ts';
 import type { ControlPlane } from './control-plane.ts';

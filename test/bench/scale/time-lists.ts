@@ -1,8 +1,8 @@
 import { loadavg } from 'node:os';
-import { Channel, createClient } from '@longshore/client';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import { Channel, createClient } from '@longshore/rpc';
 import { APPS, imageOf, labelOf } from './container-record.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { createContainers } from './create-containers.ts';

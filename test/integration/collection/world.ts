@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { type Services, startServices } from '@longshore/local';
 import { openPool, type Pool } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -12,6 +11,7 @@ import { Header } from '@longshore/proto/headers';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { type Stack, startStack } from '../../harness/stack.ts';
 
 const SERVICES = ['content', 'image', 'snapshot', 'runtime'] as const;

@@ -1,10 +1,10 @@
-import { type Channel, createClient, type ServiceClient } from '@longshore/client';
 import { kindOf } from '@longshore/errors';
 import { digestOf } from '@longshore/oci';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { Header } from '@longshore/proto/headers';
+import { type Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { expect } from 'vitest';
 
 const { COMMIT, STAT } = WriteAction;

@@ -1,12 +1,12 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createClient } from '@longshore/client';
 import { GrpcCode } from '@longshore/errors';
 import { makeBusyboxImage } from '@longshore/local';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
+import { createClient } from '@longshore/rpc';
 import { describe, expect, it } from 'vitest';
 import { nodeStates } from '../../harness/cut-off.ts';
 import type { Fleet } from '../../harness/fleet.ts';

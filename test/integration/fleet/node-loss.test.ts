@@ -1,8 +1,8 @@
-import { type CallOptions, type Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage } from '@longshore/local';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
+import { type CallOptions, type Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bystander, runAllTheWhile } from '../../harness/bystander.ts';
 import { CutOff, nodeStates } from '../../harness/cut-off.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { type Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage } from '@longshore/local';
 import { Header } from '@longshore/proto/headers';
 import { FleetService, type PullResponse } from '@longshore/proto/longshore/image/v1/fleet';
+import { type Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ControlPlaneCalls } from '../../harness/control-plane-calls.ts';
 import { type Fleet, startFleet } from '../../harness/fleet.ts';

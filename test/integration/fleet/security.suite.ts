@@ -1,7 +1,6 @@
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
 import { isKind, kindOf, messageOf } from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
@@ -10,6 +9,7 @@ import { Header } from '@longshore/proto/headers';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient } from '@longshore/rpc';
 import type { TlsFiles } from '@longshore/transport';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Fleet } from '../../harness/fleet.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Channel, createClient } from '@longshore/client';
 import { makeBusyboxImage } from '@longshore/local';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
+import { Channel, createClient } from '@longshore/rpc';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { Fleet } from '../../harness/fleet.ts';

@@ -1,9 +1,9 @@
-import { type Channel, createClient, type ServiceClient } from '@longshore/client';
 import { kindOf, messageOf } from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Header } from '@longshore/proto/headers';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
+import { type Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { plain } from './plain.ts';
 
 /** What is done on both sides; each {@link Side.said} is compared. */

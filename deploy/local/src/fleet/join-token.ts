@@ -1,5 +1,5 @@
-import { Channel, createClient } from '@longshore/client';
 import { NodeAdminService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient } from '@longshore/rpc';
 import type { Authority } from './authority.ts';
 import type { Outside } from './outside.ts';
 

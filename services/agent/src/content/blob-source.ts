@@ -1,12 +1,12 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { LongshoreError } from '@longshore/errors';
 import { algorithmOf, type Digest, digestOf } from '@longshore/oci';
 import type { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
 import { type Opened, readResumed } from '@longshore/registry';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { type BlobPlace, placeFromProto } from '@longshore/transfer';
 import type { LayerSource } from '../diff/apply.ts';
 import type { BlobCache } from './blob-cache.ts';

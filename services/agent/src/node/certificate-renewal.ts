@@ -1,7 +1,7 @@
-import type { ServiceClient } from '@longshore/client';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
+import type { ServiceClient } from '@longshore/rpc';
 import { newKeyPair, TlsIdentity } from '@longshore/transport';
 import type { IdentityFiles } from './identity-files.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceClient } from '@longshore/client';
 import { failedPrecondition, isKind, messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { ServiceClient } from '@longshore/rpc';
 import type { TaskManager } from '../tasks/task-manager.ts';
 
 const RETRY: RetryPolicy = { initialDelayMs: 200, maxDelayMs: 5_000, attempts: Number.POSITIVE_INFINITY };

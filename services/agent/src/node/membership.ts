@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { type Channel, createClient } from '@longshore/client';
 import type { Handlers, Logger } from '@longshore/kit';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type Channel, createClient } from '@longshore/rpc';
 import { ownStopSignal } from '../stop/own-stop-signal.ts';
 import type { ContainerLookup } from '../tasks/task-context.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ServiceClient } from '@longshore/client';
 import { isKind, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { NodeSchema, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { ServiceClient } from '@longshore/rpc';
 import type { Desired } from './desired.ts';
 
 export interface RegistrationOptions {

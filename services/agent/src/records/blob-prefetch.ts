@@ -1,11 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import type { ServiceClient } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { isDigest } from '@longshore/oci';
 import { type Content, InfoSchema } from '@longshore/proto/containerd/services/content/v1/content';
 import { Header } from '@longshore/proto/headers';
 import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
+import type { ServiceClient } from '@longshore/rpc';
 import { SMALL_BLOB_BYTES, type SmallBlobs } from './small-blobs.ts';
 
 /** Manifests and configs nearly always are; an outage must find them here, read before or not. */

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceClient } from '@longshore/client';
 import { messageOf, type RetryPolicy, retryDelayMs } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import type { ServiceClient } from '@longshore/rpc';
 import type { RecordCopy } from './record-copy.ts';
 import type { Keeper } from './record-kinds.ts';
 

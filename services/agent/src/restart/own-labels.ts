@@ -1,9 +1,9 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import type { OwnLabel, OwnLabelStore } from './own-label-store.ts';
 
 /** Nobody waits longer for the control plane to take a label. */

@@ -1,8 +1,8 @@
-import type { CallOptions } from '@longshore/client';
 import { invalidArgument, isKind, kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import type { Handlers } from '@longshore/kit';
 import { type Digest, MediaType, parseDigest } from '@longshore/oci';
 import type { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
+import type { CallOptions } from '@longshore/rpc';
 import type { BlobSource, OpenedBlob } from '../content/blob-source.ts';
 import { type LayerApplier, SUSPECT_KINDS } from '../diff/apply.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';

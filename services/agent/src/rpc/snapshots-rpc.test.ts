@@ -1,11 +1,11 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Channel, createClient } from '@longshore/client';
 import { failedPrecondition } from '@longshore/errors';
 import { Kind, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { Header } from '@longshore/proto/headers';
 import { CatalogueService, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, createClient } from '@longshore/rpc';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { syncedCopy } from '../records/testing/copies.ts';
 import { SnapshotRecords } from '../snapshots/snapshot-records.ts';

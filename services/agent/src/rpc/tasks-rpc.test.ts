@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
 import { createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { Header } from '@longshore/proto/headers';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
+import { Channel, createClient } from '@longshore/rpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containerOf, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
 import { tasksRpc } from './tasks-rpc.ts';

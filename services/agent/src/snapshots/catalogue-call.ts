@@ -1,6 +1,6 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { Header } from '@longshore/proto/headers';
 import type { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 
 export type CatalogueClient = ServiceClient<typeof CatalogueService>;
 

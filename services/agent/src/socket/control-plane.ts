@@ -1,6 +1,6 @@
-import type { CallOptions } from '@longshore/client';
 import type { Call } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
 
 /** Options for calling the control plane on behalf of a caller of this node: its call, in this node's scope. */
 export type ToControlPlane = (call: Call) => CallOptions;

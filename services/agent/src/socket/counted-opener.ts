@@ -1,5 +1,5 @@
-import type { OnCall } from '@longshore/client';
 import type { Opener } from '@longshore/kit';
+import type { OnCall } from '@longshore/rpc';
 
 /** Tells of each stream that is opened; one that is tried at another replica too is told again. */
 export function countedOpener(opener: Opener, onCall: OnCall): Opener {

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Channel, createClient } from '@longshore/client';
 import { kindOf, LongshoreError, messageOf, notFound, unavailable } from '@longshore/errors';
 import { createLogger, createMetrics, GrpcServer, type Handlers, Upstream } from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
@@ -15,6 +14,7 @@ import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/n
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
 import { type Record as NodeRecord, RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, createClient } from '@longshore/rpc';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LocalFiles } from '../content/local-files.ts';
 import { KEEPERS } from '../records/record-kinds.ts';

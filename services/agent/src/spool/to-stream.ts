@@ -1,5 +1,5 @@
-import type { ServiceClient } from '@longshore/client';
 import type { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
+import type { ServiceClient } from '@longshore/rpc';
 import type { SpoolSenderOptions } from './spool-sender.ts';
 
 /** Sends to the events service; `headers` name the node. */

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { Channel, createClient } from '@longshore/client';
 import { invalidArgument, isKind, messageOf } from '@longshore/errors';
 import { loadConfig, readConfigFile } from '@longshore/kit';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
+import { Channel, createClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
 
 const HELP = `longshore agent stop-all: stops all containers of this node, e.g. before the host shuts down

@@ -1,5 +1,4 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import type { ServiceClient } from '@longshore/client';
 import { notFound } from '@longshore/errors';
 import {
   type Container,
@@ -7,6 +6,7 @@ import {
   type Containers,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
+import type { ServiceClient } from '@longshore/rpc';
 import type { CopyReads } from '../records/copy-reads.ts';
 import { orLastKnown } from '../records/or-last-known.ts';
 import type { ContainerLookup } from './task-context.ts';

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { isKind, messageOf, unavailable, unimplemented } from '@longshore/errors';
 import { Task } from '@longshore/proto/containerd/task/v3/shim';
 import { Header } from '@longshore/proto/headers';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import type { ShimAddress } from './shim-address.ts';
 import type { ShimCall, ShimConnection, ShimMethod, ShimRequest, ShimResponse } from './shim-connection.ts';
 

@@ -1,7 +1,7 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import type { Descriptor, Labels } from '@longshore/oci';
 import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 
 /** Gives a name to an image, or makes the name mean this image from now on. */
 export async function recordImage(

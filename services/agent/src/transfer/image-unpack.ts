@@ -1,5 +1,5 @@
-import type { CallOptions } from '@longshore/client';
 import type { Descriptor } from '@longshore/oci';
+import type { CallOptions } from '@longshore/rpc';
 import { fileLayers, type ImageManifest, type PullStore, type WhenStored } from '@longshore/transfer';
 import type { BlobSource } from '../content/blob-source.ts';
 import { diffIdsOf } from './diff-ids.ts';

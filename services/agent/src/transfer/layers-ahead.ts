@@ -1,5 +1,5 @@
-import type { CallOptions } from '@longshore/client';
 import type { Descriptor } from '@longshore/oci';
+import type { CallOptions } from '@longshore/rpc';
 import type { WhenStored } from '@longshore/transfer';
 import type { BlobSource, OpenedBlob } from '../content/blob-source.ts';
 

@@ -1,4 +1,3 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { notFound } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import {
@@ -18,6 +17,7 @@ import type { Images } from '@longshore/proto/containerd/services/images/v1/imag
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import type { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { type RegistryAccess, RegistryClient, type RegistryTransport } from '@longshore/registry';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import {
   type BlobPlace,
   type BlobToStore,

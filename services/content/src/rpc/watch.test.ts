@@ -1,8 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { HearingNode } from '@longshore/client/testing';
 import { type Digest, digestOf } from '@longshore/oci';
 import { InfoSchema, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { NamespaceSchema } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import { HearingNode } from '@longshore/rpc/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ContentFixture, WriteSession } from '../testing/content-fixture.ts';
 

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type CallOptions, Channel, createClient, type ServiceClient } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import { createLogger, createMetrics, loadConfig, type RunningService } from '@longshore/kit';
 import { type Digest, digestOf } from '@longshore/oci';
@@ -22,6 +21,7 @@ import { CollectorService } from '@longshore/proto/longshore/content/v1/collecto
 import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
 import { ScrubService } from '@longshore/proto/longshore/content/v1/scrub';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { type CallOptions, Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { vi } from 'vitest';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';

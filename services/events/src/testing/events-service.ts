@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, loadConfig } from '@longshore/kit';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { TestStream } from './stream.ts';

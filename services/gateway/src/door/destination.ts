@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http2';
-import type { ServiceClient } from '@longshore/client';
 import { invalidArgument } from '@longshore/errors';
 import type { Route, Upstream } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import { FLEET, Header } from '@longshore/proto/headers';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { ServiceClient } from '@longshore/rpc';
 import { nodeOfContainer } from '../nodes/container-finder.ts';
 import type { NodeDirectory } from '../nodes/node-directory.ts';
 import type { Backend, Plan } from './owners.ts';

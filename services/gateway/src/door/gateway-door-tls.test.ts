@@ -1,6 +1,6 @@
-import { Channel, createClient } from '@longshore/client';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { Channel, createClient } from '@longshore/rpc';
 import { NO_TLS, type TlsFiles } from '@longshore/transport';
 import { scratchDirectory, serialOfFile, TestAuthority } from '@longshore/transport/testing';
 import { expect, it, onTestFinished } from 'vitest';

@@ -1,4 +1,3 @@
-import { type Channel, createClient } from '@longshore/client';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
@@ -15,6 +14,7 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '@longshore/
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeAdminService, NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type Channel, createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 import { refusal } from '../testing/refusal.ts';

@@ -1,9 +1,9 @@
-import { type CallOptions, type ServiceClient, wasNeverSent } from '@longshore/client';
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import { type CallOptions, type ServiceClient, wasNeverSent } from '@longshore/rpc';
 import type { NodeDirectory } from '../nodes/node-directory.ts';
 
 /** `deleting`: it stays, marked, until its node agrees. */

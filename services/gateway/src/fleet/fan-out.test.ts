@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CallOptions } from '@longshore/client';
 import { createLogger } from '@longshore/kit';
+import type { CallOptions } from '@longshore/rpc';
 import { describe, expect, it } from 'vitest';
 import type { NodeConnection } from '../nodes/node-connection.ts';
 import { FanOut } from './fan-out.ts';

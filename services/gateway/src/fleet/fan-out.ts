@@ -1,7 +1,7 @@
-import type { CallOptions } from '@longshore/client';
 import { isKind, messageOf, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
 import type { NodeConnection } from '../nodes/node-connection.ts';
 import { merge } from './merge.ts';
 

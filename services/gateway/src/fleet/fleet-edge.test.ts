@@ -1,5 +1,4 @@
 import { createServer } from 'node:net';
-import { type CallOptions, type Channel, createClient } from '@longshore/client';
 import { invalidArgument, unavailable } from '@longshore/errors';
 import type { Call } from '@longshore/kit';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -7,6 +6,7 @@ import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type CallOptions, type Channel, createClient } from '@longshore/rpc';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 import { refusal } from '../testing/refusal.ts';

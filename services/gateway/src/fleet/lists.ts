@@ -1,4 +1,3 @@
-import type { CallOptions } from '@longshore/client';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { type Info, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -6,6 +5,7 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { Metric } from '@longshore/proto/containerd/types/metrics';
 import type { Sandbox } from '@longshore/proto/containerd/types/sandbox';
 import type { Process } from '@longshore/proto/containerd/v1/types/task';
+import type { CallOptions } from '@longshore/rpc';
 import type { NodeConnection } from '../nodes/node-connection.ts';
 import type { NodesOfMatches } from '../nodes/nodes-of-matches.ts';
 import type { Asker, Choice, FanOut, FleetAnswer } from './fan-out.ts';

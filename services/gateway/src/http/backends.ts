@@ -1,4 +1,3 @@
-import { type Channel, createClient, type ServiceClient } from '@longshore/client';
 import { parseIdentifier } from '@longshore/oci';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
@@ -8,6 +7,7 @@ import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import type { ContainerDeletion } from '../fleet/delete-container.ts';
 import type { FleetLists } from '../fleet/lists.ts';
 import type { NodeDirectory } from '../nodes/node-directory.ts';

@@ -1,6 +1,6 @@
-import type { CallOptions } from '@longshore/client';
 import { parseIdentifier } from '@longshore/oci';
 import { FLEET, Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Asker } from '../fleet/fan-out.ts';
 

@@ -1,8 +1,8 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { invalidArgument, notFound } from '@longshore/errors';
 import { parseIdentifier } from '@longshore/oci';
 import { FLEET } from '@longshore/proto/headers';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 
 /**
  * The one node that has a container of this id in the namespace of the call. Throws NotFound when none has,

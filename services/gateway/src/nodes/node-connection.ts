@@ -1,10 +1,10 @@
 import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import type { DescService } from '@bufbuild/protobuf';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { isKind, unavailable } from '@longshore/errors';
 import { type Opener, Upstream, type UpstreamOptions } from '@longshore/kit';
 import { Health } from '@longshore/proto/grpc/health/v1/health';
 import { type Node, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import type { TlsFiles } from '@longshore/transport';
 
 /** A node that the registry has given up, and that we have not reached either, is tried again after this time. */

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceClient } from '@longshore/client';
 import { isKind, messageOf, notFound, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { type Node, type NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { ServiceClient } from '@longshore/rpc';
 import type { Revocations, TlsFiles } from '@longshore/transport';
 import { NodeConnection } from './node-connection.ts';
 

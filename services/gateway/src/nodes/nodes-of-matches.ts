@@ -1,7 +1,7 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 
 /** Asking all nodes takes about as long. */
 const TIMEOUT_MS = 1_000;

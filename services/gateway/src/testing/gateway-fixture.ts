@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel } from '@longshore/client';
 import { createLogger, createMetrics, loadConfig, type RunningService } from '@longshore/kit';
 import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
+import { Channel } from '@longshore/rpc';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { StandIn } from './stand-in.ts';

@@ -1,4 +1,3 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import {
   type Descriptor,
   formatReference,
@@ -12,6 +11,7 @@ import { FLEET, Header } from '@longshore/proto/headers';
 import type { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import type { InstallResponse } from '@longshore/proto/longshore/node/v1/images';
 import { type RegistryAccess, RegistryClient, type RegistryTransport } from '@longshore/registry';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { type BlobProgress, ContentStore, pullImage, Turns, withLease } from '@longshore/transfer';
 import { type ChosenNode, chooseNodes, type NodeList, platformOf } from './node-choice.ts';
 import type { InstallOnNode } from './node-installer.ts';

@@ -1,8 +1,8 @@
-import { type CallOptions, Channel, type ChannelOptions, createClient } from '@longshore/client';
 import { kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import { type Descriptor, formatPlatform, type Platform } from '@longshore/oci';
 import { Header } from '@longshore/proto/headers';
 import { ImageService, type InstallResponse } from '@longshore/proto/longshore/node/v1/images';
+import { type CallOptions, Channel, type ChannelOptions, createClient } from '@longshore/rpc';
 import type { TlsFiles } from '@longshore/transport';
 import type { FleetNode } from './node-choice.ts';
 

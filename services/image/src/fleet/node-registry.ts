@@ -1,5 +1,5 @@
-import type { CallOptions, ServiceClient } from '@longshore/client';
 import { type Node, type NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import type { FleetNode, NodeList } from './node-choice.ts';
 
 const STATES: Readonly<Record<number, FleetNode['state']>> = {

@@ -1,6 +1,6 @@
-import { createClient } from '@longshore/client';
 import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Caller, digest, imageInit } from '../testing/caller.ts';
 import { ImageFixture } from '../testing/image-fixture.ts';

@@ -1,9 +1,9 @@
-import { type Collector, leaseOf, type ServiceClient } from '@longshore/client';
 import { parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import { GcLabel } from '@longshore/oci';
 import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { type Collector, leaseOf, type ServiceClient } from '@longshore/rpc';
 import { dropsReference, type Image, type ImageSpec, updateImage, validateImage } from '../domain/image.ts';
 import { imageEvents } from '../events.ts';
 import type { ImageRepository } from '../storage/postgres/image-repository.ts';

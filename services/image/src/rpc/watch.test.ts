@@ -1,8 +1,8 @@
 import { toBinary } from '@bufbuild/protobuf';
-import { createClient } from '@longshore/client';
-import { HearingNode } from '@longshore/client/testing';
 import { ImageSchema } from '@longshore/proto/containerd/services/images/v1/images';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { createClient } from '@longshore/rpc';
+import { HearingNode } from '@longshore/rpc/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { imageInit } from '../testing/caller.ts';
 import { ImageFixture } from '../testing/image-fixture.ts';

@@ -1,5 +1,4 @@
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
-import type { CallOptions } from '@longshore/client';
 import {
   ImageCreateSchema,
   ImageDeleteSchema,
@@ -7,6 +6,7 @@ import {
 } from '@longshore/proto/containerd/services/images/v1/events';
 import type { Image, ImageSchema } from '@longshore/proto/containerd/services/images/v1/images';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
+import type { CallOptions } from '@longshore/rpc';
 import type { ImageFixture } from './image-fixture.ts';
 
 export type ImageInit = Exclude<MessageInitShape<typeof ImageSchema>, Image>;

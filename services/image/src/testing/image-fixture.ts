@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, loadConfig, type RunningService } from '@longshore/kit';
 import { openPool, type Pool } from '@longshore/postgres';
 import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { ContentServer } from './content-server.ts';

@@ -1,8 +1,8 @@
-import type { Collector } from '@longshore/client';
 import { parseFilters } from '@longshore/filters';
 import type { Handlers } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import type { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { Collector } from '@longshore/rpc';
 import { containerEvents } from '../events.ts';
 import type { ContainerRepository } from '../storage/postgres/container-repository.ts';
 import { containerRecord } from './records.ts';

@@ -1,5 +1,4 @@
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
-import type { CallOptions } from '@longshore/client';
 import { lockScopeAlone, transaction } from '@longshore/postgres';
 import {
   ContainerCreateSchema,
@@ -11,6 +10,7 @@ import type {
   ContainerSchema,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
+import type { CallOptions } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { refusal } from '../testing/refusal.ts';
 import { RuntimeFixture } from '../testing/runtime-fixture.ts';

@@ -1,9 +1,9 @@
-import type { Collector } from '@longshore/client';
 import { invalidArgument } from '@longshore/errors';
 import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Call, Handlers } from '@longshore/kit';
 import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ANY_TASK, Header } from '@longshore/proto/headers';
+import type { Collector } from '@longshore/rpc';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
 import { dropsReference } from '../domain/references.ts';
 import { containerEvents } from '../events.ts';

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { CallOptions } from '@longshore/client';
 import type { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
+import type { CallOptions } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { refusal } from '../testing/refusal.ts';
 import { RuntimeFixture } from '../testing/runtime-fixture.ts';

@@ -1,7 +1,7 @@
-import type { Collector } from '@longshore/client';
 import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
 import type { Handlers } from '@longshore/kit';
 import type { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
+import type { Collector } from '@longshore/rpc';
 import { dropsLabelReference } from '../domain/references.ts';
 import { updateSandbox, validateNewSandbox } from '../domain/sandbox.ts';
 import type { SandboxRepository } from '../storage/postgres/sandbox-repository.ts';

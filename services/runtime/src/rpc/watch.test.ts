@@ -1,7 +1,7 @@
 import { toBinary } from '@bufbuild/protobuf';
-import { HearingNode } from '@longshore/client/testing';
 import { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
+import { HearingNode } from '@longshore/rpc/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RuntimeFixture } from '../testing/runtime-fixture.ts';
 

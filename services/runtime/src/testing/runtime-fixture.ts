@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, loadConfig, type RunningService } from '@longshore/kit';
 import { openPool, type Pool } from '@longshore/postgres';
 import { createTestDatabase, type TestDatabase } from '@longshore/postgres/testing';
@@ -11,6 +10,7 @@ import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certif
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { ContentServer } from './content-server.ts';

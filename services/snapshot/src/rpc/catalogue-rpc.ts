@@ -1,10 +1,10 @@
-import { type CallLease, type Collector, leaseOf, type ServiceClient } from '@longshore/client';
 import { invalidArgument } from '@longshore/errors';
 import { inBlocks, parseFilters, selectFrom } from '@longshore/filters';
 import { type Call, type Handlers, isFleet, type Scope } from '@longshore/kit';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { FLEET, Header } from '@longshore/proto/headers';
 import type { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { type CallLease, type Collector, leaseOf, type ServiceClient } from '@longshore/rpc';
 import type { Catalogue } from '../domain/catalogue.ts';
 import { requireSnapshotter } from '../domain/snapshot.ts';
 import { snapshotEvents } from '../events.ts';

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { HearingNode } from '@longshore/client/testing';
 import { Kind, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { HearingNode } from '@longshore/rpc/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ServiceUnderTest, startSnapshotService } from '../testing/snapshot-service.ts';
 

@@ -1,6 +1,5 @@
 import { createRegistry, fromBinary } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import type { CallOptions } from '@longshore/client';
 import type { LongshoreError } from '@longshore/errors';
 import {
   SnapshotCommitSchema,
@@ -10,6 +9,7 @@ import {
 import { EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import { Header } from '@longshore/proto/headers';
 import { Kind, type Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import type { CallOptions } from '@longshore/rpc';
 import { expect } from 'vitest';
 import type { ServiceUnderTest } from './snapshot-service.ts';
 

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, loadConfig } from '@longshore/kit';
 import { openPool, type Pool } from '@longshore/postgres';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { WatchService } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
 import { start } from '../service.ts';
 import { ContentServer } from './content-server.ts';

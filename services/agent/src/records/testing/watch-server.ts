@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Channel, createClient } from '@longshore/client';
 import { createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import {
   type Record,
   type WatchResponseSchema,
   WatchService,
 } from '@longshore/proto/longshore/watch/v1/watch';
+import { Channel, createClient } from '@longshore/rpc';
 import { onTestFinished } from 'vitest';
 import { scratchDirectory } from '../../snapshots/testing/scratch-directory.ts';
 import type { WatchClient } from '../record-follower.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, GrpcServer, type Handlers } from '@longshore/kit';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { onTestFinished } from 'vitest';
 import { scratchDirectory } from '../../snapshots/testing/scratch-directory.ts';
 

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampNow } from '@bufbuild/protobuf/wkt';
-import { Channel, createClient } from '@longshore/client';
 import { alreadyExists, failedPrecondition, notFound } from '@longshore/errors';
 import { type Call, createLogger, createMetrics, GrpcServer, type Handlers } from '@longshore/kit';
 import { SnapshotRemoveSchema } from '@longshore/proto/containerd/events/snapshot';
@@ -12,6 +11,7 @@ import {
   type Snapshot,
   SnapshotSchema,
 } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { Channel, createClient } from '@longshore/rpc';
 import { onTestFinished } from 'vitest';
 import type { CatalogueClient } from '../catalogue-call.ts';
 import { scratchDirectory } from './scratch-directory.ts';

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Channel, createClient, type ServiceClient } from '@longshore/client';
 import { createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import {
@@ -12,6 +11,7 @@ import {
   StdioService,
   Stream,
 } from '@longshore/proto/longshore/node/v1/stdio';
+import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { stdioRpc } from '../../rpc/stdio-rpc.ts';
 import { containerOf, NAMESPACE, TaskFixture } from '../../tasks/task-fixture.testing.ts';
 import { KeptStdio } from '../kept-stdio.ts';

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { Channel, createClient } from '@longshore/client';
 import { alreadyExists, failedPrecondition, notFound } from '@longshore/errors';
 import { type Call, createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
@@ -11,6 +10,7 @@ import {
   BlobService,
   ClaimService,
 } from '@longshore/proto/longshore/content/v1/blobs';
+import { Channel, createClient } from '@longshore/rpc';
 import { onTestFinished } from 'vitest';
 import { scratchDirectory } from '../../snapshots/testing/scratch-directory.ts';
 
