@@ -1,0 +1,11 @@
+import { Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
+
+/** Takes the nodes that did not answer a list at a gateway from its trailers. */
+export function unreachableIn(found: Set<string>): NonNullable<CallOptions['onTrailers']> {
+  return (trailers) => {
+    for (const value of trailers.get(Header.UnreachableNodes)) {
+      for (const node of String(value).split(',')) if (node) found.add(node);
+    }
+  };
+}
