@@ -62,6 +62,13 @@ export class Session {
     this.host.stdout.write(`${text}\n`);
   }
 
+  /** Bytes as they are; resolves when more may follow, so that a slow reader is waited for. */
+  write(data: Uint8Array, to: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.host[to].write(data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
   /** Standard error: what a script does not read. */
   note(text: string): void {
     this.host.stderr.write(`${text}\n`);

@@ -32,7 +32,7 @@ export function durationText(ms: number): string {
 }
 
 export function ageText(time: Timestamp | undefined, now: number = Date.now()): string {
-  return time === undefined ? '' : `${durationText(now - millisecondsOf(time))} ago`;
+  return isSet(time) ? `${durationText(now - millisecondsOf(time))} ago` : '';
 }
 
 export function millisecondsOf({ seconds, nanos }: Pick<Timestamp, 'seconds' | 'nanos'>): number {
@@ -41,8 +41,13 @@ export function millisecondsOf({ seconds, nanos }: Pick<Timestamp, 'seconds' | '
 
 /** RFC 3339 with the precision that there is; null for none. */
 export function timeOf(time: Pick<Timestamp, 'seconds' | 'nanos'> | undefined): string | null {
-  if (time === undefined) return null;
+  if (!isSet(time)) return null;
   const whole = new Date(Number(time.seconds) * 1000).toISOString().slice(0, 19);
   const fraction = String(time.nanos).padStart(9, '0').replace(/0+$/, '');
   return `${whole}${fraction && `.${fraction}`}Z`;
+}
+
+/** Go's programs send the first moment of the year 1 for no time. */
+function isSet<T extends Pick<Timestamp, 'seconds'>>(time: T | undefined): time is T {
+  return time !== undefined && time.seconds > -62_135_596_800n;
 }

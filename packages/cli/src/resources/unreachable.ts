@@ -1,3 +1,4 @@
+import { LongshoreError } from '@longshore/errors';
 import { Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
 
@@ -8,4 +9,11 @@ export function unreachableIn(found: Set<string>): NonNullable<CallOptions['onTr
       for (const node of String(value).split(',')) if (node) found.add(node);
     }
   };
+}
+
+/** What was looked for was not found, and may be on a node that did not answer. */
+export class UnreachableError extends LongshoreError {
+  constructor(subject: string, nodes: readonly string[]) {
+    super('Unavailable', `${subject}: not found, and no answer from ${nodes.join(', ')}: unavailable`);
+  }
 }
