@@ -1,14 +1,14 @@
-import { Channel } from '@longshore/rpc';
+import { Connection } from './connection/connection.ts';
+import type { ScopeOptions } from './connection/options.ts';
 
-/** A containerd, a longshore node, or a fleet's gateway. */
-export class Client {
-  readonly channel: Channel;
-
-  constructor(address: string) {
-    this.channel = new Channel(address);
-  }
-
-  close(): void {
-    this.channel.close();
+/**
+ * A containerd, a longshore node, or a fleet by its gateways.
+ *
+ *     using client = new Client('/run/containerd/containerd.sock', { namespace: 'default' });
+ */
+export class Client extends Connection {
+  /** The same connection in another scope. */
+  in(scope: ScopeOptions): Client {
+    return new Client(...this.viewOf(scope));
   }
 }

@@ -14,6 +14,7 @@ import { requireToken } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
+import { FOR_ANYONE } from './route-rule.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
@@ -48,13 +49,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   app.setNotFoundHandler(refuseUnknown);
 
-  app.get('/healthz', async (_, reply) => {
+  app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
   const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
   let document: Promise<object> | undefined;
-  app.get('/openapi.json', () => {
+  app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
       document = undefined;
       throw error;
