@@ -1,4 +1,5 @@
 export { readCaFile } from './ca-file.ts';
+export { checkLogin, type LoginCheck } from './check-login.ts';
 export * from './credentials.ts';
 export { type FetchedManifest, type RegistryAccess, RegistryClient } from './registry-client.ts';
 export { RegistryTransport, type RegistryTransportOptions } from './registry-transport.ts';
