@@ -22,11 +22,14 @@ export async function askSecretly(host: Host, question: string): Promise<string>
 export async function readAllInput({ stdin }: Pick<Host, 'stdin'>): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of stdin) parts.push(Buffer.from(part));
-  return Buffer.concat(parts).toString().replace(/\r?\n$/, '');
+  return Buffer.concat(parts)
+    .toString()
+    .replace(/\r?\n$/, '');
 }
 
 async function answerTo({ stdin }: Host, question: string, output: unknown): Promise<string> {
-  if (!stdin.isTTY) throw new UsageError('standard input is no terminal to ask at', 'Use --username and --password-stdin.');
+  if (!stdin.isTTY)
+    throw new UsageError('standard input is no terminal to ask at', 'Use --username and --password-stdin.');
   const asking = createInterface({ input: stdin, output: output as NodeJS.WritableStream, terminal: true });
   const interrupted = new AbortController();
   asking.on('SIGINT', () => interrupted.abort());

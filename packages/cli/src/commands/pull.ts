@@ -2,8 +2,8 @@ import { parseReference } from '@longshore/oci';
 import { expandShortName } from '@longshore/registry';
 import { collect, type Define, examples } from '../command.ts';
 import { ProgressDisplay } from '../output/progress.ts';
-import { credentialSource } from '../registries/credentials.ts';
 import { transferPicture } from '../output/transfer-picture.ts';
+import { credentialSource } from '../registries/credentials.ts';
 import type { Session } from '../session.ts';
 
 interface Options {
@@ -20,7 +20,7 @@ interface Options {
 export const define: Define = (command, session) => {
   command
     .argument('<image...>', 'names, which may be short: redis is docker.io/library/redis:latest')
-    .option('--platform <platform>', "e.g. linux/arm64 (default: what the node runs)")
+    .option('--platform <platform>', 'e.g. linux/arm64 (default: what the node runs)')
     .option('--all-platforms', 'those of an index all, without unpacking')
     .option('--on <node>', 'at a gateway: a node that takes it; may be repeated', collect)
     .option('-l, --selector <selector>', 'at a gateway: labels of nodes that take it: zone=a,!gpu')
@@ -32,8 +32,14 @@ export const define: Define = (command, session) => {
   examples(
     command,
     ['To the node whose socket this is', 'longshore pull redis:7'],
-    ['At a gateway: to two nodes, or to all of a zone; each blob is fetched once', 'longshore pull --on n1 --on n2 redis:7; longshore pull -l zone=a redis:7'],
-    ['From a registry that wants a password', 'longshore login registry.example && longshore pull registry.example/app:1'],
+    [
+      'At a gateway: to two nodes, or to all of a zone; each blob is fetched once',
+      'longshore pull --on n1 --on n2 redis:7; longshore pull -l zone=a redis:7',
+    ],
+    [
+      'From a registry that wants a password',
+      'longshore login registry.example && longshore pull registry.example/app:1',
+    ],
   );
 };
 

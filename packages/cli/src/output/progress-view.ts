@@ -37,7 +37,12 @@ export function progressLines(picture: ProgressPicture, columns: number, rows: n
 }
 
 /** `12.3MB/45.6MB  5.1MB/s  ETA 7 seconds`, as far as it is known. */
-export function totals({ doneBytes, totalBytes, bytesPerSecond, remainingMs }: Omit<ProgressPicture, 'title' | 'lines'>): string {
+export function totals({
+  doneBytes,
+  totalBytes,
+  bytesPerSecond,
+  remainingMs,
+}: Omit<ProgressPicture, 'title' | 'lines'>): string {
   const parts = totalBytes > 0 ? [`${sizeText(doneBytes)}/${sizeText(totalBytes)}`] : [];
   if (bytesPerSecond > 0 && doneBytes < totalBytes) parts.push(`${sizeText(bytesPerSecond)}/s`);
   if (remainingMs !== undefined && doneBytes < totalBytes) parts.push(`ETA ${durationText(remainingMs)}`);

@@ -9,9 +9,14 @@ const MAX_ANSWER_BYTES = 1024 ** 2;
  * Asks a program that keeps credentials for Docker, `docker-credential-<name>`: its answer, and undefined when it has none.
  * Source: docker/docker-credential-helpers client/command.go, credentials/error.go.
  */
-export async function askHelper(name: string, verb: 'get' | 'store' | 'erase', input: string): Promise<string | undefined> {
+export async function askHelper(
+  name: string,
+  verb: 'get' | 'store' | 'erase',
+  input: string,
+): Promise<string | undefined> {
   const program = `docker-credential-${name}`;
-  if (!/^[A-Za-z0-9._-]+$/.test(name)) throw failedPrecondition(`credential helper "${name}": no name of one`);
+  if (!/^[A-Za-z0-9._-]+$/.test(name))
+    throw failedPrecondition(`credential helper "${name}": no name of one`);
   const child = spawn(program, [verb], { stdio: ['pipe', 'pipe', 'inherit'], timeout: TIMEOUT_MS });
   // One that ends without reading says why by its answer.
   child.stdin.on('error', () => undefined);

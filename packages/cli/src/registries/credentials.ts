@@ -1,4 +1,4 @@
-import type { Credentials, CredentialSource } from '@longshore/registry';
+import type { CredentialSource, Credentials } from '@longshore/registry';
 import type { Environment } from '../host.ts';
 import { askHelper } from './credential-helper.ts';
 import {
@@ -28,13 +28,22 @@ export async function credentialsFor(config: DockerConfig, host: string): Promis
 }
 
 /** Keeps a password where Docker would, in place of what was kept for this registry. */
-export async function keepPassword(env: Environment, host: string, username: string, password: string): Promise<string> {
+export async function keepPassword(
+  env: Environment,
+  host: string,
+  username: string,
+  password: string,
+): Promise<string> {
   const path = dockerConfigPath(env);
   const config = await readDockerConfig(path);
   const helper = helperOf(config, host);
   const auths = withoutHost(config.auths, host);
   if (helper !== undefined) {
-    await askHelper(helper, 'store', JSON.stringify({ ServerURL: keyOf(host), Username: username, Secret: password }));
+    await askHelper(
+      helper,
+      'store',
+      JSON.stringify({ ServerURL: keyOf(host), Username: username, Secret: password }),
+    );
     // Docker marks so which registries the program knows.
     auths[keyOf(host)] = {};
   } else {
@@ -73,5 +82,9 @@ function decoded(auth: string): Credentials | undefined {
   const text = Buffer.from(auth, 'base64').toString();
   const colon = text.indexOf(':');
   if (colon < 0) return undefined;
-  return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') };
+  return {
+    kind: 'password',
+    username: text.slice(0, colon),
+    password: text.slice(colon + 1).replace(/\0+$/, ''),
+  };
 }
