@@ -16,6 +16,7 @@ export { BlobWriter, type CommitOptions, type WriterOptions } from './content/bl
 export { type ByteRange, ContentStore, type WriteOptions } from './content/content-store.ts';
 export { Image, type UnpackOptions } from './images/image.ts';
 export { ImageStore, type TagOptions } from './images/image-store.ts';
+export type { RegistryHost, RegistryHosts, RegistryOptions } from './images/open-registry.ts';
 export type {
   BlobProgress,
   BlobState,
