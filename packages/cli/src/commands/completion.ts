@@ -12,7 +12,7 @@ export const define: Define = (command, session) => {
       'Bash, now and from now on',
       'source <(longshore completion bash); longshore completion bash > ~/.local/share/bash-completion/completions/longshore',
     ],
-    ['Zsh', 'longshore completion zsh > "${fpath[1]}/_longshore"'],
+    ['Zsh', 'longshore completion zsh > ~/.zfunc/_longshore'],
     ['Fish', 'longshore completion fish > ~/.config/fish/completions/longshore.fish'],
   );
 };
