@@ -11,7 +11,6 @@ import { ContentStore } from './content/content-store.ts';
 import type { Image } from './images/image.ts';
 import { ImageStore } from './images/image-store.ts';
 import type { PullOptions } from './images/pull-options.ts';
-import { Registries } from './images/registries.ts';
 import { LeaseManager } from './leases/leases.ts';
 import { underLease } from './leases/work-lease.ts';
 import { Snapshotter } from './snapshots/snapshotter.ts';
@@ -25,7 +24,7 @@ export class Client extends Connection {
   #images: ImageStore | undefined;
 
   get images(): ImageStore {
-    this.#images ??= new ImageStore(this, new Registries());
+    this.#images ??= new ImageStore(this);
     return this.#images;
   }
 
