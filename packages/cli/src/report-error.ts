@@ -23,8 +23,12 @@ export function reportError(error: unknown, { stderr }: Pick<Host, 'stderr'>, de
 /** Of a socket that cannot be connected to, gRPC and HTTP/2 tell in many words. */
 function textOf(error: unknown): string {
   const message = messageOf(error);
-  const refusal = /connect (E[A-Z]+) (\/\S+?|[\w.:[\]-]+:\d+?)\.?(?:\s|$)/.exec(message);
+  const refusal = isNobodyThere(message) && /connect (E[A-Z]+) (\/\S+?|\S+:\d+)(?=[).\s]|$)/.exec(message);
   return refusal ? `server at ${refusal[2]} cannot be reached (${refusal[1]})` : message;
+}
+
+function isNobodyThere(message: string): boolean {
+  return /No connection established|^server at/.test(message) && /ENOENT|ECONNREFUSED/.test(message);
 }
 
 function hintFor(error: unknown): string | undefined {
@@ -36,7 +40,7 @@ function hintFor(error: unknown): string | undefined {
   }
   if (message.includes('EACCES'))
     return 'The node socket is for root only: use sudo, or a context of a gateway.';
-  if (/ENOENT|ECONNREFUSED/.test(message) && kindOf(error) === 'Unavailable') {
+  if (isNobodyThere(message)) {
     return 'Nothing listens there: start the agent ("npm start" in a checkout), or say where one is: --address, --context.';
   }
   return HINTS[kindOf(error)];

@@ -35,11 +35,18 @@ export class ServerStream {
   readonly id: string;
   readonly #outgoing: RequestQueue<Sent>;
   readonly #incoming: AsyncIterator<Any>;
+  readonly #ending: AbortController;
 
-  private constructor(id: string, outgoing: RequestQueue<Sent>, incoming: AsyncIterator<Any>) {
+  private constructor(
+    id: string,
+    outgoing: RequestQueue<Sent>,
+    incoming: AsyncIterator<Any>,
+    ending: AbortController,
+  ) {
     this.id = id;
     this.#outgoing = outgoing;
     this.#incoming = incoming;
+    this.#ending = ending;
   }
 
   /** Resolves once the server knows its id. Throws Unimplemented where there are no streams. */
@@ -47,9 +54,11 @@ export class ServerStream {
     const id = randomUUID();
     const outgoing = new RequestQueue<Sent>();
     outgoing.push(pack(StreamInitSchema, { id }));
-    const incoming = services.service(Streaming).stream(outgoing, { signal })[Symbol.asyncIterator]();
+    const ending = new AbortController();
+    const call = { signal: AbortSignal.any([signal, ending.signal]) };
+    const incoming = services.service(Streaming).stream(outgoing, call)[Symbol.asyncIterator]();
     if ((await incoming.next()).done) throw unavailable(`stream ${id}: the server ends it`);
-    return new ServerStream(id, outgoing, incoming);
+    return new ServerStream(id, outgoing, incoming, ending);
   }
 
   send(message: Sent): void {
@@ -67,6 +76,8 @@ export class ServerStream {
 
   async close(): Promise<void> {
     this.#outgoing.end();
+    // A server may leave its end open, and who reads it waits.
+    this.#ending.abort();
     await this.#incoming.return?.().then(undefined, () => undefined);
   }
 }
