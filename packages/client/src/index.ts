@@ -16,6 +16,7 @@ export type {
   Progress,
 } from './images/progress.ts';
 export type { PullBy, PullOptions } from './images/pull-options.ts';
+export type { PushOptions } from './images/push.ts';
 export { type Lease, LeaseManager, type LeaseResource, type NewLease } from './leases/leases.ts';
 export type { Services } from './services.ts';
 export type { SnapshotInfo, SnapshotKind } from './snapshots/snapshot-info.ts';
