@@ -26,6 +26,7 @@ export type {
   Progress,
 } from './images/progress.ts';
 export type { PullBy, PullOptions } from './images/pull-options.ts';
+export type { PushOptions } from './images/push.ts';
 export { binaryIo, type Io, keptIo, logFile, nullIo, type Streams, streams } from './io/io.ts';
 export type { ProcessIo, StdioPaths } from './io/process-io.ts';
 export { type Lease, LeaseManager, type LeaseResource, type NewLease } from './leases/leases.ts';
