@@ -10,7 +10,7 @@ import { LOCAL, type Peer } from '@longshore/transport';
 import type { Logger } from '../logger.ts';
 import type { NodeRecord } from '../node-record.ts';
 import type { Scope } from '../scope.ts';
-import { checkNode } from './access.ts';
+import { checkNode, namesCallers } from './access.ts';
 
 /** The part of grpc-js's server calls that is the same for unary and streaming ones. */
 export interface RawCall {
@@ -95,19 +95,24 @@ export class Call {
     this.#raw.sendMetadata?.(new Metadata());
   }
 
+  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
+  get caller(): string | undefined 
+    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+
   /** Throws PermissionDenied when the caller is a node, and another one than this. */
-  requireNode(id: string): void {
+  requireNode(id: string): void 
     checkNode(this.peer, id, 'the request');
-  }
 
   /** Whether lines of this level are written: if not, `log` need not be made. */
-  logs(level: 'debug' | 'info' | 'error'): boolean {
+  logs(level: 'debug' | 'info' | 'error'): boolean 
     return this.#parentLog.isLevelEnabled(level);
-  }
 
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
   get log(): Logger {
-    this.#log ??= this.#parentLog.child({ request_id: this.requestId });
+    const request_id = this.requestId;
+    // Not before the server has found out who calls: that may be refused, and logged.
+    const caller = this.#peer && this.caller;
+    this.#log ??= this.#parentLog.child({ request_id, ...(caller !== undefined && { caller }) });
     return this.#log;
   }
 
@@ -115,9 +120,8 @@ export class Call {
    * The first value of a header: Go clients put the newest first. Node joins what is repeated on the wire with `, `,
    * which no value that is asked for here contains.
    */
-  header(name: string): string | undefined {
+  header(name: string): string | undefined 
     return this.#headers.get(name)[0]?.toString().split(', ', 1)[0];
-  }
 
   /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */
   get namespace(): string {
@@ -132,13 +136,11 @@ export class Call {
     return node === FLEET ? FLEET : parseIdentifier(node, 'node');
   }
 
-  get scope(): Scope {
+  get scope(): Scope 
     return { namespace: this.namespace, node: this.node };
-  }
 
-  get lease(): string | undefined {
+  get lease(): string | undefined 
     return this.header(Header.Lease) || undefined;
-  }
 
   /** Tells the caller's node of an event that this call caused, for the subscribers of its node socket. */
   reportEvent(event: CausedEvent): void {

@@ -8,9 +8,9 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessControl } from '../access/access-control.ts';
 import { requestIdOf } from '../request-id.ts';
-import type { AdminToken } from './admin-token.ts';
-import { requireToken } from './authentication.ts';
+import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
@@ -26,16 +26,16 @@ import { versionRoutes } from './routes/version.ts';
 
 export interface HttpAppOptions {
   backends: Backends;
-  token: AdminToken;
+  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
   log: Logger;
 }
 
-/** The HTTP/JSON API. Everything under `/v1/` needs the token. */
+/** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, token, log } = options;
+  const { backends, access, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -47,6 +47,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  requireAccess(app, access);
   app.setNotFoundHandler(refuseUnknown);
 
   app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
@@ -64,7 +65,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   await app.register(
     async (v1) => {
-      v1.addHook('onRequest', requireToken(token));
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
