@@ -1,5 +1,20 @@
+import { Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
 import { Connection } from './connection/connection.ts';
 import type { ScopeOptions } from './connection/options.ts';
+import { Container } from './containers/container.ts';
+import type { ContainerOption } from './containers/container-draft.ts';
+import type { ContainerInfo } from './containers/container-info.ts';
+import { type ListOptions, listContainers } from './containers/list-containers.ts';
+import { newContainer } from './containers/new-container.ts';
+import { ContentStore } from './content/content-store.ts';
+import type { Image } from './images/image.ts';
+import { ImageStore } from './images/image-store.ts';
+import type { PullOptions } from './images/pull-options.ts';
+import { Registries } from './images/registries.ts';
+import { LeaseManager } from './leases/leases.ts';
+import { underLease } from './leases/work-lease.ts';
+import { Snapshotter } from './snapshots/snapshotter.ts';
 
 /**
  * A containerd, a longshore node, or a fleet by its gateways.
@@ -7,8 +22,56 @@ import type { ScopeOptions } from './connection/options.ts';
  *     using client = new Client('/run/containerd/containerd.sock', { namespace: 'default' });
  */
 export class Client extends Connection {
+  #images: ImageStore | undefined;
+
+  get images(): ImageStore {
+    this.#images ??= new ImageStore(this, new Registries());
+    return this.#images;
+  }
+
+  get content(): ContentStore {
+    return new ContentStore(this);
+  }
+
+  get leases(): LeaseManager {
+    return new LeaseManager(this);
+  }
+
   /** The same connection in another scope. */
-  in(scope: ScopeOptions): Client {
+  override in(scope: ScopeOptions): Client {
     return new Client(...this.viewOf(scope));
+  }
+
+  /** Default overlayfs. */
+  snapshots(snapshotter?: string): Snapshotter {
+    return new Snapshotter(this, snapshotter);
+  }
+
+  /** Brings an image to the server. */
+  pull(reference: string, options?: PullOptions): Promise<Image> {
+    return this.images.pull(reference, options);
+  }
+
+  /** Records a container; options are taken in their order, an object among them is for the calls that are made. */
+  newContainer(id: string, ...options: readonly (ContainerOption | CallOptions)[]): Promise<Container> {
+    const steps = options.filter((option) => typeof option === 'function');
+    const call = Object.assign({}, ...options.filter((option) => typeof option !== 'function'));
+    return newContainer(this, id, steps, call);
+  }
+
+  /** Throws NotFound. */
+  async container(id: string, options?: CallOptions): Promise<Container> {
+    const container = new Container(this, id);
+    await container.info(options);
+    return container;
+  }
+
+  containers(options: ListOptions = {}): AsyncIterable<ContainerInfo> {
+    return listContainers(this, options);
+  }
+
+  /** Work whose results are not collected before it is done: what calls of the client that it gets make is kept until then. */
+  withLease<T>(work: (leased: Client) => Promise<T>): Promise<T> {
+    return underLease(this, ({ headers }) => work(this.in({ lease: headers?.[Header.Lease] })));
   }
 }

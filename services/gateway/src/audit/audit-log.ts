@@ -33,7 +33,10 @@ export interface OpenRecord {
 
 /** Keeps who did what at the edge. */
 export interface AuditLog {
-  /** Resolves once the intent is kept. Throws Unavailable when it cannot be: then the call must not be passed on. */
+  /**
+   * Resolves once the intent is kept. Throws Unavailable when it cannot be: then the call must not be passed on. That it failed
+   * is kept later, so it is no refusal.
+   */
   begin(entry: AuditEntry): Promise<OpenRecord>;
   /** Never throws, and does not wait; repetitions are counted. */
   refused(refusal: AuditRefusal): void;

@@ -71,9 +71,9 @@ export declare type AuditCall = Message<"longshore.audit.v1.AuditCall"> & {
   requestId: string;
 
   /**
-   * @generated from field: google.protobuf.Timestamp begun_at = 9;
+   * @generated from field: google.protobuf.Timestamp began_at = 9;
    */
-  begunAt?: Timestamp | undefined;
+  beganAt?: Timestamp | undefined;
 
   /**
    * @generated from field: google.protobuf.Timestamp ended_at = 10;
