@@ -1,10 +1,8 @@
 import { commonKeys, databaseKeys, key, peerKey, Text, wholeFrom } from '@longshore/kit';
 
-const { databaseUrl } = databaseKeys();
-
 export const keys = {
   ...commonKeys('gateway'),
-  databaseUrl,
+  ...databaseKeys(),
   httpListen: key({
     env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
     schema: Text,

@@ -7,7 +7,7 @@ import {
   type ServiceContext,
   Upstream,
 } from '@longshore/kit';
-import { migrate } from '@longshore/postgres';
+import { openPool } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -19,7 +19,10 @@ import { Channel, createClient, watchRevocations } from '@longshore/rpc';
 import { Revocations } from '@longshore/transport';
 import { AccessControl } from './access/access-control.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { auditMetrics, showWaiting } from './audit/metrics.ts';
+import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
+import { prepareDatabase, SCHEMA } from './database.ts';
 import { Destination } from './door/destination.ts';
 import { gatewayDoor } from './door/gateway-door.ts';
 import type { Backend } from './door/owners.ts';
@@ -35,16 +38,31 @@ import { containersRpc } from './rpc/containers-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
+import { AuditRepository } from './storage/postgres/audit-repository.ts';
 import { VERSION } from './version.ts';
-
-const SCHEMA = 'gateway';
 
 export async function start(
   config: ConfigOf<typeof keys>,
   { log, metrics }: ServiceContext,
 ): Promise<RunningService> {
   await using undo = new AsyncDisposableStack();
-  await migrate({ url: config.databaseUrl, schema: SCHEMA });
+  await prepareDatabase(config.databaseUrl);
+  const pool = openPool({
+    url: config.databaseUrl,
+    schema: SCHEMA,
+    size: config.databasePoolSize,
+    plansOnce: true,
+  });
+  undo.defer(() => pool.end());
+  const audit = undo.adopt(
+    await StoredAuditLog.open({
+      repository: new AuditRepository(pool),
+      metrics: auditMetrics(metrics),
+      log,
+    }),
+    (opened) => opened.close(),
+  );
+  showWaiting(metrics, () => audit.waiting);
 
   const revocations = new Revocations();
   const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
@@ -85,7 +103,7 @@ export async function start(
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
   const access = new AccessControl({ adminToken: AdminToken.load(join(config.root, 'gateway.token')) });
-  const door = gatewayDoor({ access, destination, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -95,6 +113,7 @@ export async function start(
       deletion,
     }),
     access,
+    audit,
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,

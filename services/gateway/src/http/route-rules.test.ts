@@ -10,6 +10,7 @@ function openApp() {
   return createHttpApp({
     backends: {} as Backends,
     access: { authenticate: async () => someone, authorize: () => undefined },
+    audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     isHealthy: () => true,
     tls: undefined,
     log: createLogger('test', 'silent'),
