@@ -8,6 +8,8 @@ import type { ClientTls, ConnectionOptions, ScopeOptions } from './options.ts';
 import { mayBeLimited } from './waiting-calls.ts';
 
 const DEFAULT_NAMESPACE = 'default';
+const DEFAULT_OUTAGE_MS = 30_000;
+const DEFAULT_FIFO_DIRECTORY = '/run/containerd/fifo';
 
 /** Whom the certificate of a server on TCP must name: users reach a fleet by its gateways only. */
 const GATEWAY = 'service/gateway';
@@ -39,7 +41,7 @@ export class Connection implements Disposable {
 
   /** Whether the other side sees this machine's files, e.g. FIFOs. */
   get isLocal(): boolean {
-    return this.#endpoints.isLocal;
+    return this.#endpoints.isLocal && this.#options.sharesFiles !== false;
   }
 
   get namespace(): string {
@@ -53,6 +55,19 @@ export class Connection implements Disposable {
 
   get lease(): string | undefined {
     return this.#options.lease;
+  }
+
+  get outageMs(): number {
+    return this.#options.outageMs ?? DEFAULT_OUTAGE_MS;
+  }
+
+  get fifoDirectory(): string {
+    return this.#options.fifoDirectory ?? DEFAULT_FIFO_DIRECTORY;
+  }
+
+  /** A view of another scope; what of it is not given stays as it is. */
+  in(scope: ScopeOptions): Connection {
+    return new Connection(...this.viewOf(scope));
   }
 
   /** The calls of one service, as the .proto file has them, in this scope; options of a call go before those of the connection. */
@@ -78,7 +93,7 @@ export class Connection implements Disposable {
     this.close();
   }
 
-  /** What a view of another scope is made of; a scope's part that is not given stays as it is. */
+  /** What a view of another scope is made of. */
   protected viewOf(scope: ScopeOptions): [address: string, options: ConnectionOptions, channel: Channel] {
     return [this.address, { ...this.#options, ...scope }, this.#channel];
   }
@@ -89,7 +104,7 @@ export class Connection implements Disposable {
     if (timeoutMs !== undefined && options.deadline === undefined && mayBeLimited(method)) {
       prepared.deadline = new Date(Date.now() + timeoutMs);
     }
-    if (token === undefined || this.isLocal) return prepared;
+    if (token === undefined || this.#endpoints.isLocal) return prepared;
     if (typeof token === 'string') return withToken(prepared, token);
     return Promise.resolve(token()).then((current) => withToken(prepared, current));
   }

@@ -29,6 +29,12 @@ export interface ConnectionOptions extends ScopeOptions {
   token?: Token | undefined;
   /** Calls that only ask or change a record end with DeadlineExceeded after this time; none by default. */
   timeoutMs?: number | undefined;
+  /** False for a gateway's socket: whoever is behind it does not see this machine's files. Default true for sockets. */
+  sharesFiles?: boolean | undefined;
+  /** How long a server may be away before those who wait for a process hear of it; its restart they do not. Default 30,000. */
+  outageMs?: number | undefined;
+  /** Where fifos are made, on one machine with the server. Default `/run/containerd/fifo`, as containerd's own clients have it. */
+  fifoDirectory?: string | undefined;
   /** Put to each call. */
   headers?: Readonly<Record<string, string>> | undefined;
   /** Hears of TLS files that are no good. */
