@@ -12,6 +12,7 @@ import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/sna
 import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { AccessService } from '@longshore/proto/longshore/access/v1/access';
 import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
 import { ScrubService } from '@longshore/proto/longshore/content/v1/scrub';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
@@ -35,6 +36,7 @@ const SERVICES: readonly DescService[] = [
   Streaming,
   Tasks,
   Transfer,
+  AccessService,
   QuotaService,
   ScrubService,
   FleetService,

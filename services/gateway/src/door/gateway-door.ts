@@ -4,7 +4,7 @@ import { endWithError, type Logger, type Peer, passOn, RawListener } from '@long
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, encodeCaller } from '../access/caller.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
 import type { AuditLog, AuditRefusal } from '../audit/audit-log.ts';
 import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
@@ -66,7 +66,7 @@ export function gatewayDoor({
     };
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
-    if (arrival.caller) access.authorize(arrival.caller, rpc.rule, about);
+    if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
     const request = arrival.changes && !rpc.streams ? await message() : undefined;
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
@@ -82,7 +82,7 @@ export function gatewayDoor({
         [Header.RequestId]: requestId,
         // The one that was judged, however often the header came.
         ...(namespace !== '' && { [Header.Namespace]: namespace }),
-        ...(arrival.caller && { [Header.Caller]: arrival.caller.name }),
+        ...(arrival.caller && callerTo(plan, arrival.caller)),
       },
       takeTrailers: (trailers) => {
         record?.seeTrailers(trailers);
@@ -158,6 +158,12 @@ function refusalOf(arrival: Arrival, error: unknown): AuditRefusal {
     node: firstValue(headers[Header.Node]),
     error,
   };
+}
+
+/** The gateway's own server needs to know more of a caller than others. */
+function callerTo({ owner, isOwn }: Plan, caller: Caller): Record<string, string> {
+  const details = isOwn && owner === 'gateway' ? { [Header.CallerDetails]: encodeCaller(caller) } : {};
+  return { [Header.Caller]: caller.name, ...details };
 }
 
 /** What parts tell one another in trailers is not for callers: at the edge events come by `Subscribe`. */

@@ -8,6 +8,7 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
@@ -17,6 +18,7 @@ import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
+import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
@@ -29,6 +31,7 @@ import { versionRoutes } from './routes/version.ts';
 export interface HttpAppOptions {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  accessAdmin: AccessAdmin;
   audit: AuditLog;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
@@ -38,7 +41,7 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, access, audit, log } = options;
+  const { access, audit, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -58,7 +61,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
-  const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
+  const routes = (v1: FastifyInstance) => addRoutes(v1, options);
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
@@ -77,7 +80,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, backends: Backends): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+  accessRoutes(v1, accessAdmin);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
   joinTokenRoutes(v1, backends);
