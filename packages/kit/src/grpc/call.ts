@@ -17,6 +17,8 @@ export interface RawCall {
   readonly metadata: Metadata;
   getPath(): string;
   getDeadline(): Date | number;
+  /** Of streams. */
+  sendMetadata?(metadata: Metadata): void;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -55,6 +57,7 @@ export class Call {
   readonly #headers: Metadata;
   readonly #parentLog: Logger;
   readonly #findPeer: () => Peer;
+  readonly #raw: RawCall;
   /** Of the caller's certificate; undefined when it showed none. */
   readonly certificateSerial: string | undefined;
   #peer: Peer | undefined;
@@ -70,6 +73,7 @@ export class Call {
   ) {
     const controller = new AbortController();
     raw.on('cancelled', () => controller.abort(CANCELED));
+    this.#raw = raw;
     this.method = raw.getPath();
     this.signal = controller.signal;
     this.deadline = deadlineOf(raw);
@@ -86,20 +90,22 @@ export class Call {
     return this.#peer;
   }
 
-  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
-  get caller(): string | undefined {
-    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+  /** Tells the caller of a stream, before there is anything to send, that nothing from now on is missed. */
+  begin(): void {
+    this.#raw.sendMetadata?.(new Metadata());
   }
+
+  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
+  get caller(): string | undefined 
+    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
 
   /** Throws PermissionDenied when the caller is a node, and another one than this. */
-  requireNode(id: string): void {
+  requireNode(id: string): void 
     checkNode(this.peer, id, 'the request');
-  }
 
   /** Whether lines of this level are written: if not, `log` need not be made. */
-  logs(level: 'debug' | 'info' | 'error'): boolean {
+  logs(level: 'debug' | 'info' | 'error'): boolean 
     return this.#parentLog.isLevelEnabled(level);
-  }
 
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
   get log(): Logger {
@@ -114,9 +120,8 @@ export class Call {
    * The first value of a header: Go clients put the newest first. Node joins what is repeated on the wire with `, `,
    * which no value that is asked for here contains.
    */
-  header(name: string): string | undefined {
+  header(name: string): string | undefined 
     return this.#headers.get(name)[0]?.toString().split(', ', 1)[0];
-  }
 
   /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */
   get namespace(): string {
@@ -131,13 +136,11 @@ export class Call {
     return node === FLEET ? FLEET : parseIdentifier(node, 'node');
   }
 
-  get scope(): Scope {
+  get scope(): Scope 
     return { namespace: this.namespace, node: this.node };
-  }
 
-  get lease(): string | undefined {
+  get lease(): string | undefined 
     return this.header(Header.Lease) || undefined;
-  }
 
   /** Tells the caller's node of an event that this call caused, for the subscribers of its node socket. */
   reportEvent(event: CausedEvent): void {
