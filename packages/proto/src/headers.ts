@@ -11,6 +11,11 @@ export const Header = {
    * they are too many to be named. Set by the node's agent alone.
    */
   LiveTasks: 'longshore-live-tasks',
+  /**
+   * On a change or a deletion: tags of the versions of the record, separated by spaces, that it is meant for; any other is
+   * FailedPrecondition. As `If-Match` of HTTP.
+   */
+  IfMatch: 'longshore-if-match',
   /** Names one request in every log line that it causes, in every service. */
   RequestId: 'x-request-id',
   /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */

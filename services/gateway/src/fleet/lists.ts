@@ -46,14 +46,14 @@ export class FleetLists {
     });
   }
 
-  /** Of all nodes, or of the one that is named. */
-  tasks(asker: Asker, filter: string, only?: string): FleetAnswer<Process> {
+  /** Of all nodes, or of those that are named. */
+  tasks(asker: Asker, filter: string, only?: ReadonlySet<string>): FleetAnswer<Process> {
     async function* list(node: NodeConnection, options: CallOptions) {
       yield* (await node.client(Tasks).list({ filter }, options)).tasks;
     }
-    return this.#fanOut.ask(asker, (node, options) =>
-      only === undefined || only === node.id ? list(node, options) : undefined,
-    );
+    const question = (node: NodeConnection, options: CallOptions) =>
+      only === undefined || only.has(node.id) ? list(node, options) : undefined;
+    return this.#fanOut.ask(asker, question, only && (async () => only));
   }
 
   /** Filters are of containerd's tasks, which have no labels. */

@@ -5,12 +5,15 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may use the route; one without is refused to everyone. */
     rule?: Rule;
+    /** It makes something: a caller that repeats it with the same `Idempotency-Key` gets the first answer again. */
+    isCreation?: boolean;
   }
 }
 
 /** A route's `config`. */
 export interface RouteConfig {
   rule: Rule;
+  isCreation?: boolean;
 }
 
 export const FOR_ANYONE: RouteConfig = { rule: { on: 'nothing' } };
@@ -24,6 +27,11 @@ export function inNamespace(need: Need): RouteConfig {
 /** For routes of what is no namespace's. */
 export function ofFleet(need: Need): RouteConfig {
   return { rule: { on: 'fleet', need } };
+}
+
+/** Of a route that makes something, and answers with a short document. */
+export function creating(config: RouteConfig): RouteConfig {
+  return { ...config, isCreation: true };
 }
 
 export const DEFAULT_NAMESPACE = 'default';
