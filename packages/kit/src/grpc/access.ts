@@ -126,6 +126,11 @@ export function checkAccess({ peer, method, node }: Asking): void {
   throw permissionDenied(`${formatPeer(peer)} may not call ${method.slice(1)}`);
 }
 
+/** Whether to believe what a call says about who made it at the fleet's edge: the gateway's word, and this machine's. */
+export function namesCallers(peer: Peer): boolean {
+  return peer.kind === 'local' || (peer.kind === 'service' && peer.name === 'gateway');
+}
+
 /** A node's certificate is good for that node alone. Throws PermissionDenied; `where` says what named the other. */
 export function checkNode(peer: Peer, id: string, where: string): void {
   if (peer.kind !== 'node' || peer.id === id) return;

@@ -8,9 +8,9 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessControl } from '../access/access-control.ts';
 import { requestIdOf } from '../request-id.ts';
-import type { AdminToken } from './admin-token.ts';
-import { requireToken } from './authentication.ts';
+import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
@@ -33,16 +33,16 @@ const MAX_PARAM_LENGTH = 1024;
 
 export interface HttpAppOptions {
   backends: Backends;
-  token: AdminToken;
+  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
   log: Logger;
 }
 
-/** The HTTP/JSON API. Everything under `/v1/` needs the token. */
+/** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, token, log } = options;
+  const { backends, access, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -56,6 +56,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  requireAccess(app, access);
   app.setNotFoundHandler(refuseUnknown);
 
   app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
@@ -74,7 +75,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   await app.register(
     async (v1) => {
       v1.addHook('onRoute', closeSchema);
-      v1.addHook('onRequest', requireToken(token));
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },

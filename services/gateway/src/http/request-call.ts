@@ -41,6 +41,7 @@ export function openCallOf(
   reply.raw.once('close', () => gone.abort());
   const headers: Record<string, string> = {
     [Header.RequestId]: request.id,
+    [Header.Caller]: request.caller.name,
     [Header.Node]: node === FLEET ? FLEET : parseIdentifier(node, 'node'),
   };
   if (request.routeOptions.config.rule?.on === 'namespace') {
