@@ -40,14 +40,17 @@ export const DEFAULT_NAMESPACE = 'default';
  * The namespace of a validated request: of its path, its query or its body, whichever the route's schema has. Rules and
  * handlers both go by this.
  */
-export function namespaceOf({
-  params,
-  query,
-  body,
-}: Pick<FastifyRequest, 'params' | 'query' | 'body'>): string {
+export function namespaceOf(request: RequestParts): string {
+  return givenNamespaceOf(request) ?? DEFAULT_NAMESPACE;
+}
+
+type RequestParts = Pick<FastifyRequest, 'params' | 'query' | 'body'>;
+
+/** Undefined for a request that names none. */
+export function givenNamespaceOf({ params, query, body }: RequestParts): string | undefined {
   for (const part of [params, query, body]) {
     const { namespace } = (part ?? {}) as { namespace?: unknown };
     if (typeof namespace === 'string') return namespace;
   }
-  return DEFAULT_NAMESPACE;
+  return undefined;
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { pageOf, pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
-import { inNamespace } from '../route-rule.ts';
+import { inNamespace, ofFleet } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import { answers, fields, namespaceQuery, nodeQuery, object, pageSchema, text, time } from '../schemas.ts';
 import { timeToJson } from '../time.ts';
@@ -129,23 +129,19 @@ export function collectionRoutes(app: FastifyInstance, { collector }: Backends):
     },
   );
 
-  routes.get(
-    '/collections/why',
-    { schema: whySchema, config: inNamespace('read') },
-    async (request, reply) => {
-      const { node, kind, key } = request.query;
-      const told = await collector.explain({ kind, key }, callOf(request, reply, { node }));
-      return {
-        chain: told.chain.map(({ kind, key, label }) => ({ kind, key, label })),
-        root_reason: told.rootReason,
-        unreached_since: timeToJson(told.unreachedSince) ?? null,
-        holders: told.holders.map(({ namespace, node }) => ({ namespace, node })),
-        tombstones: told.tombstones.map(({ generation, buriedAt, goesAfter }) => ({
-          generation,
-          buried_at: timeToJson(buriedAt),
-          goes_after: timeToJson(goesAfter),
-        })),
-      };
-    },
-  );
+  routes.get('/collections/why', { schema: whySchema, config: ofFleet('read') }, async (request, reply) => {
+    const { node, kind, key } = request.query;
+    const told = await collector.explain({ kind, key }, callOf(request, reply, { node }));
+    return {
+      chain: told.chain.map(({ kind, key, label }) => ({ kind, key, label })),
+      root_reason: told.rootReason,
+      unreached_since: timeToJson(told.unreachedSince) ?? null,
+      holders: told.holders.map(({ namespace, node }) => ({ namespace, node })),
+      tombstones: told.tombstones.map(({ generation, buriedAt, goesAfter }) => ({
+        generation,
+        buried_at: timeToJson(buriedAt),
+        goes_after: timeToJson(goesAfter),
+      })),
+    };
+  });
 }

@@ -11,7 +11,7 @@ import { ifMatch, sendTagged } from '../entity-tag.ts';
 import { labelUpdate, requireOwn } from '../labels.ts';
 import { pageOf, pageQuery } from '../page.ts';
 import { callOf, type RequestCall } from '../request-call.ts';
-import { inNamespace, ofFleet } from '../route-rule.ts';
+import { creating, inNamespace, ofFleet } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
@@ -105,20 +105,24 @@ export function namespaceRoutes(app: FastifyInstance, backends: Backends): void 
     },
   );
 
-  routes.post('/namespaces', { schema: createSchema, config: ofFleet('write') }, async (request, reply) => {
-    const { node } = request.query;
-    const { name, labels = {} } = request.body;
-    const clients = await backends.in(node);
-    const wanted = { namespace: { name, labels: requireOwn(labels) } };
-    const { namespace } = await clients.namespaces.create(wanted, callOf(request, reply, { node }));
-    if (!namespace) throw alreadyExists(`namespace ${JSON.stringify(name)}`);
-    reply.code(201).header('location', `/v1/namespaces/${encodeURIComponent(name)}`);
-    return sendTagged(request, reply, namespace, namespaceToJson(namespace));
-  });
+  routes.post(
+    '/namespaces',
+    { schema: createSchema, config: creating(ofFleet('write')) },
+    async (request, reply) => {
+      const { node } = request.query;
+      const { name, labels = {} } = request.body;
+      const clients = await backends.in(node);
+      const wanted = { namespace: { name, labels: requireOwn(labels) } };
+      const { namespace } = await clients.namespaces.create(wanted, callOf(request, reply, { node }));
+      if (!namespace) throw alreadyExists(`namespace ${JSON.stringify(name)}`);
+      reply.code(201).header('location', `/v1/namespaces/${encodeURIComponent(name)}`);
+      return sendTagged(request, reply, namespace, namespaceToJson(namespace));
+    },
+  );
 
   routes.patch(
     '/namespaces/:namespace',
-    { schema: updateSchema, config: inNamespace('write') },
+    { schema: updateSchema, config: ofFleet('write') },
     async (request, reply) => {
       const { node } = request.query;
       const { namespace: name } = request.params;
@@ -136,7 +140,7 @@ export function namespaceRoutes(app: FastifyInstance, backends: Backends): void 
 
   routes.delete(
     '/namespaces/:namespace',
-    { schema: deleteSchema, config: inNamespace('admin') },
+    { schema: deleteSchema, config: ofFleet('write') },
     async (request, reply) => {
       const { node } = request.query;
       const call = ifMatch(request, callOf(request, reply, { node }));
