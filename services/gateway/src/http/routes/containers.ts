@@ -5,16 +5,19 @@ import { FLEET } from '@longshore/proto/headers';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { nodeOfContainer } from '../../nodes/container-finder.ts';
 import type { Backends } from '../backends.ts';
-import { type ContainerStatus, STATUSES, wholeContainerToJson } from '../container-json.ts';
-import { listContainers } from '../container-list.ts';
+import { type ContainerStatus, STATUSES, wholeContainerToJson } from '../containers/container-json.ts';
+import { createContainer } from '../containers/create-container.ts';
+import { descriptionSchema } from '../containers/description.ts';
+import { listContainers } from '../containers/list-containers.ts';
 import { ifMatch, tagReply } from '../entity-tag.ts';
 import { labelUpdate } from '../labels.ts';
 import { pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
-import { inNamespace } from '../route-rule.ts';
+import { creating, inNamespace } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
+  answersCreated,
   containerSchema,
   fields,
   filterQuery,
@@ -60,6 +63,16 @@ const getSchema = {
   params: idParams,
   querystring: ofContainer,
   response: answers('The container.', wholeContainerSchema),
+} as const;
+
+const createSchema = {
+  summary: 'Makes a container, which has no task yet',
+  operationId: 'createContainer',
+  querystring: fields({ namespace: namespaceQuery, node: { ...text, description: 'Where it is to be.' } }, [
+    'node',
+  ]),
+  body: descriptionSchema,
+  response: answersCreated('The container.', wholeContainerSchema),
 } as const;
 
 const updateSchema = {
@@ -129,6 +142,18 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
         statusOf(node, id, call),
       ]);
       return answer(reply, container, node, status);
+    },
+  );
+
+  routes.post(
+    '/containers',
+    { schema: createSchema, config: creating(inNamespace('write')) },
+    async (request, reply) => {
+      const { node } = request.query;
+      const call = callOf(request, reply, { node });
+      const made = await createContainer(backends, call, node, request.body, () => undefined);
+      reply.code(201).header('location', `/v1/containers/${encodeURIComponent(made.id)}`);
+      return answer(reply, made, node, 'none');
     },
   );
 

@@ -1,9 +1,9 @@
 import { FLEET } from '@longshore/proto/headers';
-import type { ContainerPosition } from '@longshore/proto/longshore/runtime/v1/containers';
-import type { Backends } from './backends.ts';
+import type { ContainerPosition, ListedContainer } from '@longshore/proto/longshore/runtime/v1/containers';
+import type { Backends } from '../backends.ts';
+import { fromCursor, type PageQuery, toCursor } from '../page.ts';
+import type { RequestCall } from '../request-call.ts';
 import { type ContainerStatus, containerToJson, STATUSES } from './container-json.ts';
-import { fromCursor, type PageQuery, toCursor } from './page.ts';
-import type { RequestCall } from './request-call.ts';
 
 export interface ContainerListQuery extends PageQuery {
   /** Undefined: all nodes. */
@@ -26,8 +26,7 @@ export async function listContainers(backends: Backends, call: RequestCall, quer
     { filters: [...filters], node: node ?? '', limit, ...(after && { after }) },
     { ...call, headers: { ...call.headers } },
   );
-  const nodes = new Set(containers.map((each) => each.node).filter((id) => id !== FLEET));
-  const tasks = query.withStatus ? await tasksOf(backends, call, nodes) : NOT_ASKED;
+  const tasks = query.withStatus ? await tasksOf(backends, call, byNode(containers)) : NOT_ASKED;
   const items = containers.map(({ container, node }) => {
     if (!container) throw new TypeError('a listed container lacks its record');
     return containerToJson(container, node, tasks.statusOf(node, container.id));
@@ -41,10 +40,14 @@ export async function listContainers(backends: Backends, call: RequestCall, quer
 
 const NOT_ASKED = { statusOf: (): ContainerStatus => 'unknown', unreachable: [] };
 
-async function tasksOf({ lists }: Backends, call: RequestCall, nodes: ReadonlySet<string>) {
+async function tasksOf(
+  { lists }: Backends,
+  call: RequestCall,
+  containers: ReadonlyMap<string, readonly string[]>,
+) {
   const statuses = new Map<string, ContainerStatus>();
-  const answer = lists.tasks(call, '', nodes);
-  // Of a listed task, which is no exec, `id` is the container's.
+  const answer = lists.tasksOf(call, containers);
+  // Of a task, which is no exec, `id` is the container's.
   for await (const { item, node } of answer) {
     statuses.set(`${node}/${item.containerId || item.id}`, STATUSES[item.status]);
   }
@@ -55,6 +58,18 @@ async function tasksOf({ lists }: Backends, call: RequestCall, nodes: ReadonlySe
     statusOf: (node: string, id: string): ContainerStatus =>
       statuses.get(`${node}/${id}`) ?? (away.has(node) ? 'unknown' : 'none'),
   };
+}
+
+/** Ids by node; the fleet's own scope has no tasks. */
+function byNode(containers: readonly ListedContainer[]): Map<string, string[]> {
+  const ids = new Map<string, string[]>();
+  for (const { node, container } of containers) {
+    if (node === FLEET || !container) continue;
+    const known = ids.get(node);
+    if (known) known.push(container.id);
+    else ids.set(node, [container.id]);
+  }
+  return ids;
 }
 
 function positionOf(cursor: string | undefined): Pick<ContainerPosition, 'id' | 'node'> | undefined {

@@ -1,8 +1,8 @@
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { ReservedLabel } from '@longshore/proto/headers';
-import { ownLabels } from './labels.ts';
-import { timeToJson } from './time.ts';
+import { ownLabels } from '../labels.ts';
+import { timeToJson } from '../time.ts';
 
 export const STATUSES = {
   [Status.UNKNOWN]: 'unknown',
