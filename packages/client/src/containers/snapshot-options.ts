@@ -1,9 +1,8 @@
 import { chainIds } from '@longshore/oci';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { DEFAULT_SNAPSHOTTER } from '../snapshots/snapshotter.ts';
 import type { ContainerDraft, ContainerOption } from './container-draft.ts';
 import type { ContainerImage } from './container-image.ts';
-
-export const DEFAULT_SNAPSHOTTER = 'overlayfs';
 
 /** For options that come after it. */
 export function withSnapshotter(name: string): ContainerOption {
@@ -38,7 +37,7 @@ async function fromImage(
 ): Promise<void> {
   const { connection, call, record } = draft;
   const snapshotter = record.snapshotter || DEFAULT_SNAPSHOTTER;
-  const { rootfs } = await image.config(call);
+  const { rootfs } = await image.config(undefined, call);
   const parent = chainIds(rootfs.diff_ids).at(-1) ?? '';
   await connection.service(Snapshots)[how]({ snapshotter, key, parent }, call);
   record.snapshotter = snapshotter;

@@ -8,7 +8,6 @@ import { Image } from './image.ts';
 import type { ImageParts } from './image-parts.ts';
 import { pull } from './pull.ts';
 import type { PullOptions } from './pull-options.ts';
-import type { Registries } from './registries.ts';
 import { serverPlatform } from './server-platform.ts';
 
 export interface TagOptions {
@@ -23,12 +22,11 @@ export class ImageStore {
   readonly #parts: ImageParts;
   readonly #images: ServiceClient<typeof Images>;
 
-  constructor(services: Services, registries: Registries) {
+  constructor(services: Services) {
     let platform: Promise<Platform> | undefined;
     this.#images = services.service(Images);
     this.#parts = {
       services,
-      registries,
       content: new ContentStore(services),
       platform: () => {
         platform ??= serverPlatform(services).catch((error: unknown) => {
@@ -54,8 +52,9 @@ export class ImageStore {
 
   /** Brings an image to the server: see {@link PullOptions}. */
   async pull(reference: string, options: PullOptions = {}): Promise<Image> {
-    const name = await pull(this.#parts, reference, options);
-    return this.get(name, { signal: options.signal });
+    const { name, platform } = await pull(this.#parts, reference, options);
+    const { image } = await this.#images.get({ name }, { signal: options.signal });
+    return new Image(this.#parts, image!, platform);
   }
 
   /** Gives an image another name. Throws NotFound, AlreadyExists. */

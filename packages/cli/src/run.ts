@@ -1,0 +1,29 @@
+import type { CommanderError } from 'commander';
+import { ExitCode, exitCodeOf } from './exit-code.ts';
+import type { Host } from './host.ts';
+import { buildProgram } from './program.ts';
+import { reportError } from './report-error.ts';
+import { Session } from './session.ts';
+
+/** Runs one command line; answers the code to exit with. `argv` begins with the command's name. */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  const session = new Session(host);
+  const program = buildProgram(session);
+  const [first, ...others] = argv;
+  try {
+    if (first === undefined) program.outputHelp();
+    else await program.parseAsync(first === 'help' ? [...others, '--help'] : argv, { from: 'user' });
+    return session.exitCode;
+  } catch (error) {
+    if (isCommandersOwn(error)) return error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
+    reportError(error, host, argv.includes('--debug'));
+    return exitCodeOf(error);
+  } finally {
+    await session.close();
+  }
+}
+
+/** It has said already what is wrong, or shown the help that was asked for. */
+function isCommandersOwn(error: unknown): error is CommanderError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
+}
