@@ -1,10 +1,11 @@
 import { commonKeys, databaseKeys, key, peerKey, Text, wholeFrom } from '@longshore/kit';
 
-const { databaseUrl } = databaseKeys();
+const { databaseUrl, databasePoolSize } = databaseKeys();
 
 export const keys = {
   ...commonKeys('gateway'),
   databaseUrl,
+  databasePoolSize,
   httpListen: key({
     env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
     schema: Text,
@@ -20,6 +21,15 @@ export const keys = {
     default: 5000,
     unit: 'ms',
     meaning: 'How long a node may be silent before a list over all nodes goes on without it.',
+  }),
+  accessMaxAgeMs: key({
+    env: 'LONGSHORE_GATEWAY_ACCESS_MAX_AGE_MS',
+    schema: wholeFrom(1000),
+    default: 60_000,
+    unit: 'ms',
+    meaning:
+      'How long callers are let in by what was last known of tokens and roles while Postgres is away, and so how long a ' +
+      'gateway that is cut off from it may take a revoked token. Then their calls are Unavailable.',
   }),
   content: peerKey('content'),
   image: peerKey('image'),

@@ -14,6 +14,8 @@ const SELF: RpcRule = { rule: { on: 'self' } };
 const READ = inNamespace('read');
 const WRITE = inNamespace('write');
 const WRITE_STREAM: RpcRule = { ...WRITE, streams: true };
+/** Of a namespace that the request names by its first field; `*`, and none, are the whole fleet. */
+const ADMIN_OF_NAMED: RpcRule = { ...inNamespace('admin'), namespaceAt: [1] };
 const FLEET_READ = onFleet('read');
 const FLEET_WRITE = onFleet('write');
 const FLEET_ADMIN = onFleet('admin');
@@ -94,6 +96,11 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
     ...each(READ, 'DryRun'),
     // It tells who else has the bytes.
     ...each(FLEET_READ, 'Explain'),
+  },
+  'longshore.access.v1.AccessService': {
+    ...each(SELF, 'WhoAmI'),
+    ...each(ADMIN_OF_NAMED, 'CreateToken', 'ListTokens', 'RevokeToken'),
+    ...each(ADMIN_OF_NAMED, 'CreateBinding', 'ListBindings', 'DeleteBinding'),
   },
   'longshore.content.v1.QuotaService': {
     Get: { ...READ, namespaceAt: [1] },

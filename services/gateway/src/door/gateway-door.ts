@@ -4,7 +4,7 @@ import { endWithError, type Logger, type Peer, passOn, RawListener } from '@long
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, encodeCaller } from '../access/caller.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
 import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
@@ -51,7 +51,7 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     };
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
-    if (arrival.caller) access.authorize(arrival.caller, rpc.rule, about);
+    if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
     if (changes(rpc) && !rpc.streams) await message();
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
@@ -64,7 +64,7 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
         [Header.RequestId]: requestId,
         // The one that was judged, however often the header came.
         ...(namespace !== '' && { [Header.Namespace]: namespace }),
-        ...(arrival.caller && { [Header.Caller]: arrival.caller.name }),
+        ...(arrival.caller && callerTo(plan, arrival.caller)),
       },
       takeTrailers,
       retrySafe: isRetrySafe(path),
@@ -102,6 +102,12 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     void answer({ stream, headers, peer, requestId: requestIdOf(headers[Header.RequestId]) });
   // Nodes too are told by `access` that they have no business here.
   return new RawListener(onCall, log, { revocations, admits: () => true, strangers: true });
+}
+
+/** The gateway's own server needs to know more of a caller than others. */
+function callerTo({ owner, isOwn }: Plan, caller: Caller): Record<string, string> {
+  const details = isOwn && owner === 'gateway' ? { [Header.CallerDetails]: encodeCaller(caller) } : {};
+  return { [Header.Caller]: caller.name, ...details };
 }
 
 /** What parts tell one another in trailers is not for callers: at the edge events come by `Subscribe`. */

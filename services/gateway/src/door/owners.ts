@@ -80,6 +80,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.mounts.v1.Mounts': NODE_ONLY,
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
   'longshore.content.v1.CollectorService': { owner: 'content', isOwn: true, isScoped: true },
+  'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.image.v1.FleetService': { owner: 'image', isOwn: true },

@@ -8,6 +8,7 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
@@ -15,6 +16,7 @@ import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
+import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -34,6 +36,7 @@ const MAX_PARAM_LENGTH = 1024;
 export interface HttpAppOptions {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  accessAdmin: AccessAdmin;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
@@ -42,7 +45,7 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, access, log } = options;
+  const { access, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -63,7 +66,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
-  const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
+  const routes = (v1: FastifyInstance) => addRoutes(v1, options);
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
@@ -83,7 +86,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, backends: Backends): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+  accessRoutes(v1, accessAdmin);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
   leaseRoutes(v1, backends);
