@@ -1,11 +1,8 @@
 import { commonKeys, databaseKeys, key, peerKey, Text, wholeFrom } from '@longshore/kit';
 
-const { databaseUrl, databasePoolSize } = databaseKeys();
-
 export const keys = {
   ...commonKeys('gateway'),
-  databaseUrl,
-  databasePoolSize,
+  ...databaseKeys(),
   httpListen: key({
     env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
     schema: Text,
