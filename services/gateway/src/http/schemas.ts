@@ -122,6 +122,11 @@ export function answersEvents(description: string) {
   return { 200: { description, content: { 'text/event-stream': { schema: text } } }, ...problems };
 }
 
+/** Of what is never much. */
+export function listOf(name: string, items: object) {
+  return object({ [name]: { type: 'array', items } });
+}
+
 /** A page of a list. */
 export function pageSchema(items: object) {
   return object({
