@@ -60,6 +60,7 @@ export const NODE_MAY_NOT_CALL: readonly string[] = [
   'longshore.content.v1.QuotaService/Set',
   'longshore.content.v1.ScrubService/ListCorrupt',
   'longshore.content.v1.ScrubService/Scrub',
+  'longshore.events.v1.EventService/Subscribe',
   'longshore.image.v1.FleetService/Pull',
   'longshore.node.v1.ImageService/Install',
   'longshore.node.v1.StdioService/Attach',

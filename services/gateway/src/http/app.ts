@@ -22,6 +22,16 @@ import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { versionRoutes } from './routes/version.ts';
+import { attachSocket } from './streams/attach-socket.ts';
+import { eventRoutes } from './streams/event-routes.ts';
+import { execSocket } from './streams/exec-socket.ts';
+import { endStreamsAtClose } from './streams/open-streams.ts';
+import { takeSocketToken } from './streams/socket-requests.ts';
+import { acceptSockets } from './streams/socket-route.ts';
+import { execRoute } from './tasks/exec-route.ts';
+import { logRoutes } from './tasks/log-routes.ts';
+import { statsRoutes } from './tasks/stats-routes.ts';
+import { taskRoutes } from './tasks/task-routes.ts';
 
 export interface HttpAppOptions {
   backends: Backends;
@@ -41,6 +51,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
     ...(options.tls && { https: options.tls }),
   });
+  endStreamsAtClose(app);
+  await acceptSockets(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
@@ -63,6 +75,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   await app.register(
     async (v1) => {
+      v1.addHook('onRequest', takeSocketToken);
       v1.addHook('onRequest', requireToken(token));
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
@@ -80,6 +93,13 @@ function addRoutes(v1: FastifyInstance, backends: Backends): void {
   imageRoutes(v1, backends);
   imagePullRoute(v1, backends);
   containerRoutes(v1, backends);
+  taskRoutes(v1, backends);
+  logRoutes(v1, backends);
+  statsRoutes(v1, backends);
+  execSocket(v1, backends);
+  attachSocket(v1, backends);
+  execRoute(v1, backends);
+  eventRoutes(v1, backends);
   versionRoutes(v1);
 }
 

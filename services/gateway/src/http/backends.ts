@@ -3,6 +3,7 @@ import { Containers } from '@longshore/proto/containerd/services/containers/v1/c
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { FLEET } from '@longshore/proto/headers';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
@@ -10,6 +11,7 @@ import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtim
 import { type Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import type { ContainerDeletion } from '../fleet/delete-container.ts';
 import type { FleetLists } from '../fleet/lists.ts';
+import type { NodeConnection } from '../nodes/node-connection.ts';
 import type { NodeDirectory } from '../nodes/node-directory.ts';
 
 /** Clients for the scope of one node, or for the fleet's own. */
@@ -22,6 +24,7 @@ export interface BackendChannels {
   content: Channel;
   image: Channel;
   runtime: Channel;
+  events: Channel;
 }
 
 export interface BackendsOptions {
@@ -39,6 +42,7 @@ export class Backends {
   readonly fleetImages: ServiceClient<typeof FleetService>;
   /** Where containers are. */
   readonly containers: ServiceClient<typeof ContainerService>;
+  readonly events: ServiceClient<typeof EventService>;
   /** The records of containers, of any node, whether it can be reached or not. */
   readonly containerRecords: ServiceClient<typeof Containers>;
   /** Lists over all nodes. */
@@ -53,6 +57,7 @@ export class Backends {
     this.certificates = createClient(CertificateService, channels.runtime);
     this.fleetImages = createClient(FleetService, channels.image);
     this.containers = createClient(ContainerService, channels.runtime);
+    this.events = createClient(EventService, channels.events);
     this.containerRecords = createClient(Containers, channels.runtime);
     this.lists = lists;
     this.deletion = deletion;
@@ -66,6 +71,11 @@ export class Backends {
   /** Throws NotFound for an unknown node, whether it can be reached or not. */
   async requireNode(node: string): Promise<void> {
     await this.#directory.find(parseIdentifier(node, 'node'));
+  }
+
+  /** A node's agent. Throws NotFound for an unknown node, Unavailable for one that is known to be away. */
+  agent(node: string): Promise<Pick<NodeConnection, 'client'>> {
+    return this.#directory.reach(parseIdentifier(node, 'node'));
   }
 
   /** Throws NotFound for an unknown node, Unavailable for one that is known to be away. */
