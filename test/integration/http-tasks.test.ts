@@ -197,6 +197,134 @@ describe('a task, over HTTP', () => {
   });
 });
 
+describe('run, over HTTP', () => {
+  const body = () => ({ image: busybox, id, plain_http: true, entrypoint: [] });
+
+  async function names(path: string): Promise<string[]> {
+    const { containers } = await json('GET', path);
+    return containers.map(({ id }: { id: string }) => id);
+  }
+
+  it('pulls what is missing, tells what happens, and removes the container', async () => {
+    await stack.ctr.ok(['image', 'rm', '--sync', busybox]);
+    const script = 'echo "$GREETING from $(hostname), $(id -u):$(id -g)"; exit 3';
+    const more = {
+      args: ['sh', '-c', script],
+      env: ['GREETING=hi'],
+      user: '7:8',
+      hostname: 'there',
+      rm: true,
+    };
+    const response = await call('POST', '/containers/run', { body: { ...body(), ...more } });
+    const events = await Array.fromAsync(eventsOf(response));
+    expect([...new Set(events.map(({ event }) => event))]).toEqual([
+      'pull',
+      'created',
+      'started',
+      'output',
+      'exited',
+      'removed',
+    ]);
+    const told = Object.fromEntries(events.map(({ event, data }) => [event, data]));
+    expect(told).toMatchObject({
+      created: { id, image: busybox },
+      output: { stream: 'stdout', text: 'hi from there, 1000:1000\n' },
+      exited: { exit_status: 3 },
+    });
+    expect(await names('/containers')).toEqual([]);
+    expect(await stack.ctr.ok(['snapshot', 'ls'])).not.toContain(id);
+  });
+
+  it('goes on when it is detached, and when who follows it leaves', async () => {
+    const detached = {
+      ...body(),
+      args: ['sleep', '100000'],
+      detach: true,
+      memory_bytes: 64 * 1024 ** 2,
+      cpus: 0.5,
+    };
+    expect(await json('POST', '/containers/run', detached, 201)).toMatchObject({
+      id,
+      pid: expect.any(Number),
+    });
+    expect((await json('GET', `/containers/${id}/task/stats`)).memory.limit_bytes).toBe(64 * 1024 ** 2);
+    const other = `${id}-b`;
+    const left = new AbortController();
+    const followed = { ...body(), id: other, args: ['sh', '-c', 'echo on; sleep 100000'] };
+    const response = await call('POST', '/containers/run', { body: followed, signal: left.signal });
+    for await (const { event } of eventsOf(response)) if (event === 'output') break;
+    left.abort();
+    expect(await json('GET', `/containers/${other}/task`)).toMatchObject({ status: 'running' });
+    expect(await (await call('GET', `/containers/${other}/logs`)).text()).toBe('on\n');
+  });
+
+  it('ends, and leaves nothing, when it was to be removed and who follows it leaves', async () => {
+    const left = new AbortController();
+    const followed = {
+      ...body(),
+      args: ['sh', '-c', 'trap "exit 0" TERM; echo on; sleep 100000 & wait'],
+      rm: true,
+    };
+    const response = await call('POST', '/containers/run', { body: followed, signal: left.signal });
+    for await (const { event } of eventsOf(response)) if (event === 'output') break;
+    left.abort();
+    expect(await waitUntil(async () => (await names('/containers')).length === 0)).toBe(true);
+    expect(await waitUntil(async () => !(await stack.ctr.ok(['snapshot', 'ls'])).includes(id))).toBe(true);
+  });
+
+  it('is refused what cannot be, and leaves nothing of it', async () => {
+    const refused = async (more: object) =>
+      (await call('POST', '/containers/run', { body: { ...body(), ...more } })).status;
+    expect(await refused({ image: busybox.replace('busybox', 'none'), pull: 'never' })).toBe(412);
+    expect(await refused({ runtime: '/bin/sh' })).toBe(400);
+    expect(await refused({ user: 'noone' })).toBe(404);
+    expect(await refused({ rm: true, detach: true })).toBe(400);
+    expect(await refused({ stop_signal: 'SIGNOTHING' })).toBe(400);
+    expect(await refused({ id: 'a/b' })).toBe(400);
+    for (const more of [{ args: ['/no/such/program'] }, { image: busybox.replace('busybox', 'none') }]) {
+      const response = await call('POST', '/containers/run', { body: { ...body(), ...more } });
+      // By then the first event may have been sent.
+      if (response.ok) expect((await Array.fromAsync(eventsOf(response))).at(-1)?.event).toBe('problem');
+    }
+    expect(await names('/containers')).toEqual([]);
+  });
+});
+
+describe('events, over HTTP', () => {
+  it('go on behind the last one that was seen, without a gap', async () => {
+    const path = '/events?filter=topic~=tasks';
+    const left = new AbortController();
+    const seen: string[] = [];
+    let last: string | undefined;
+    const note = ({ id, event, data }: SentEvent) => {
+      last = id;
+      if (event === 'event') seen.push(`${data.topic} ${data.subject}`);
+    };
+    const first = eventsOf(await call('GET', path, { signal: left.signal }));
+    note((await first.next()).value);
+    await create('exit 4');
+    await json('POST', `/containers/${id}/task`);
+    for await (const event of first) {
+      note(event);
+      if (seen.length === 2) break;
+    }
+    left.abort();
+    await json('GET', `/containers/${id}/task/wait`);
+    await json('DELETE', `/containers/${id}/task`);
+    const again = new AbortController();
+    const more = await call('GET', path, { headers: { 'last-event-id': last! }, signal: again.signal });
+    for await (const event of eventsOf(more)) {
+      note(event);
+      if (seen.at(-1)?.startsWith('/tasks/delete')) break;
+    }
+    again.abort();
+    expect(seen).toEqual(['create', 'start', 'exit', 'delete'].map((what) => `/tasks/${what} ${id}`));
+    const gone = await call('GET', path, { headers: { 'last-event-id': '999999999' } });
+    expect(gone.status).toBe(416);
+    expect((await call('GET', '/events?after=x')).status).toBe(400);
+  });
+});
+
 /** What a client of our protocol does. */
 class Talk {
   readonly socket: WebSocket;
@@ -254,7 +382,8 @@ describe('a process, over a WebSocket', () => {
     const megabytes = 'x'.repeat(512 * 1024);
     for (let n = 0; n < 8; n++) talk.say(0, megabytes);
     talk.say(255, [0]);
-    expect({ code: await talk.closed, told: talk.told.at(-1) }).toMatchObject({ code: 1000 });
+    const code = await talk.closed;
+    expect(`${code} ${JSON.stringify(talk.told.at(-1))}`).toMatch(/^1000 /);
     expect(talk.output[1].length).toBe(8 * megabytes.length);
     expect(talk.output[2]).toBe('oops\n');
     expect(talk.told.at(-1)).toMatchObject({ type: 'exit', exit_status: 3 });

@@ -1,3 +1,4 @@
+export * from './chain-ids.ts';
 export * from './descriptor.ts';
 export * from './digest.ts';
 export * from './gc-labels.ts';

@@ -11,6 +11,11 @@ export const Header = {
    * they are too many to be named. Set by the node's agent alone.
    */
   LiveTasks: 'longshore-live-tasks',
+  /**
+   * Who made a call at the fleet's edge, e.g. `user/alice`. Set by the gateway alone, which takes out what callers send;
+   * believed of nobody else, but those on the same machine.
+   */
+  Caller: 'longshore-caller',
   /** Names one request in every log line that it causes, in every service. */
   RequestId: 'x-request-id',
   /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */

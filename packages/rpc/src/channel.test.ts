@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { create } from '@bufbuild/protobuf';
-import type { Server, sendUnaryData } from '@grpc/grpc-js';
+import type { Server, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { isKind, kindOf, messageOf } from '@longshore/errors';
 import {
   CreateImageResponseSchema,
@@ -130,6 +130,32 @@ describe('a channel over TLS', () => {
     const error = await images.get({ name: 'a' }).catch((caught) => caught);
     expect(isKind(error, 'Unavailable')).toBe(true);
     expect(messageOf(error)).toMatch(/the server's certificate (is for|names no)/);
+  });
+
+  it('reaches with no certificate of its own whom its authorities know, and shows what each call is given', async () => {
+    const authority = new TestAuthority();
+    const tls = authority.issue('service/gateway');
+    const seen: unknown[] = [];
+    const get = (call: ServerUnaryCall<GetImageRequest, unknown>, answer: sendUnaryData<unknown>) => {
+      seen.push(...call.metadata.get('authorization'));
+      answer(null, create(GetImageResponseSchema));
+    };
+    const credentials = serverTls(tls, false);
+    const { address } = await startServer(Images, { Get: get }, '127.0.0.1:0', credentials);
+    const ownFiles = { tlsCert: '', tlsKey: '', tlsCa: tls.tlsCa };
+    const options = { expect: 'service/gateway', isAnonymous: true };
+    const images = createClient(Images, openChannel(address, ownFiles, options), async (_, given) => ({
+      ...given,
+      headers: { authorization: 'Bearer a' },
+    }));
+    await images.get({ name: 'a' });
+    expect(seen).toEqual(['Bearer a']);
+    const other = { ...ownFiles, tlsCa: new TestAuthority().issue('service/gateway').tlsCa };
+    expect(await outcomeOf(createClient(Images, openChannel(address, other, options)).get({}))).toBe(
+      'Unavailable',
+    );
+    expect(() => openChannel(address, ownFiles, { expect: 'service/gateway' })).toThrow(/TCP needs TLS/);
+    expect(() => openChannel(address, { ...ownFiles, tlsCa: '' }, options)).toThrow(/TCP needs TLS/);
   });
 
   it('does not speak to a server whose certificate is revoked', async () => {

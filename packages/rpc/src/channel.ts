@@ -25,6 +25,8 @@ export interface ChannelOptions extends Expected {
   onSocket?: ((socket: Socket) => void) | undefined;
   /** How often a server on another machine is asked for a sign of life; for many that call one, seldom. Default 1,000. */
   pingEveryMs?: number | undefined;
+  /** Calls carry a token: over TCP the authorities' file is enough. */
+  isAnonymous?: boolean | undefined;
 }
 
 /** `service` is the full name, e.g. `containerd.services.images.v1.Images`. */
@@ -55,13 +57,13 @@ export class Channel {
 
   /** Throws InvalidArgument for what is no address, FailedPrecondition for TCP without TLS files. */
   constructor(addresses: string, tls: TlsFiles = NO_TLS, options: ChannelOptions = {}) {
-    const { log, onCall, onSocket, pingEveryMs, ...expected } = options;
+    const { log, onCall, onSocket, pingEveryMs, isAnonymous, ...expected } = options;
     this.onCall = onCall ?? (() => undefined);
     this.server = (expected.expect ?? '').replace(/^([^/]+)\/(.*)$/, '$1 "$2"');
     const parsed = parseAddresses(addresses);
     const [first] = parsed;
     this.#addresses = parsed.map(formatAddress).join(',');
-    this.#secure = new SecureChannel(tls, expected, { log, onSocket });
+    this.#secure = new SecureChannel(tls, expected, { log, onSocket, isAnonymous });
     this.#choice = new ReplicaChoice(parsed.map(formatAddress));
     this.#lanes = [];
     if (parsed.length === 1 && first?.kind === 'unix') {

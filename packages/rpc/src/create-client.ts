@@ -55,20 +55,29 @@ export type ServiceClient<S extends DescService> = {
   readonly [M in keyof S['method']]: Method<S['method'][M]>;
 };
 
-export function createClient<S extends DescService>(service: S, channel: Channel): ServiceClient<S> {
+/** What all calls of a client have in common, put to the options of one; e.g. headers of its scope. */
+export type PrepareCall = (method: DescMethod, options: CallOptions) => CallOptions | Promise<CallOptions>;
+
+export function createClient<S extends DescService>(
+  service: S,
+  channel: Channel,
+  prepare: PrepareCall = (_, options) => options,
+): ServiceClient<S> {
   const client: Record<string, unknown> = {};
-  for (const method of service.methods) client[method.localName] = bind(method, channel);
+  for (const method of service.methods) client[method.localName] = bind(method, channel, prepare);
   return client as ServiceClient<S>;
 }
 
 type Init = Record<string, unknown>;
 
-function bind(method: DescMethod, channel: Channel): unknown {
+function bind(method: DescMethod, channel: Channel, prepare: PrepareCall): unknown {
   const tell = () => channel.onCall(method.parent.typeName, method.name);
   switch (method.methodKind) {
     case 'unary':
-      return async (request: Init, options: CallOptions = {}) => {
+      return async (request: Init, given: CallOptions = {}) => {
         tell();
+        const prepared = prepare(method, given);
+        const options = prepared instanceof Promise ? await prepared : prepared;
         try {
           return await untilConnected(() => unary(method, channel, request, options), options.signal);
         } catch (error) {
@@ -78,12 +87,12 @@ function bind(method: DescMethod, channel: Channel): unknown {
     case 'server_streaming':
       return (request: Init, options: CallOptions = {}) => {
         tell();
-        return serverStream(method, channel, request, options);
+        return serverStream(method, channel, request, () => prepare(method, options));
       };
     default:
       return (requests: AsyncIterable<Init>, options: CallOptions = {}) => {
         tell();
-        return bidi(method, channel, requests, options);
+        return bidi(method, channel, requests, () => prepare(method, options));
       };
   }
 }
@@ -170,8 +179,14 @@ async function reach(channel: Channel): Promise<Target> {
   }
 }
 
-async function* serverStream(method: DescMethod, channel: Channel, request: Init, options: CallOptions) {
+async function* serverStream(
+  method: DescMethod,
+  channel: Channel,
+  request: Init,
+  prepare: () => CallOptions | Promise<CallOptions>,
+) {
   const { path, encode, decode } = codec(method);
+  const options = await prepare();
   const { client } = await reach(channel);
   const call = client.makeServerStreamRequest(
     path,
@@ -188,9 +203,10 @@ async function* bidi(
   method: DescMethod,
   channel: Channel,
   requests: AsyncIterable<Init>,
-  options: CallOptions,
+  prepare: () => CallOptions | Promise<CallOptions>,
 ) {
   const { path, encode, decode } = codec(method);
+  const options = await prepare();
   const { client } = await reach(channel);
   const call = client.makeBidiStreamRequest(path, encode, decode, metadataOf(options), grpcOptions(options));
   // A failed sender cancels the call, which ends the answers below; the sender's own error is the one to show.

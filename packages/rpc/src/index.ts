@@ -1,6 +1,12 @@
 export { Channel, type ChannelOptions, type OnCall } from './channel.ts';
 export { type CollectingCall, Collector } from './collector.ts';
-export { type CallOptions, createClient, type ServiceClient, wasNeverSent } from './create-client.ts';
+export {
+  type CallOptions,
+  createClient,
+  type PrepareCall,
+  type ServiceClient,
+  wasNeverSent,
+} from './create-client.ts';
 export {
   type FollowedRevocations,
   followRevocations,

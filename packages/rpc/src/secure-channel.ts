@@ -6,6 +6,7 @@ import {
   type Expected,
   endWhenRevoked,
   type Pems,
+  requireAuthority,
   requireTls,
   type TlsFiles,
   TlsIdentity,
@@ -18,6 +19,8 @@ export interface SecureChannelOptions {
   log?: Warnings | undefined;
   /** Sees each TCP connection when it is made. */
   onSocket?: ((socket: Socket) => void) | undefined;
+  /** Who calls is told by something else than a certificate, which may be missing. */
+  isAnonymous?: boolean | undefined;
 }
 
 /** What a channel shows its servers, and whom it takes them for. New files are used for new connections. */
@@ -36,9 +39,11 @@ export class SecureChannel {
   /** Throws FailedPrecondition for TCP without TLS files. */
   credentialsFor(address: Address): ChannelCredentials {
     if (address.kind === 'unix') return credentials.createInsecure();
-    this.#identity ??= TlsIdentity.open(requireTls(address.host, this.#tls), this.#options.log);
+    const require = this.#options.isAnonymous ? requireAuthority : requireTls;
+    this.#identity ??= TlsIdentity.open(require(address.host, this.#tls), this.#options.log);
     const provider = providerOf(this.#identity);
-    const made = experimental.createCertificateProviderChannelCredentials(provider, provider, {
+    const own = this.#identity.pems.cert.length > 0 ? provider : null;
+    const made = experimental.createCertificateProviderChannelCredentials(provider, own, {
       checkServerIdentity: checkServer(this.#expected),
     });
     return eachSocket(made, (socket) => {

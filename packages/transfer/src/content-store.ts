@@ -1,13 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isKind, messageOf, retryDelayMs } from '@longshore/errors';
 import { type Digest, parseDigest } from '@longshore/oci';
 import type { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobService, ClaimService, Place } from '@longshore/proto/longshore/content/v1/blobs';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { Claims } from './claims.ts';
+import { forgetIngest, ingestBlob } from './ingest-blob.ts';
 import type { BlobPlace, BlobToStore, Claim, LinkedBlob, OpenBlob, PullStore } from './pull-store.ts';
-import { WHILE_AWAY, whileAway } from './while-away.ts';
-import { SourceError, writeBlob } from './write-session.ts';
+import { whileAway } from './while-away.ts';
 
 export interface ContentStoreOptions {
   content: ServiceClient<typeof Content>;
@@ -18,8 +16,6 @@ export interface ContentStoreOptions {
   /** Namespace, node and lease of the pull. */
   options: CallOptions;
 }
-
-const ABORT_TIMEOUT_MS = 5_000;
 
 /** A scope of the content service, over gRPC. */
 export class ContentStore implements PullStore {
@@ -55,54 +51,20 @@ export class ContentStore implements PullStore {
     return this.#claims.acquire(digest, signal, onWait);
   }
 
-  async ingest(
+  ingest(
     ref: string,
     blob: BlobToStore,
     open: OpenBlob,
     signal: AbortSignal,
     onOffset?: (offsetBytes: number) => void,
   ): Promise<void> {
-    const { content } = this.#parts;
-    const options = { ...this.#parts.options, signal };
-    let fromStart = false;
-    for (let attempt = 1; ; ) {
-      try {
-        await writeBlob({ content, ref, blob, open, fromStart, options, onOffset });
-        return;
-      } catch (error) {
-        signal.throwIfAborted();
-        const verdict = verdictOn(error);
-        if (verdict === 'wrong' || verdict === 'unlike') await this.forget(ref);
-        // Bytes that somebody else has left may not be those of this blob: once more, with none of them.
-        const mayRetry =
-          verdict === 'locked' ||
-          (verdict === 'later' && attempt < WHILE_AWAY.attempts) ||
-          (verdict === 'unlike' && !fromStart);
-        if (!mayRetry) throw error instanceof SourceError ? error.cause : error;
-        fromStart ||= verdict === 'unlike';
-        await delay(retryDelayMs(WHILE_AWAY, attempt), undefined, { signal });
-        // Another writer is no failure of ours: it ends some time.
-        if (verdict !== 'locked') attempt += 1;
-      }
-    }
-  }
-
-  async forget(ref: string): Promise<void> {
     const { content, options } = this.#parts;
-    const deadline = new Date(Date.now() + ABORT_TIMEOUT_MS);
-    await content.abort({ ref }, { headers: options.headers, deadline }).catch(() => undefined);
+    return ingestBlob({ content, options, ref, blob, open, signal, onOffset });
   }
-}
 
-/**
- * `wrong`: never to be tried again, and what has come is to be forgotten; `unlike`: what was stored does not fit the
- * digest; `locked`: another writes it; `later`: the service is away.
- */
-function verdictOn(error: unknown): 'wrong' | 'unlike' | 'locked' | 'later' | 'final' {
-  if (error instanceof SourceError) return isKind(error.cause, 'DataLoss') ? 'wrong' : 'final';
-  if (isKind(error, 'FailedPrecondition')) return 'unlike';
-  if (!isKind(error, 'Unavailable')) return 'final';
-  return messageOf(error).includes('locked') ? 'locked' : 'later';
+  forget(ref: string): Promise<void> {
+    return forgetIngest(this.#parts.content, ref, this.#parts.options);
+  }
 }
 
 export function placeFromProto(place: Place | undefined): BlobPlace | undefined {

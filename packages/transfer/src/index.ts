@@ -1,7 +1,9 @@
 export { indexLabels, manifestLabels, sourceLabels } from './blob-labels.ts';
 export { chooseManifest } from './choose-platform.ts';
 export { ContentStore, type ContentStoreOptions, placeFromProto } from './content-store.ts';
+export { diffIdsOf } from './diff-ids.ts';
 export type { BlobStatus } from './fetch-blob.ts';
+export { recordImage } from './image-record.ts';
 export {
   type Document,
   type ImageManifest,
@@ -9,10 +11,14 @@ export {
   type ReadDocument,
   readTree,
 } from './image-tree.ts';
-export { parseObject } from './parse-manifest.ts';
+export { forgetIngest, type IngestBlob, ingestBlob } from './ingest-blob.ts';
+export { parseImageDocument, parseObject } from './parse-manifest.ts';
+export { PlainStore } from './plain-store.ts';
 export { ProgressFeed } from './progress-feed.ts';
 export { type BlobProgress, fileLayers, type PullRequest, pullImage, type WhenStored } from './pull-image.ts';
 export type * from './pull-store.ts';
 export { refKey } from './ref-key.ts';
 export { Turns } from './turns.ts';
+export { extractKey, snapshotLabels, type UnpackStep, unpackSteps } from './unpack-steps.ts';
+export { unpackedLabels } from './unpacked-labels.ts';
 export { withLease } from './with-lease.ts';

@@ -22,3 +22,14 @@ export function requireTls(host: string, tls: TlsFiles): TlsFiles {
     `address on ${JSON.stringify(host)}: TCP needs TLS; set LONGSHORE_TLS_CERT, LONGSHORE_TLS_KEY and LONGSHORE_TLS_CA`,
   );
 }
+
+/**
+ * A caller that shows no certificate, because it has a token, still has to know whom it gives the token. Throws
+ * FailedPrecondition without authorities, and for half of a certificate and key.
+ */
+export function requireAuthority(host: string, tls: TlsFiles): TlsFiles {
+  if (tls.tlsCa && Boolean(tls.tlsCert) === Boolean(tls.tlsKey)) return tls;
+  throw failedPrecondition(
+    `address on ${JSON.stringify(host)}: TCP needs TLS; name the file of the certificate authority, and those of certificate and key both or not at all`,
+  );
+}

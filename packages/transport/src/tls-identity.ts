@@ -8,7 +8,7 @@ import type { Warnings } from './warnings.ts';
 /** How soon new files are taken up without being told; a look costs three calls of stat. */
 const LOOK_EVERY_MS = 2_000;
 
-/** What the three files hold, in PEM. */
+/** What the three files hold, in PEM. A caller without a certificate of its own has an empty `cert` and `key`. */
 export interface Pems {
   cert: Buffer;
   key: Buffer;
@@ -110,13 +110,10 @@ function stampOf(path: string): string {
   }
 }
 
-function readPems(files: TlsFiles): Pems {
+function readPems({ tlsCert, tlsKey, tlsCa }: TlsFiles): Pems {
+  const read = (path: string) => (path === '' ? Buffer.alloc(0) : readFileSync(path));
   try {
-    return {
-      cert: readFileSync(files.tlsCert),
-      key: readFileSync(files.tlsKey),
-      ca: readFileSync(files.tlsCa),
-    };
+    return { cert: read(tlsCert), key: read(tlsKey), ca: readFileSync(tlsCa) };
   } catch (error) {
     throw failedPrecondition(`TLS files: ${messageOf(error)}`, { cause: error });
   }
@@ -126,7 +123,7 @@ function contextOf(pems: Pems): SecureContext {
   try {
     // OpenSSL passes over what is no certificate, and would trust nobody.
     for (const pem of certificatesOf(pems.ca)) new X509Certificate(pem);
-    return createSecureContext(pems);
+    return createSecureContext(pems.cert.length > 0 ? pems : { ca: pems.ca });
   } catch (error) {
     throw failedPrecondition(`TLS files: ${messageOf(error)}`, { cause: error });
   }

@@ -17,6 +17,8 @@ import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containe
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { Channel, createClient, watchRevocations } from '@longshore/rpc';
 import { Revocations } from '@longshore/transport';
+import { AccessControl } from './access/access-control.ts';
+import { AdminToken } from './access/admin-token.ts';
 import type { keys } from './config.ts';
 import { Destination } from './door/destination.ts';
 import { gatewayDoor } from './door/gateway-door.ts';
@@ -24,7 +26,6 @@ import type { Backend } from './door/owners.ts';
 import { ContainerDeletion } from './fleet/delete-container.ts';
 import { FanOut } from './fleet/fan-out.ts';
 import { FleetLists } from './fleet/lists.ts';
-import { AdminToken } from './http/admin-token.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
@@ -83,7 +84,8 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ destination, revocations, log });
+  const access = new AccessControl({ adminToken: AdminToken.load(join(config.root, 'gateway.token')) });
+  const door = gatewayDoor({ access, destination, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -97,7 +99,7 @@ export async function start(
       lists,
       deletion,
     }),
-    token: AdminToken.load(join(config.root, 'gateway.token')),
+    access,
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,

@@ -61,11 +61,13 @@ export const NODE_MAY_NOT_CALL: readonly string[] = [
   'longshore.content.v1.ScrubService/ListCorrupt',
   'longshore.content.v1.ScrubService/Scrub',
   'longshore.events.v1.EventService/Subscribe',
+  'longshore.events.v1.EventService/SubscribeFleet',
   'longshore.image.v1.FleetService/Pull',
   'longshore.node.v1.ImageService/Install',
   'longshore.node.v1.StdioService/Attach',
   'longshore.node.v1.StdioService/Create',
   'longshore.node.v1.StdioService/Exec',
+  'longshore.node.v1.StdioService/FindUser',
   'longshore.node.v1.StdioService/Logs',
   'longshore.node.v1.TaskService/Stop',
   'longshore.node.v1.TaskService/StopAll',
@@ -124,6 +126,11 @@ export function checkAccess({ peer, method, node }: Asking): void {
       break;
   }
   throw permissionDenied(`${formatPeer(peer)} may not call ${method.slice(1)}`);
+}
+
+/** Whether to believe what a call says about who made it at the fleet's edge: the gateway's word, and this machine's. */
+export function namesCallers(peer: Peer): boolean {
+  return peer.kind === 'local' || (peer.kind === 'service' && peer.name === 'gateway');
 }
 
 /** A node's certificate is good for that node alone. Throws PermissionDenied; `where` says what named the other. */

@@ -10,7 +10,7 @@ import { LOCAL, type Peer } from '@longshore/transport';
 import type { Logger } from '../logger.ts';
 import type { NodeRecord } from '../node-record.ts';
 import type { Scope } from '../scope.ts';
-import { checkNode } from './access.ts';
+import { checkNode, namesCallers } from './access.ts';
 
 /** The part of grpc-js's server calls that is the same for unary and streaming ones. */
 export interface RawCall {
@@ -86,6 +86,11 @@ export class Call {
     return this.#peer;
   }
 
+  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
+  get caller(): string | undefined {
+    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+  }
+
   /** Throws PermissionDenied when the caller is a node, and another one than this. */
   requireNode(id: string): void {
     checkNode(this.peer, id, 'the request');
@@ -98,7 +103,10 @@ export class Call {
 
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
   get log(): Logger {
-    this.#log ??= this.#parentLog.child({ request_id: this.requestId });
+    const request_id = this.requestId;
+    // Not before the server has found out who calls: that may be refused, and logged.
+    const caller = this.#peer && this.caller;
+    this.#log ??= this.#parentLog.child({ request_id, ...(caller !== undefined && { caller }) });
     return this.#log;
   }
 

@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { LongshoreError } from '@longshore/errors';
+import { Header } from '@longshore/proto/headers';
 import {
   type Address,
   bindPrivately,
@@ -21,10 +22,11 @@ import {
   type TlsFiles,
 } from '@longshore/transport';
 import type { Logger } from '../logger.ts';
+import { namesCallers } from './access.ts';
 import { endWithError } from './end-with-error.ts';
 import { MAX_HEADER_LIST_BYTES, SESSION_WINDOW_BYTES, STREAM_RESETS, STREAM_WINDOW_BYTES } from './limits.ts';
 import { keepFresh, openIdentity } from './listener-tls.ts';
-import { ServerSessions } from './server-sessions.ts';
+import { type Callers, ServerSessions } from './server-sessions.ts';
 
 /** Takes one call; what it does not answer stays open until its caller gives up. */
 export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer) => void;
@@ -34,6 +36,8 @@ export interface RawListenerOptions {
   revocations?: Revocations | undefined;
   /** Who may call at all; the callers on this machine and the services of the fleet unless it says otherwise. */
   admits?: ((peer: Peer) => boolean) | undefined;
+  /** Over TLS also those without a certificate may connect; their peer is `anonymous`. */
+  strangers?: boolean | undefined;
 }
 
 /** Listens for gRPC calls as raw HTTP/2 streams, for those who pass them on without decoding. */
@@ -41,10 +45,13 @@ export class RawListener {
   readonly #onCall: OnCall;
   readonly #log: Logger;
   readonly #admits: (peer: Peer) => boolean;
+  readonly #certified: Callers;
   readonly #servers: (Http2Server | Http2SecureServer)[] = [];
   readonly #sessions: ServerSessions;
 
-  constructor(onCall: OnCall, log: Logger, { revocations, admits = isPart }: RawListenerOptions = {}) {
+  constructor(onCall: OnCall, log: Logger, options: RawListenerOptions = {}) {
+    const { revocations, admits = isPart, strangers = false } = options;
+    this.#certified = strangers ? 'either' : 'certified';
     this.#onCall = onCall;
     this.#log = log;
     this.#admits = admits;
@@ -93,7 +100,8 @@ export class RawListener {
           ...options,
           ...identity.pems,
           requestCert: true,
-          rejectUnauthorized: true,
+          // A certificate of another authority ends the connection all the same: see ServerSessions.
+          rejectUnauthorized: this.#certified === 'certified',
           allowHTTP1: false,
         })
       : createServer(options);
@@ -113,6 +121,7 @@ export class RawListener {
     try {
       peer = this.#sessions.peerOn(this.#sessions.idOf(stream.session));
       if (!this.#admits(peer)) throw refusal(peer);
+      if (!namesCallers(peer)) delete headers[Header.Caller];
     } catch (error) {
       endWithError(stream, error);
       return;
@@ -122,7 +131,7 @@ export class RawListener {
 
   #keep(session: ServerHttp2Session, isTls: boolean): void {
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    this.#sessions.add(session, isTls ? 'certified' : 'local');
+    this.#sessions.add(session, isTls ? this.#certified : 'local');
   }
 }
 

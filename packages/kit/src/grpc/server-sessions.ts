@@ -21,6 +21,8 @@ export type Callers =
   | 'local'
   /** TLS, with a certificate of the fleet's authority. */
   | 'certified'
+  /** TLS; who shows a certificate is known by it, who shows none is a stranger. */
+  | 'either'
   /** TLS, and no certificate is asked for. */
   | 'anyone';
 
@@ -52,7 +54,7 @@ export class ServerSessions {
 
   /** To be called when a connection is made. */
   add(session: ServerHttp2Session, callers: Callers): void {
-    const shown = callers === 'certified' ? shownBy(session.socket as TLSSocket) : callers;
+    const shown = shownOn(session.socket as TLSSocket, callers);
     const connection = { id: randomUUID(), shown };
     this.#connections.set(session, connection);
     this.#byId.set(connection.id, connection);
@@ -61,7 +63,9 @@ export class ServerSessions {
       this.#byId.delete(connection.id);
     });
     if (this.#isDraining) session.close();
-    if (callers !== 'certified') return;
+    if (typeof shown === 'string') return;
+    // What `rejectUnauthorized` does for those who must show one.
+    if (callers === 'either' && shown.serial === '') session.destroy();
     this.#endRevoked();
     this.#timer ??= setInterval(() => this.#endExpired(), EXPIRY_EVERY_MS).unref();
   }
@@ -126,6 +130,12 @@ export class ServerSessions {
       else session.close();
     }
   }
+}
+
+function shownOn(socket: TLSSocket, callers: Callers): Connection['shown'] {
+  if (callers === 'local' || callers === 'anyone') return callers;
+  const isStranger = callers === 'either' && !socket.getPeerX509Certificate();
+  return isStranger ? 'anyone' : shownBy(socket);
 }
 
 function shownBy(socket: TLSSocket): Shown {

@@ -54,10 +54,10 @@ export async function startServer(
   return { server, address: isUnix ? target.replace('unix:', 'unix://') : `127.0.0.1:${port}` };
 }
 
-/** Asks for certificates of the authority in `tls`. */
-export function serverTls(tls: TlsFiles): ServerCredentials {
+/** Asks for certificates of the authority in `tls`, and wants one unless it is said otherwise. */
+export function serverTls(tls: TlsFiles, wantsOne = true): ServerCredentials {
   const pair = { private_key: readFileSync(tls.tlsKey), cert_chain: readFileSync(tls.tlsCert) };
-  return ServerCredentials.createSsl(readFileSync(tls.tlsCa), [pair], true);
+  return ServerCredentials.createSsl(readFileSync(tls.tlsCa), [pair], wantsOne);
 }
 
 /** A channel that is closed after the test. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { digestOf, hostPlatform, MediaType } from '@longshore/oci';
+import { chainIds, digestOf, hostPlatform, MediaType } from '@longshore/oci';
 import { StreamInitSchema, Streaming } from '@longshore/proto/containerd/services/streaming/v1/streaming';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { ImageStoreSchema } from '@longshore/proto/containerd/types/transfer/imagestore';
@@ -24,7 +24,6 @@ import { LayerApplier } from '../diff/apply.ts';
 import { layersUnderTest, log } from '../snapshots/testing/layers-under-test.ts';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { toControlPlane } from '../socket/control-plane.ts';
-import { chainIds } from '../transfer/chain-ids.ts';
 import { NodeImages } from '../transfer/node-images.ts';
 import { StreamTable } from '../transfer/stream-table.ts';
 import { ControlPlane } from '../transfer/testing/control-plane.ts';

@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { createLogger } from '@longshore/kit';
 import {
   TaskCreateSchema,
   TaskDeleteSchema,
@@ -42,7 +43,8 @@ function open(holdMs = 60_000): TaskEvents {
     recorded.push(event);
     return true;
   };
-  return new TaskEvents({ node: 'node-1', recorder: { record }, journal, holdMs, retryMs: 10 });
+  const log = createLogger('agent', 'silent');
+  return new TaskEvents({ node: 'node-1', recorder: { record }, journal, log, holdMs, retryMs: 10 });
 }
 
 function refuse(): never {

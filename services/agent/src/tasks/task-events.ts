@@ -1,5 +1,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import { type Timestamp, timestampNow } from '@bufbuild/protobuf/wkt';
+import { messageOf } from '@longshore/errors';
+import type { Logger } from '@longshore/kit';
 import { type Envelope, EnvelopeSchema } from '@longshore/proto/containerd/types/event';
 import type { EventRecorder } from '../spool/node-events.ts';
 import { contentEventId, taskEventId } from './event-id.ts';
@@ -16,13 +18,15 @@ import { type ProcessExit, readTaskReport, type TaskReport } from './task-report
 const HOLD_MS = 5_000;
 /** For somebody to make room on a full disk. */
 const RETRY_MS = 1_000;
-/** Events that wait for that, some 500 bytes each. Those of shims beyond it are refused, and sent again a few times. */
+/** Events that wait for that, most of some 500 bytes. Those of shims beyond it are refused, and sent again a few times. */
 const MAX_UNRECORDED = 10_000;
+const MAX_UNRECORDED_BYTES = 32 * 1024 * 1024;
 
 export interface TaskEventsOptions {
   node: string;
   recorder: EventRecorder;
   journal: TaskJournal;
+  log: Logger;
   holdMs?: number;
   retryMs?: number;
 }
@@ -49,11 +53,14 @@ export class TaskEvents {
 
   constructor(options: TaskEventsOptions) {
     this.#options = { holdMs: HOLD_MS, retryMs: RETRY_MS, ...options };
-    const { retryMs } = this.#options;
+    const { retryMs, log } = this.#options;
     this.#taken = new RetryQueue({
       write: (envelope) => this.#take(envelope),
+      sizeBytes: ({ event }) => event?.value.length ?? 0,
+      refused: ({ topic }, error) => log.error({ topic, error: messageOf(error) }, 'event of a shim dropped'),
       retryMs,
       maxItems: MAX_UNRECORDED,
+      maxBytes: MAX_UNRECORDED_BYTES,
     });
   }
 

@@ -90,7 +90,7 @@ export class TaskManager implements AsyncDisposable {
       binaries: new RuntimeBinaries(options.env.PATH ?? ''),
       dialects: new ShimDialects(),
       journal,
-      events: new TaskEvents({ node, recorder, journal }),
+      events: new TaskEvents({ node, recorder, journal, log }),
       log,
       stdio: options.stdio,
       closing: this.#closing.signal,

@@ -1,9 +1,14 @@
 import type { Descriptor } from '@longshore/oci';
 import type { CallOptions } from '@longshore/rpc';
-import { fileLayers, type ImageManifest, type PullStore, type WhenStored } from '@longshore/transfer';
+import {
+  diffIdsOf,
+  fileLayers,
+  type ImageManifest,
+  type PullStore,
+  unpackedLabels,
+  type WhenStored,
+} from '@longshore/transfer';
 import type { BlobSource } from '../content/blob-source.ts';
-import { diffIdsOf } from './diff-ids.ts';
-import { unpackedLabels } from './unpacked-labels.ts';
 import type { LayerStatus, Unpacker } from './unpacker.ts';
 
 export interface ImageUnpackOptions {

@@ -27,12 +27,12 @@ import {
   type PullStore,
   pullImage,
   readTree,
+  recordImage,
   sourceLabels,
   withLease,
 } from '@longshore/transfer';
 import type { BlobCache } from '../content/blob-cache.ts';
 import type { BlobSource } from '../content/blob-source.ts';
-import { recordImage } from './image-record.ts';
 import { unpackImage } from './image-unpack.ts';
 import { KeepingStore } from './keeping-store.ts';
 import type { TransferProgress } from './transfer-progress.ts';

@@ -1,13 +1,17 @@
-import { randomBytes } from 'node:crypto';
-import { failedPrecondition, invalidArgument, isKind } from '@longshore/errors';
-import type { Descriptor, Digest, Labels } from '@longshore/oci';
+import { failedPrecondition, isKind } from '@longshore/errors';
+import type { Descriptor, Digest } from '@longshore/oci';
 import { Kind } from '@longshore/proto/longshore/snapshot/v1/catalogue';
-import type { WhenStored } from '@longshore/transfer';
+import {
+  extractKey,
+  type UnpackStep as Step,
+  snapshotLabels,
+  unpackSteps,
+  type WhenStored,
+} from '@longshore/transfer';
 import type { BlobSource } from '../content/blob-source.ts';
 import { type LayerApplier, SUSPECT_KINDS } from '../diff/apply.ts';
 import type { CatalogueCall } from '../snapshots/catalogue-call.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
-import { chainIds } from './chain-ids.ts';
 import { KeyedTurns } from './keyed-turns.ts';
 import { LayersAhead } from './layers-ahead.ts';
 
@@ -31,17 +35,6 @@ export interface UnpackRequest {
   onLayer(layer: Descriptor, status: LayerStatus): void;
 }
 
-interface Step {
-  n: number;
-  layer: Descriptor;
-  diffId: Digest;
-  /** Names of the snapshot to make and of the one below, which is empty for none. */
-  name: string;
-  parent: string;
-}
-
-/** Says that a snapshot under this name makes the new one needless. */
-const TARGET = 'containerd.io/snapshot.ref';
 const CLEAN_UP_TIMEOUT_MS = 10_000;
 
 /**
@@ -67,7 +60,7 @@ export class Unpacker {
    */
   async unpack(request: UnpackRequest): Promise<string> {
     const { layers, call, whenStored, signal } = request;
-    const steps = stepsOf(request);
+    const steps = unpackSteps(layers, request.diffIds);
     const top = steps.at(-1);
     if (!top) return '';
     if (await this.#isUnpacked(request, top)) {
@@ -109,7 +102,7 @@ export class Unpacker {
     const { snapshotter, call } = request;
     const { snapshots } = this.#parts;
     const key = extractKey(step.name);
-    const labels = labelsOf(step);
+    const labels = snapshotLabels(step);
     try {
       const mounts = await snapshots.prepare(prepareRequest(snapshotter, key, step), call);
       try {
@@ -155,35 +148,8 @@ export class Unpacker {
   }
 }
 
-function stepsOf({ layers, diffIds }: UnpackRequest): Step[] {
-  if (layers.length !== diffIds.length) {
-    throw invalidArgument(`image has ${layers.length} layers, its config names ${diffIds.length}`);
-  }
-  const names = chainIds(diffIds);
-  return layers.map((layer, n) => ({
-    n,
-    layer,
-    diffId: diffIds[n]!,
-    name: names[n]!,
-    parent: names[n - 1] ?? '',
-  }));
-}
-
 function prepareRequest(snapshotter: string, key: string, step: Step) {
-  return { snapshotter, key, parent: step.parent, kind: 'active', labels: labelsOf(step) } as const;
-}
-
-function labelsOf({ name, parent, diffId }: Step): Labels {
-  return {
-    [TARGET]: name,
-    'containerd.io/snapshot/diff-id': diffId,
-    ...(parent !== '' && { 'containerd.io/snapshot/parent-chain-id': parent }),
-  };
-}
-
-/** As containerd names them, so that tools which clean up after it know them. */
-function extractKey(name: string): string {
-  return `extract-${process.hrtime.bigint() % 1_000_000_000n}-${randomBytes(3).toString('base64url')} ${name}`;
+  return { snapshotter, key, parent: step.parent, kind: 'active', labels: snapshotLabels(step) } as const;
 }
 
 /** For cleaning up after a caller that has gone. */

@@ -1,48 +1,71 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { messageOf, unimplemented } from '@longshore/errors';
-import { endWithError, type Logger, passOn, RawListener } from '@longshore/kit';
+import { endWithError, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
+import type { AccessControl } from '../access/access-control.ts';
+import type { Caller } from '../access/caller.ts';
+import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
 import { requestIdOf } from '../request-id.ts';
-import { isCaller } from './access.ts';
+import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
-import { planOf } from './owners.ts';
+import { type Plan, planOf } from './owners.ts';
 import { type ReadMessage, readMessage } from './read-message.ts';
+import { textAt } from './request-fields.ts';
 import { refuseReservedLabels, writesLabels } from './reserved-labels.ts';
 import { stickyKey } from './sticky-key.ts';
 
 export interface GatewayDoorOptions {
+  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   destination: Destination;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
 }
 
+/** A call as it came. */
+interface Arrival {
+  stream: ServerHttp2Stream;
+  headers: IncomingHttpHeaders;
+  peer: Peer;
+  requestId: string;
+  /** Who makes it, once that is known. */
+  caller?: Caller;
+}
+
 /**
  * containerd's API at the fleet's edge, as raw HTTP/2: calls for a node's scope go to that node's agent, which is the
- * one door into it, the others to the part of the control plane that serves them.
+ * one door into it, the others to the part of the control plane that serves them. Each passes the same steps: who calls,
+ * whether they may, and on, as the bytes that came. Requests that change something are read once on the way; streams and
+ * reads are not.
  */
-export function gatewayDoor({ destination, revocations, log }: GatewayDoorOptions): RawListener {
-  async function pass(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    requestId: string,
-  ): Promise<void> {
+export function gatewayDoor({ access, destination, revocations, log }: GatewayDoorOptions): RawListener {
+  async function pass(arrival: Arrival): Promise<void> {
+    const { stream, headers, requestId } = arrival;
     const path = String(headers[':path']);
-    const plan = planOf(path);
-    if (plan === undefined) throw unimplemented(`unknown service ${path.slice(1, path.lastIndexOf('/'))}`);
+    const { rpc, plan } = await knownCall(arrival, path);
     let read: Promise<ReadMessage> | undefined;
     const message = async () => {
       read ??= readMessage(stream);
       return (await read).message;
     };
+    const namespace = firstValue(headers[Header.Namespace]);
+    const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
+    if (arrival.caller) access.authorize(arrival.caller, rpc.rule, about);
+    if (changes(rpc) && !rpc.streams) await message();
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
-    await passOn(stream, headers, {
+    await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
-      headers: { [Header.Node]: to.node, [Header.RequestId]: requestId },
+      headers: {
+        [Header.Node]: to.node,
+        [Header.RequestId]: requestId,
+        // The one that was judged, however often the header came.
+        ...(namespace !== '' && { [Header.Namespace]: namespace }),
+        ...(arrival.caller && { [Header.Caller]: arrival.caller.name }),
+      },
       takeTrailers,
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
@@ -50,20 +73,35 @@ export function gatewayDoor({ destination, revocations, log }: GatewayDoorOption
     });
   }
 
-  async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-    const requestId = requestIdOf(headers[Header.RequestId]);
+  /** Throws Unauthenticated and PermissionDenied before Unimplemented: what there is, is not for strangers to find out. */
+  async function knownCall(arrival: Arrival, path: string): Promise<{ rpc: RpcRule; plan: Plan }> {
+    const rpc = rpcRuleOf(path);
+    if (rpc?.rule.on !== 'nothing') {
+      arrival.caller = await access.authenticate(arrival.peer, arrival.headers.authorization);
+    }
+    const plan = planOf(path);
+    if (rpc && plan) return { rpc, plan };
+    throw unimplemented(`unknown service ${path.slice(1, path.lastIndexOf('/'))}`);
+  }
+
+  async function answer(arrival: Arrival): Promise<void> {
     try {
-      await pass(stream, headers, requestId);
+      await pass(arrival);
     } catch (error) {
-      log.info({ request_id: requestId, method: headers[':path'], error: messageOf(error) }, 'call refused');
-      endWithError(stream, error);
+      const { headers, requestId, caller } = arrival;
+      const method = headers[':path'];
+      log.info(
+        { request_id: requestId, caller: caller?.name, method, error: messageOf(error) },
+        'call refused',
+      );
+      endWithError(arrival.stream, error);
     }
   }
 
-  return new RawListener((stream, headers) => void answer(stream, headers), log, {
-    revocations,
-    admits: isCaller,
-  });
+  const onCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer) =>
+    void answer({ stream, headers, peer, requestId: requestIdOf(headers[Header.RequestId]) });
+  // Nodes too are told by `access` that they have no business here.
+  return new RawListener(onCall, log, { revocations, admits: () => true, strangers: true });
 }
 
 /** What parts tell one another in trailers is not for callers: at the edge events come by `Subscribe`. */

@@ -8,12 +8,13 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessControl } from '../access/access-control.ts';
 import { requestIdOf } from '../request-id.ts';
-import type { AdminToken } from './admin-token.ts';
-import { requireToken } from './authentication.ts';
+import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
+import { FOR_ANYONE } from './route-rule.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
@@ -22,6 +23,7 @@ import { joinTokenRoutes } from './routes/join-tokens.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { versionRoutes } from './routes/version.ts';
+import { runRoute } from './run/run-route.ts';
 import { attachSocket } from './streams/attach-socket.ts';
 import { eventRoutes } from './streams/event-routes.ts';
 import { execSocket } from './streams/exec-socket.ts';
@@ -35,16 +37,16 @@ import { taskRoutes } from './tasks/task-routes.ts';
 
 export interface HttpAppOptions {
   backends: Backends;
-  token: AdminToken;
+  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
   log: Logger;
 }
 
-/** The HTTP/JSON API. Everything under `/v1/` needs the token. */
+/** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, token, log } = options;
+  const { backends, access, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -58,15 +60,17 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  app.addHook('onRequest', takeSocketToken);
+  requireAccess(app, access);
   app.setNotFoundHandler(refuseUnknown);
 
-  app.get('/healthz', async (_, reply) => {
+  app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
   const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
   let document: Promise<object> | undefined;
-  app.get('/openapi.json', () => {
+  app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
       document = undefined;
       throw error;
@@ -75,8 +79,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   await app.register(
     async (v1) => {
-      v1.addHook('onRequest', takeSocketToken);
-      v1.addHook('onRequest', requireToken(token));
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
@@ -100,6 +102,7 @@ function addRoutes(v1: FastifyInstance, backends: Backends): void {
   attachSocket(v1, backends);
   execRoute(v1, backends);
   eventRoutes(v1, backends);
+  runRoute(v1, backends);
   versionRoutes(v1);
 }
 

@@ -1,16 +1,61 @@
 import { LongshoreError } from '@longshore/errors';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { AdminToken } from './admin-token.ts';
+import { ANONYMOUS } from '@longshore/transport';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AccessControl } from '../access/access-control.ts';
+import type { Caller } from '../access/caller.ts';
+import { namespaceOf } from './route-rule.ts';
 
-const BEARER = /^Bearer +([\w\-.~+/]+=*) *$/i;
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; `anonymous` only where anyone may. */
+    caller: Caller;
+  }
+  interface FastifyInstance {
+    /** Methods and paths of those that are refused to everyone, because nobody has decided about them. */
+    routesWithoutRule: string[];
+  }
+}
 
-/** A hook that lets requests pass which carry the token. */
-export function requireToken(token: AdminToken) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const presented = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    if (presented !== undefined && token.matches(presented)) return;
+const STRANGER: Caller = { kind: 'anonymous', name: 'anonymous', groups: [] };
+
+/**
+ * Lets requests through by the rules of their routes: who asks is found out before the body is read, what they may once
+ * the request is valid, since the rule must see the namespace that the handler will use. A route without a rule is nobody's.
+ */
+export function requireAccess(
+  app: FastifyInstance,
+  access: Pick<AccessControl, 'authenticate' | 'authorize'>,
+): void {
+  app.decorateRequest('caller', null as unknown as Caller);
+  app.decorate('routesWithoutRule', []);
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (!config?.rule) app.routesWithoutRule.push(`${method} ${url}`);
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    request.caller = STRANGER;
+    if (!isOpen(request)) request.caller = await authenticate(access, request, reply);
+  });
+  app.addHook('preHandler', async (request) => {
+    const { rule } = request.routeOptions.config;
+    if (request.is404 || isOpen(request)) return;
+    if (!rule) throw new LongshoreError('PermissionDenied', 'the route has no rule: permission denied');
+    access.authorize(request.caller, rule, rule.on === 'namespace' ? namespaceOf(request) : '');
+  });
+}
+
+function isOpen(request: FastifyRequest): boolean {
+  return request.routeOptions.config.rule?.on === 'nothing';
+}
+
+async function authenticate(
+  access: Pick<AccessControl, 'authenticate'>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Caller> {
+  try {
+    return await access.authenticate(ANONYMOUS, request.headers.authorization);
+  } catch (error) {
     reply.header('www-authenticate', 'Bearer realm="longshore"');
-    const problem = presented === undefined ? 'a bearer token is required' : 'the bearer token is not valid';
-    throw new LongshoreError('Unauthenticated', `${problem}: unauthenticated`);
-  };
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ import { FLEET, Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Asker } from '../fleet/fan-out.ts';
+import { namespaceOf } from './route-rule.ts';
 
 /** What is asked over HTTP takes no longer when all is well, a pull apart. */
 const TIMEOUT_MS = 10_000;
@@ -19,13 +20,13 @@ export interface RequestCall extends Asker, CallOptions {
 }
 
 /**
- * Options for the gRPC calls of one request: in its scope, and over when its caller is gone. Throws InvalidArgument for
- * what can be no namespace or node.
+ * Options for the gRPC calls of one request: in its scope, and over when its caller is gone. The namespace is the one
+ * that the route's rule was asked about. Throws InvalidArgument for what can be no namespace or node.
  */
 export function callOf(
   request: FastifyRequest,
   reply: FastifyReply,
-  scope: ScopeQuery,
+  scope: Pick<ScopeQuery, 'node'>,
 ): RequestCall & { deadline: Date } {
   return { ...openCallOf(request, reply, scope), deadline: new Date(Date.now() + TIMEOUT_MS) };
 }
@@ -34,14 +35,17 @@ export function callOf(
 export function openCallOf(
   request: FastifyRequest,
   reply: FastifyReply,
-  { namespace, node = FLEET }: ScopeQuery,
+  { node = FLEET }: Pick<ScopeQuery, 'node'>,
 ): RequestCall {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const headers: Record<string, string> = {
     [Header.RequestId]: request.id,
+    [Header.Caller]: request.caller.name,
     [Header.Node]: node === FLEET ? FLEET : parseIdentifier(node, 'node'),
   };
-  if (namespace !== undefined) headers[Header.Namespace] = parseIdentifier(namespace, 'namespace');
+  if (request.routeOptions.config.rule?.on === 'namespace') {
+    headers[Header.Namespace] = parseIdentifier(namespaceOf(request), 'namespace');
+  }
   return { headers, signal: gone.signal };
 }

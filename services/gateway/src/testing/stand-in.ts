@@ -12,7 +12,7 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
-import { ReservedLabel } from '@longshore/proto/headers';
+import { Header, ReservedLabel } from '@longshore/proto/headers';
 import { NO_TLS, type TlsFiles } from '@longshore/transport';
 import { StandInRegistry } from './stand-in-registry.ts';
 
@@ -24,6 +24,11 @@ export interface Seen {
   namespace: string | undefined;
   node: string;
   requestId: string;
+  /** Who calls, as the gateway says. */
+  caller: string | undefined;
+  /** Of a header that callers may not set. */
+  liveTasks: string | undefined;
+  authorization: string | undefined;
 }
 
 /**
@@ -65,6 +70,9 @@ export class StandIn {
       namespace: call.header('containerd-namespace'),
       node: call.node,
       requestId: call.requestId,
+      caller: call.caller,
+      liveTasks: call.header(Header.LiveTasks),
+      authorization: call.header('authorization'),
     });
     await this.trouble(call);
   }

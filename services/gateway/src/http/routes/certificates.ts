@@ -2,6 +2,7 @@ import { invalidArgument } from '@longshore/errors';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { callOf } from '../request-call.ts';
+import { ofFleet } from '../route-rule.ts';
 import { answersNothing } from '../schemas.ts';
 
 interface Revocation {
@@ -29,10 +30,14 @@ const revokeSchema = {
 };
 
 export function certificateRoutes(app: FastifyInstance, { certificates }: Backends): void {
-  app.post<{ Body: Revocation }>('/certificates/revoke', { schema: revokeSchema }, async (request, reply) => {
-    await certificates.revoke({ what: whatOf(request.body) }, callOf(request, reply, {}));
-    return reply.code(204).send();
-  });
+  app.post<{ Body: Revocation }>(
+    '/certificates/revoke',
+    { schema: revokeSchema, config: ofFleet('admin') },
+    async (request, reply) => {
+      await certificates.revoke({ what: whatOf(request.body) }, callOf(request, reply, {}));
+      return reply.code(204).send();
+    },
+  );
 }
 
 function whatOf({ serial, identity }: Revocation) {

@@ -3,6 +3,7 @@ import { nodeOfContainer } from '../../nodes/container-finder.ts';
 import type { Backends } from '../backends.ts';
 import { listContainers } from '../container-list.ts';
 import { callOf, openCallOf, type ScopeQuery } from '../request-call.ts';
+import { inNamespace } from '../route-rule.ts';
 import {
   answers,
   containerSchema,
@@ -58,22 +59,21 @@ const deleteSchema = {
 export function containerRoutes(app: FastifyInstance, backends: Backends): void {
   app.get<{ Querystring: ScopeQuery & { filter?: string[] } }>(
     '/containers',
-    { schema: listSchema },
+    { schema: listSchema, config: inNamespace('read') },
     async (request, reply) => {
-      const { namespace = 'default', node, filter: filters = [] } = request.query;
-      return listContainers(backends, openCallOf(request, reply, { namespace }), { node, filters });
+      const { node, filter: filters = [] } = request.query;
+      return listContainers(backends, openCallOf(request, reply, {}), { node, filters });
     },
   );
 
   app.delete<{ Params: { id: string }; Querystring: ScopeQuery }>(
     '/containers/:id',
-    { schema: deleteSchema },
+    { schema: deleteSchema, config: inNamespace('write') },
     async (request, reply) => {
       const { id } = request.params;
-      const { namespace = 'default' } = request.query;
-      const call = callOf(request, reply, { namespace });
+      const call = callOf(request, reply, {});
       const node = request.query.node ?? (await nodeOfContainer(backends.containers, id, call));
-      const scope = openCallOf(request, reply, { namespace, node });
+      const scope = openCallOf(request, reply, { node });
       const status = await backends.deletion.delete(node, id, scope);
       return reply.code(status === 'deleting' ? 202 : 200).send({ id, node, status });
     },

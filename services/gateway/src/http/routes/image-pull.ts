@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { pullEvents } from '../pull-events.ts';
 import { openCallOf } from '../request-call.ts';
+import { inNamespace } from '../route-rule.ts';
 import { answersEvents, namespaceQuery, text } from '../schemas.ts';
 import { sendEvents } from '../server-sent-events.ts';
 
@@ -47,14 +48,18 @@ const schema = {
 };
 
 export function imagePullRoute(app: FastifyInstance, { fleetImages }: Backends): void {
-  app.post<{ Body: Pull }>('/images/pull', { schema }, async (request, reply) => {
-    const { namespace, plain_http: plainHttp, max_concurrent: maxConcurrent, ...rest } = request.body;
-    const wanted = {
-      ...rest,
-      ...(plainHttp !== undefined && { plainHttp }),
-      ...(maxConcurrent !== undefined && { maxConcurrent }),
-    };
-    const answers = fleetImages.pull(wanted, openCallOf(request, reply, { namespace }));
-    return sendEvents(reply, request.id, pullEvents(answers));
-  });
+  app.post<{ Body: Pull }>(
+    '/images/pull',
+    { schema, config: inNamespace('write') },
+    async (request, reply) => {
+      const { namespace: _, plain_http: plainHttp, max_concurrent: maxConcurrent, ...rest } = request.body;
+      const wanted = {
+        ...rest,
+        ...(plainHttp !== undefined && { plainHttp }),
+        ...(maxConcurrent !== undefined && { maxConcurrent }),
+      };
+      const answers = fleetImages.pull(wanted, openCallOf(request, reply, {}));
+      return sendEvents(reply, request.id, pullEvents(answers));
+    },
+  );
 }

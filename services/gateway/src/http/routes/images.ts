@@ -3,6 +3,7 @@ import { FLEET } from '@longshore/proto/headers';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { callOf, type ScopeQuery } from '../request-call.ts';
+import { inNamespace } from '../route-rule.ts';
 import { answers, imageSchema, listOf, namespaceQuery, nodeQuery } from '../schemas.ts';
 import { timeToJson } from '../time.ts';
 
@@ -14,12 +15,16 @@ const schema = {
 };
 
 export function imageRoutes(app: FastifyInstance, backends: Backends): void {
-  app.get<{ Querystring: ScopeQuery }>('/images', { schema }, async (request, reply) => {
-    const { node = FLEET } = request.query;
-    const clients = await backends.in(node);
-    const { images } = await clients.images.list({}, callOf(request, reply, request.query));
-    return { images: images.map(imageToJson) };
-  });
+  app.get<{ Querystring: ScopeQuery }>(
+    '/images',
+    { schema, config: inNamespace('read') },
+    async (request, reply) => {
+      const { node = FLEET } = request.query;
+      const clients = await backends.in(node);
+      const { images } = await clients.images.list({}, callOf(request, reply, request.query));
+      return { images: images.map(imageToJson) };
+    },
+  );
 }
 
 function imageToJson({ name, labels, target, createdAt, updatedAt }: Image) {

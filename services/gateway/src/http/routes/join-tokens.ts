@@ -3,6 +3,7 @@ import type { JoinToken } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { callOf } from '../request-call.ts';
+import { ofFleet } from '../route-rule.ts';
 import { answers, answersNothing, idParams, listOf, object, text, texts, time } from '../schemas.ts';
 import { timeToJson } from '../time.ts';
 
@@ -71,32 +72,36 @@ const deleteSchema = {
 };
 
 export function joinTokenRoutes(app: FastifyInstance, { nodeAdmin }: Backends): void {
-  app.post<{ Body: NewToken | null }>('/join-tokens', { schema: createSchema }, async (request, reply) => {
-    const { ttl_seconds: seconds, node_id: nodeId = '', labels = {} } = request.body ?? {};
-    const ttl = seconds === undefined ? undefined : durationFromMs(seconds * 1000);
-    const made = await nodeAdmin.createJoinToken(
-      { nodeId, labels, ...(ttl && { ttl }) },
-      callOf(request, reply, {}),
-    );
-    // It is a secret: nothing on the way may keep it.
-    reply.header('cache-control', 'no-store');
-    return {
-      id: made.id,
-      token: made.token,
-      expires_at: timeToJson(made.expiresAt),
-      server: made.server,
-      command: joinCommand(made.token, made.server),
-    };
-  });
+  app.post<{ Body: NewToken | null }>(
+    '/join-tokens',
+    { schema: createSchema, config: ofFleet('admin') },
+    async (request, reply) => {
+      const { ttl_seconds: seconds, node_id: nodeId = '', labels = {} } = request.body ?? {};
+      const ttl = seconds === undefined ? undefined : durationFromMs(seconds * 1000);
+      const made = await nodeAdmin.createJoinToken(
+        { nodeId, labels, ...(ttl && { ttl }) },
+        callOf(request, reply, {}),
+      );
+      // It is a secret: nothing on the way may keep it.
+      reply.header('cache-control', 'no-store');
+      return {
+        id: made.id,
+        token: made.token,
+        expires_at: timeToJson(made.expiresAt),
+        server: made.server,
+        command: joinCommand(made.token, made.server),
+      };
+    },
+  );
 
-  app.get('/join-tokens', { schema: listSchema }, async (request, reply) => {
+  app.get('/join-tokens', { schema: listSchema, config: ofFleet('admin') }, async (request, reply) => {
     const { tokens } = await nodeAdmin.listJoinTokens({}, callOf(request, reply, {}));
     return { join_tokens: tokens.map(tokenToJson) };
   });
 
   app.delete<{ Params: { id: string } }>(
     '/join-tokens/:id',
-    { schema: deleteSchema },
+    { schema: deleteSchema, config: ofFleet('admin') },
     async (request, reply) => {
       await nodeAdmin.deleteJoinToken(request.params, callOf(request, reply, {}));
       return reply.code(204).send();

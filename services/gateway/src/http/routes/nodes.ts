@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { nodeToJson, STATE_NAMES, type StateName, stateFromJson } from '../node-json.ts';
 import { callOf } from '../request-call.ts';
+import { ofFleet } from '../route-rule.ts';
 import { answers, listOf, nodeParams, nodeSchema, texts } from '../schemas.ts';
 
 interface OfNode {
@@ -83,7 +84,7 @@ const uncordonSchema = {
 export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends): void {
   app.get<{ Querystring: { selector?: string; state?: StateName } }>(
     '/nodes',
-    { schema: listSchema },
+    { schema: listSchema, config: ofFleet('read') },
     async (request, reply) => {
       const { selector = '', state } = request.query;
       const states = state === undefined ? [] : [stateFromJson(state)];
@@ -92,13 +93,13 @@ export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends)
     },
   );
 
-  app.get<OfNode>('/nodes/:id', { schema: getSchema }, async (request, reply) =>
+  app.get<OfNode>('/nodes/:id', { schema: getSchema, config: ofFleet('read') }, async (request, reply) =>
     answered(await nodes.get(request.params, callOf(request, reply, {})), request.params.id),
   );
 
   app.put<OfNode & { Body: { labels: Record<string, string> } }>(
     '/nodes/:id/labels',
-    { schema: labelsSchema },
+    { schema: labelsSchema, config: ofFleet('write') },
     async (request, reply) => {
       const { id } = request.params;
       const { labels } = request.body;
@@ -108,7 +109,7 @@ export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends)
 
   app.delete<OfNode & { Querystring: { force: boolean } }>(
     '/nodes/:id',
-    { schema: removeSchema },
+    { schema: removeSchema, config: ofFleet('admin') },
     async (request, reply) => {
       const { id } = request.params;
       const { force } = request.query;
@@ -118,7 +119,7 @@ export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends)
 
   app.post<OfNode & { Body: { grace_seconds?: number } | null }>(
     '/nodes/:id/drain',
-    { schema: drainSchema },
+    { schema: drainSchema, config: ofFleet('write') },
     async (request, reply) => {
       const { id } = request.params;
       const seconds = request.body?.grace_seconds;
@@ -131,7 +132,7 @@ export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends)
     ['cordon', cordonSchema],
     ['uncordon', uncordonSchema],
   ] as const) {
-    app.post<OfNode>(`/nodes/:id/${action}`, { schema }, async (request, reply) => {
+    app.post<OfNode>(`/nodes/:id/${action}`, { schema, config: ofFleet('write') }, async (request, reply) => {
       const { id } = request.params;
       const change = { id, cordoned: action === 'cordon' };
       return answered(await nodeAdmin.setCordon(change, callOf(request, reply, {})), id);

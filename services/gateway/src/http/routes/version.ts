@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { VERSION } from '../../version.ts';
+import { FOR_ONESELF } from '../route-rule.ts';
 import { answers, object } from '../schemas.ts';
 
 const schema = {
@@ -9,5 +10,5 @@ const schema = {
 };
 
 export function versionRoutes(app: FastifyInstance): void {
-  app.get('/version', { schema }, async () => VERSION);
+  app.get('/version', { schema, config: FOR_ONESELF }, async () => VERSION);
 }

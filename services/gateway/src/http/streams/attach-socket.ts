@@ -1,13 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { failedPrecondition, invalidArgument } from '@longshore/errors';
 import type { AttachRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import type { ScopeQuery } from '../request-call.ts';
 import { inNamespace } from '../route-rule.ts';
 import { exitToJson } from '../tasks/exit-json.ts';
+import { requireLog } from '../tasks/kept-log.ts';
 import { containerQuery, ofContainer } from '../tasks/task-schemas.ts';
 import { type OfContainer, type TaskTarget, taskTarget } from '../tasks/task-target.ts';
+import { processInput } from './process-input.ts';
 import type { ProcessSocket } from './process-socket.ts';
 import { addSocketRoute, sendOutput } from './socket-route.ts';
 import { answersSocket } from './socket-schemas.ts';
@@ -18,8 +19,6 @@ interface Attachment {
   stdin: boolean;
   logs: boolean;
 }
-
-const KEPT = 'longshore://log';
 
 const schema = {
   ...ofContainer('attachToContainerBySocket', "A task's output from now on, and its input", {
@@ -45,10 +44,8 @@ export function attachSocket(app: FastifyInstance, backends: Backends): void {
       const { stdin = false, logs = false } = request.query;
       const target = await taskTarget(backends, request, reply);
       const { process } = await target.tasks.get({ containerId: target.id }, target.call);
-      if (!process?.stdout.startsWith(KEPT)) {
-        throw failedPrecondition(`task ${target.id}: its output is not kept`);
-      }
-      return { target, terminal: process.terminal, stdin, logs };
+      await requireLog(target);
+      return { target, terminal: process!.terminal, stdin, logs };
     },
     talk: attach,
   });
@@ -74,14 +71,5 @@ async function* requests(
   { target, stdin, logs }: Attachment,
 ): AsyncGenerator<MessageInitShape<typeof AttachRequestSchema>> {
   yield { message: { case: 'start', value: { containerId: target.id, stdin, logs } } };
-  for await (const message of socket.messages()) {
-    if (message.kind === 'resize') {
-      const { width, height } = message;
-      yield { message: { case: 'resize', value: { width, height } } };
-      continue;
-    }
-    if (!stdin) throw invalidArgument('standard input: was not asked for');
-    if (message.kind === 'stdin') yield { message: { case: 'stdin', value: message.data } };
-    else yield { message: { case: 'stdinClosed', value: {} } };
-  }
+  for await (const message of processInput(socket, stdin)) yield { message };
 }

@@ -1,10 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { invalidArgument } from '@longshore/errors';
-import type { SubscribeRequestSchema } from '@longshore/proto/longshore/events/v1/events';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { SubscribeRequestSchema, type SubscribeResponse } from '@longshore/proto/longshore/events/v1/events';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Backends } from '../backends.ts';
-import { openCallOf, type RequestCall } from '../request-call.ts';
-import { inNamespace, namespaceOf, ofFleet } from '../route-rule.ts';
+import { openCallOf } from '../request-call.ts';
+import { inNamespace, ofFleet } from '../route-rule.ts';
 import { answers, namespaceQuery, text } from '../schemas.ts';
 import { type ServerSentEvent, sendEvents } from '../server-sent-events.ts';
 import { pointInTime } from '../tasks/point-in-time.ts';
@@ -57,44 +57,43 @@ export function eventRoutes(app: FastifyInstance, backends: Backends): void {
     '/events',
     { schema, config: inNamespace('read') },
     async (request, reply) => {
-      const scope = { namespace: namespaceOf(request) };
-      return answer(backends, request, reply, openCallOf(request, reply, scope));
+      const wanted = wantedBy(request);
+      const responses = backends.events.subscribe(wanted, openCallOf(request, reply, {}));
+      return sendEvents(reply, request.id, toServerSentEvents(responses));
     },
   );
 
   app.get<{ Querystring: EventQuery }>(
     '/fleet/events',
     { schema: fleetSchema, config: ofFleet('read') },
-    async (request, reply) => answer(backends, request, reply, openCallOf(request, reply, {})),
+    async (request, reply) => {
+      const wanted = create(SubscribeRequestSchema, wantedBy(request));
+      const responses = backends.events.subscribeFleet({ wanted }, openCallOf(request, reply, {}));
+      return sendEvents(reply, request.id, toServerSentEvents(responses));
+    },
   );
 }
 
-async function answer(
-  backends: Backends,
+function wantedBy(
   request: FastifyRequest<{ Querystring: EventQuery }>,
-  reply: FastifyReply,
-  call: RequestCall,
-): Promise<FastifyReply> {
+): MessageInitShape<typeof SubscribeRequestSchema> {
   const { node = '', filter: filters = [], since, after } = request.query;
   const sequence = sequenceOf(request, after);
   if (since !== undefined && after !== undefined) throw invalidArgument('since and after: want one of them');
-  const wanted = {
+  return {
     node,
     filters,
     ...(sequence !== undefined && { afterSequence: sequence }),
     ...(since !== undefined && sequence === undefined && { since: pointInTime(since, 'since') }),
   };
-  return sendEvents(reply, request.id, events(backends, wanted, call));
 }
 
-async function* events(
-  { events }: Backends,
-  wanted: MessageInitShape<typeof SubscribeRequestSchema>,
-  call: RequestCall,
+async function* toServerSentEvents(
+  responses: AsyncIterable<Pick<SubscribeResponse, 'sequence' | 'event'>>,
 ): AsyncGenerator<ServerSentEvent> {
   const encode = await eventEncoder();
   let isOpen = false;
-  for await (const { sequence, event } of events.subscribe(wanted, call)) {
+  for await (const { sequence, event } of responses) {
     const id = sequence.toString();
     if (event) yield { id, event: 'event', data: encode(event) };
     // Later ones without an event say how far filters have let nothing through.

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { invalidArgument } from '@longshore/errors';
 import type { ExecRequestSchema, ExecStart } from '@longshore/proto/longshore/node/v1/stdio';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
@@ -9,6 +8,7 @@ import { execStart, processProperties, type WantedProcess } from '../tasks/exec-
 import { exitToJson } from '../tasks/exit-json.ts';
 import { containerQuery, ofContainer } from '../tasks/task-schemas.ts';
 import { type OfContainer, type TaskTarget, taskTarget } from '../tasks/task-target.ts';
+import { processInput } from './process-input.ts';
 import type { ProcessSocket } from './process-socket.ts';
 import { addSocketRoute, sendOutput } from './socket-route.ts';
 import { answersSocket, extent } from './socket-schemas.ts';
@@ -93,14 +93,5 @@ async function* requests(
   start: ExecStart,
 ): AsyncGenerator<MessageInitShape<typeof ExecRequestSchema>> {
   yield { message: { case: 'start', value: start } };
-  for await (const message of socket.messages()) {
-    if (message.kind === 'resize') {
-      const { width, height } = message;
-      yield { message: { case: 'resize', value: { width, height } } };
-      continue;
-    }
-    if (!start.stdin) throw invalidArgument('standard input: was not asked for');
-    if (message.kind === 'stdin') yield { message: { case: 'stdin', value: message.data } };
-    else yield { message: { case: 'stdinClosed', value: {} } };
-  }
+  for await (const message of processInput(socket, start.stdin)) yield { message };
 }

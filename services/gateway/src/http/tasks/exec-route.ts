@@ -7,6 +7,7 @@ import { inNamespace } from '../route-rule.ts';
 import { answers, object, text } from '../schemas.ts';
 import { execStart, processProperties, type WantedProcess } from './exec-request.ts';
 import { exitToJson } from './exit-json.ts';
+import { inputPieces } from './input-pieces.ts';
 import { exitSchema, ofContainer } from './task-schemas.ts';
 import { type OfContainer, type TaskTarget, taskTarget } from './task-target.ts';
 
@@ -132,7 +133,7 @@ async function* requests(
   stdin: string,
 ): AsyncGenerator<MessageInitShape<typeof ExecRequestSchema>> {
   yield { message: { case: 'start', value: start } };
-  if (start.stdin) yield { message: { case: 'stdin', value: Buffer.from(stdin) } };
+  for (const value of inputPieces(Buffer.from(stdin))) yield { message: { case: 'stdin', value } };
 }
 
 /** The first bytes of an output. */

@@ -7,6 +7,7 @@ import { inNamespace } from '../route-rule.ts';
 import { answers, text } from '../schemas.ts';
 import { OPENED, type ServerSentEvent, sendEvents } from '../server-sent-events.ts';
 import { endAtClose } from '../streams/open-streams.ts';
+import { requireLog } from './kept-log.ts';
 import { LogPosition } from './log-position.ts';
 import { LineStamper, OutputDecoder } from './output-text.ts';
 import { pointInTime } from './point-in-time.ts';
@@ -95,11 +96,6 @@ export function logRoutes(app: FastifyInstance, backends: Backends): void {
 }
 
 type LogWish = Pick<LogsRequest, 'follow' | 'stdout' | 'stderr'> & Partial<LogsRequest>;
-
-/** A log that is followed may be silent for long: whether there is one is to be said before. */
-async function requireLog({ id: containerId, call, stdio }: TaskTarget): Promise<void> {
-  for await (const _ of stdio.logs({ containerId, tail: 0n }, call)) break;
-}
 
 async function* outputs({ id: containerId, call, stdio }: TaskTarget, wanted: LogWish) {
   for await (const { outputs } of stdio.logs({ ...wanted, containerId }, call)) yield* outputs;

@@ -3,7 +3,7 @@ import type { CallOptions } from '@longshore/rpc';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { openCallOf, type RequestCall, type ScopeQuery } from '../request-call.ts';
-import { inNamespace, namespaceOf } from '../route-rule.ts';
+import { inNamespace } from '../route-rule.ts';
 import {
   answers,
   answersNothing,
@@ -37,13 +37,13 @@ interface Creation {
 }
 
 interface Stop {
-  signal?: string | number;
+  signal?: string;
   grace_seconds?: number;
   delete?: boolean;
 }
 
 interface Kill {
-  signal?: string | number;
+  signal?: string;
   all?: boolean;
   exec_id?: string;
 }
@@ -129,8 +129,7 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
     async (request, reply) => {
       const { node } = request.query;
       if (node !== undefined) await backends.requireNode(node);
-      const scope = { namespace: namespaceOf(request) };
-      const answer = backends.lists.tasks(openCallOf(request, reply, scope), '', node);
+      const answer = backends.lists.tasks(openCallOf(request, reply, {}), '', node);
       const tasks = await Array.fromAsync(answer, ({ item, node }) => taskToJson(item, node));
       tasks.sort((a, b) => compare(a.id, b.id) || compare(a.node, b.node));
       return { tasks, unreachable_nodes: answer.unreachable() };

@@ -35,7 +35,7 @@ export const taskSchema = object({
 export const answersTask = answers('The task, as it is now.', taskSchema);
 
 export const signalSchema = {
-  type: ['string', 'integer'],
+  type: 'string',
   description: 'e.g. `SIGTERM`, `term`, `15`, `SIGRTMIN+3`.',
 } as const;
 

@@ -6,7 +6,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { nodeOfContainer } from '../../nodes/container-finder.ts';
 import type { Backends } from '../backends.ts';
 import { callOf, openCallOf, type RequestCall, type ScopeQuery } from '../request-call.ts';
-import { namespaceOf } from '../route-rule.ts';
 
 /** A route of one container. */
 export interface OfContainer {
@@ -35,16 +34,13 @@ export async function taskTarget(
   reply: FastifyReply,
 ): Promise<TaskTarget> {
   const { id } = request.params;
-  const namespace = namespaceOf(request);
-  const look = { namespace };
   const node =
-    request.query.node ?? (await nodeOfContainer(backends.containers, id, callOf(request, reply, look)));
+    request.query.node ?? (await nodeOfContainer(backends.containers, id, callOf(request, reply, {})));
   const agent = await backends.agent(node);
-  const scope = { namespace, node };
   return {
     id,
     node,
-    call: openCallOf(request, reply, scope),
+    call: openCallOf(request, reply, { node }),
     tasks: agent.client(Tasks),
     control: agent.client(TaskService),
     stdio: agent.client(StdioService),

@@ -75,6 +75,43 @@ export declare type SubscribeResponse = Message<"longshore.events.v1.SubscribeRe
 export declare const SubscribeResponseSchema: GenMessage<SubscribeResponse>;
 
 /**
+ * @generated from message longshore.events.v1.SubscribeFleetRequest
+ */
+export declare type SubscribeFleetRequest = Message<"longshore.events.v1.SubscribeFleetRequest"> & {
+  /**
+   * @generated from field: longshore.events.v1.SubscribeRequest wanted = 1;
+   */
+  wanted?: SubscribeRequest | undefined;
+};
+
+/**
+ * Describes the message longshore.events.v1.SubscribeFleetRequest.
+ * Use `create(SubscribeFleetRequestSchema)` to create a new message.
+ */
+export declare const SubscribeFleetRequestSchema: GenMessage<SubscribeFleetRequest>;
+
+/**
+ * @generated from message longshore.events.v1.SubscribeFleetResponse
+ */
+export declare type SubscribeFleetResponse = Message<"longshore.events.v1.SubscribeFleetResponse"> & {
+  /**
+   * @generated from field: int64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: longshore.events.v1.Event event = 2;
+   */
+  event?: Event | undefined;
+};
+
+/**
+ * Describes the message longshore.events.v1.SubscribeFleetResponse.
+ * Use `create(SubscribeFleetResponseSchema)` to create a new message.
+ */
+export declare const SubscribeFleetResponseSchema: GenMessage<SubscribeFleetResponse>;
+
+/**
  * @generated from message longshore.events.v1.Event
  */
 export declare type Event = Message<"longshore.events.v1.Event"> & {
@@ -125,9 +162,9 @@ export declare const EventSchema: GenMessage<Event>;
  */
 export declare const EventService: GenService<{
   /**
-   * Subscribe delivers the events of the namespace of the headers, of all namespaces without one, in the order of the stream: stored
-   * ones behind a place or since a time, then new ones; with neither only new ones. The first response has no event: it says
-   * where the others begin, so that what is listed afterwards and what comes here leave no gap.
+   * Subscribe delivers the events of the namespace of the headers, in the order of the stream: stored ones behind a place or since a
+   * time, then new ones; with neither only new ones. The first response has no event: it says where the others begin, so that what
+   * is listed afterwards and what comes here leave no gap.
    * OUT_OF_RANGE when events behind the place may be gone, or it was never reached: the caller has to list anew.
    *
    * @generated from rpc longshore.events.v1.EventService.Subscribe
@@ -136,6 +173,16 @@ export declare const EventService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeRequestSchema;
     output: typeof SubscribeResponseSchema;
+  },
+  /**
+   * SubscribeFleet does the same for all namespaces, and for what is no namespace's.
+   *
+   * @generated from rpc longshore.events.v1.EventService.SubscribeFleet
+   */
+  subscribeFleet: {
+    methodKind: "server_streaming";
+    input: typeof SubscribeFleetRequestSchema;
+    output: typeof SubscribeFleetResponseSchema;
   },
 }>;
 

@@ -10,7 +10,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file longshore/events/v1/events.proto.
  */
 export const file_longshore_events_v1_events = /*@__PURE__*/
-  fileDesc("CiBsb25nc2hvcmUvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITbG9uZ3Nob3JlLmV2ZW50cy52MSKMAQoQU3Vic2NyaWJlUmVxdWVzdBIbCg5hZnRlcl9zZXF1ZW5jZRgBIAEoA0gAiAEBEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdmaWx0ZXJzGAMgAygJEgwKBG5vZGUYBCABKAlCEQoPX2FmdGVyX3NlcXVlbmNlIlAKEVN1YnNjcmliZVJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgDEikKBWV2ZW50GAIgASgLMhoubG9uZ3Nob3JlLmV2ZW50cy52MS5FdmVudCJyCgVFdmVudBIKCgJpZBgBIAEoCRIMCgRub2RlGAIgASgJEg8KB3N1YmplY3QYAyABKAkSEAoIcmV2aXNpb24YBCABKAMSLAoIZW52ZWxvcGUYBSABKAsyGi5jb250YWluZXJkLnR5cGVzLkVudmVsb3BlMmwKDEV2ZW50U2VydmljZRJcCglTdWJzY3JpYmUSJS5sb25nc2hvcmUuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJi5sb25nc2hvcmUuZXZlbnRzLnYxLlN1YnNjcmliZVJlc3BvbnNlMAFiBnByb3RvMw", [file_containerd_types_event, file_google_protobuf_timestamp]);
+  fileDesc("CiBsb25nc2hvcmUvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITbG9uZ3Nob3JlLmV2ZW50cy52MSKMAQoQU3Vic2NyaWJlUmVxdWVzdBIbCg5hZnRlcl9zZXF1ZW5jZRgBIAEoA0gAiAEBEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdmaWx0ZXJzGAMgAygJEgwKBG5vZGUYBCABKAlCEQoPX2FmdGVyX3NlcXVlbmNlIlAKEVN1YnNjcmliZVJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgDEikKBWV2ZW50GAIgASgLMhoubG9uZ3Nob3JlLmV2ZW50cy52MS5FdmVudCJOChVTdWJzY3JpYmVGbGVldFJlcXVlc3QSNQoGd2FudGVkGAEgASgLMiUubG9uZ3Nob3JlLmV2ZW50cy52MS5TdWJzY3JpYmVSZXF1ZXN0IlUKFlN1YnNjcmliZUZsZWV0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAMSKQoFZXZlbnQYAiABKAsyGi5sb25nc2hvcmUuZXZlbnRzLnYxLkV2ZW50InIKBUV2ZW50EgoKAmlkGAEgASgJEgwKBG5vZGUYAiABKAkSDwoHc3ViamVjdBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoAxIsCghlbnZlbG9wZRgFIAEoCzIaLmNvbnRhaW5lcmQudHlwZXMuRW52ZWxvcGUy2QEKDEV2ZW50U2VydmljZRJcCglTdWJzY3JpYmUSJS5sb25nc2hvcmUuZXZlbnRzLnYxLlN1YnNjcmliZVJlcXVlc3QaJi5sb25nc2hvcmUuZXZlbnRzLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESawoOU3Vic2NyaWJlRmxlZXQSKi5sb25nc2hvcmUuZXZlbnRzLnYxLlN1YnNjcmliZUZsZWV0UmVxdWVzdBorLmxvbmdzaG9yZS5ldmVudHMudjEuU3Vic2NyaWJlRmxlZXRSZXNwb25zZTABYgZwcm90bzM", [file_containerd_types_event, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message longshore.events.v1.SubscribeRequest.
@@ -27,11 +27,25 @@ export const SubscribeResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_events_v1_events, 1);
 
 /**
+ * Describes the message longshore.events.v1.SubscribeFleetRequest.
+ * Use `create(SubscribeFleetRequestSchema)` to create a new message.
+ */
+export const SubscribeFleetRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_events_v1_events, 2);
+
+/**
+ * Describes the message longshore.events.v1.SubscribeFleetResponse.
+ * Use `create(SubscribeFleetResponseSchema)` to create a new message.
+ */
+export const SubscribeFleetResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_events_v1_events, 3);
+
+/**
  * Describes the message longshore.events.v1.Event.
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema = /*@__PURE__*/
-  messageDesc(file_longshore_events_v1_events, 2);
+  messageDesc(file_longshore_events_v1_events, 4);
 
 /**
  * EventService tells of the fleet's events from any place on that is still kept, each with its place: for callers who come back.

@@ -1,4 +1,4 @@
-import { type Digest, digestOf } from '@longshore/oci';
+import { type Digest, digestOf } from './digest.ts';
 
 /** The names of the snapshots of stacked layers, lowest first. Source: OCI image-spec config.md, "Layer ChainID". */
 export function chainIds(diffIds: readonly Digest[]): Digest[] {

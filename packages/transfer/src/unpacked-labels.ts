@@ -1,5 +1,5 @@
 import type { Descriptor, Digest } from '@longshore/oci';
-import type { BlobToStore } from '@longshore/transfer';
+import type { BlobToStore } from './pull-store.ts';
 
 /**
  * What is written on the blobs of an image that was unpacked: the config keeps the topmost snapshot, and each layer

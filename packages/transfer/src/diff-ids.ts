@@ -1,6 +1,6 @@
 import { invalidArgument } from '@longshore/errors';
 import { type Digest, isDigest } from '@longshore/oci';
-import { parseObject } from '@longshore/transfer';
+import { parseObject } from './parse-manifest.ts';
 
 /** Digests of an image's uncompressed layers, lowest first. Throws InvalidArgument for a config that has none. */
 export function diffIdsOf(config: Digest, bytes: Buffer): Digest[] {

@@ -1,0 +1,16 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
+import type { CallOptions } from '@longshore/rpc';
+import type { Connection } from '../connection/connection.ts';
+
+/** The record of a container that is being made. */
+export interface ContainerDraft {
+  readonly id: string;
+  readonly connection: Connection;
+  /** For the calls that options make. */
+  readonly call: CallOptions;
+  record: MessageInitShape<typeof ContainerSchema>;
+}
+
+/** One step in making a container; they are taken in their order, of which later ones see what earlier ones did. */
+export type ContainerOption = (draft: ContainerDraft) => void | Promise<void>;

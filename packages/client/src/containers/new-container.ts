@@ -1,0 +1,31 @@
+import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { Header } from '@longshore/proto/headers';
+import type { CallOptions } from '@longshore/rpc';
+import { withLease } from '@longshore/transfer';
+import type { Connection } from '../connection/connection.ts';
+import { Container } from './container.ts';
+import type { ContainerDraft, ContainerOption } from './container-draft.ts';
+
+const DEFAULT_RUNTIME = 'io.containerd.runc.v2';
+
+/**
+ * Records a container. What options make for it is kept by a lease meanwhile, and is garbage if it comes to nothing. Throws AlreadyExists
+ * for an id that is taken.
+ */
+export async function newContainer(
+  connection: Connection,
+  id: string,
+  options: readonly ContainerOption[],
+  given: CallOptions,
+): Promise<Container> {
+  const { lease } = connection;
+  const headers = { ...given.headers, ...(lease !== undefined && { [Header.Lease]: lease }) };
+  await withLease(connection.service(Leases), { ...given, headers }, async (call) => {
+    const record = { id, runtime: { name: DEFAULT_RUNTIME } };
+    const draft: ContainerDraft = { id, connection, call, record };
+    for (const option of options) await option(draft);
+    await connection.service(Containers).create({ container: draft.record }, call);
+  });
+  return new Container(connection, id);
+}

@@ -1,0 +1,76 @@
+import { isKind } from '@longshore/errors';
+import type { Labels, Platform } from '@longshore/oci';
+import { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import type { CallOptions, ServiceClient } from '@longshore/rpc';
+import { ContentStore } from '../content/content-store.ts';
+import type { Services } from '../services.ts';
+import { Image } from './image.ts';
+import type { ImageParts } from './image-parts.ts';
+import { pull } from './pull.ts';
+import type { PullOptions } from './pull-options.ts';
+import type { Registries } from './registries.ts';
+import { serverPlatform } from './server-platform.ts';
+
+export interface TagOptions {
+  /** Makes a name that is taken mean this image from now on; without it, it is AlreadyExists. */
+  force?: boolean | undefined;
+  labels?: Labels | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The images of one namespace, and what moves images to it and from it. */
+export class ImageStore {
+  readonly #parts: ImageParts;
+  readonly #images: ServiceClient<typeof Images>;
+
+  constructor(services: Services, registries: Registries) {
+    let platform: Promise<Platform> | undefined;
+    this.#images = services.service(Images);
+    this.#parts = {
+      services,
+      registries,
+      content: new ContentStore(services),
+      platform: () => {
+        platform ??= serverPlatform(services).catch((error: unknown) => {
+          platform = undefined;
+          throw error;
+        });
+        return platform;
+      },
+    };
+  }
+
+  /** By its full name. Throws NotFound. */
+  async get(name: string, options?: CallOptions): Promise<Image> {
+    const { image } = await this.#images.get({ name }, options);
+    return new Image(this.#parts, image!);
+  }
+
+  /** In the order of their names. */
+  async list(filters: readonly string[] = [], options?: CallOptions): Promise<Image[]> {
+    const { images } = await this.#images.list({ filters: [...filters] }, options);
+    return images.map((image) => new Image(this.#parts, image));
+  }
+
+  /** Brings an image to the server: see {@link PullOptions}. */
+  async pull(reference: string, options: PullOptions = {}): Promise<Image> {
+    const name = await pull(this.#parts, reference, options);
+    return this.get(name, { signal: options.signal });
+  }
+
+  /** Gives an image another name. Throws NotFound, AlreadyExists. */
+  async tag(source: string, name: string, options: TagOptions = {}): Promise<Image> {
+    const { force = false, labels, signal } = options;
+    const { image } = await this.#images.get({ name: source }, { signal });
+    const { target, labels: kept } = image!;
+    const tagged = { name, target: target!, labels: labels ?? kept };
+    try {
+      const created = await this.#images.create({ image: tagged }, { signal });
+      return new Image(this.#parts, created.image!);
+    } catch (error) {
+      if (!force || !isKind(error, 'AlreadyExists')) throw error;
+    }
+    const updated = await this.#images.update({ image: tagged }, { signal });
+    return new Image(this.#parts, updated.image!);
+  }
+}

@@ -1,0 +1,163 @@
+import { isKind } from '@longshore/errors';
+import {
+  chainIds,
+  type Descriptor,
+  type Digest,
+  type ImageConfig,
+  type Labels,
+  normalizePlatform,
+  type Platform,
+  parseDigest,
+} from '@longshore/oci';
+import { Content } from '@longshore/proto/containerd/services/content/v1/content';
+import { type Image as ImageMessage, Images } from '@longshore/proto/containerd/services/images/v1/images';
+import type { CallOptions } from '@longshore/rpc';
+import { fileLayers, type ImageManifest, PlainStore } from '@longshore/transfer';
+import { dateOf } from '../call-time.ts';
+import { underLease } from '../leases/work-lease.ts';
+import { DEFAULT_SNAPSHOTTER, Snapshotter } from '../snapshots/snapshotter.ts';
+import type { ImageParts } from './image-parts.ts';
+import { type OnProgress, ProgressTracker } from './progress.ts';
+import { readConfig, readStoredTree, storedImages } from './stored-tree.ts';
+import { unpackImage } from './unpack-image.ts';
+
+export interface UnpackOptions {
+  /** Default overlayfs. */
+  snapshotter?: string | undefined;
+  /** Default: what the server runs. */
+  platform?: Platform | undefined;
+  onProgress?: OnProgress | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * A name for an index or a manifest, as the record was when it was read. What is asked of its content is that of one platform: what the
+ * server runs unless another is named; it throws NotFound where that is not stored.
+ */
+export class Image {
+  readonly name: string;
+  readonly target: Descriptor;
+  readonly labels: Readonly<Labels>;
+  readonly createdAt: Date | undefined;
+  readonly updatedAt: Date | undefined;
+  readonly #parts: ImageParts;
+
+  constructor(parts: ImageParts, { name, target, labels, createdAt, updatedAt }: ImageMessage) {
+    this.#parts = parts;
+    this.name = name;
+    this.target = targetFromProto(target!);
+    this.labels = labels;
+    this.createdAt = dateOf(createdAt);
+    this.updatedAt = dateOf(updatedAt);
+  }
+
+  async manifest(platform?: Platform, options?: CallOptions): Promise<ImageManifest> {
+    const wanted = platform ?? (await this.#parts.platform());
+    const tree = await readStoredTree(this.#parts.content, this.name, this.target, [wanted], options);
+    return tree.images[0]!;
+  }
+
+  /** Throws InvalidArgument for what is no config of an image. */
+  async config(platform?: Platform, options?: CallOptions): Promise<ImageConfig> {
+    return readConfig(this.#parts.content, await this.manifest(platform, options), options);
+  }
+
+  /** Digests of the uncompressed layers, lowest first. */
+  async diffIds(platform?: Platform, options?: CallOptions): Promise<Digest[]> {
+    return (await this.config(platform, options)).rootfs.diff_ids;
+  }
+
+  /** The name of the snapshot that containers stand on; empty for an image without layers. */
+  async chainId(platform?: Platform, options?: CallOptions): Promise<Digest | ''> {
+    return chainIds(await this.diffIds(platform, options)).at(-1) ?? '';
+  }
+
+  /** Of what is stored for it: manifest, config and layers, as they are stored. */
+  async sizeBytes(platform?: Platform, options?: CallOptions): Promise<number> {
+    const { descriptor, manifest } = await this.manifest(platform, options);
+    const distinct = new Map(
+      [this.target, descriptor, manifest.config, ...manifest.layers].map(({ digest, size }) => [
+        digest,
+        size,
+      ]),
+    );
+    return distinct.values().reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Those whose manifests and configs are stored; their layers need not be. */
+  async platforms(options?: CallOptions): Promise<Platform[]> {
+    const { content } = this.#parts;
+    const found: Platform[] = [];
+    for (const image of await storedImages(content, this.target, options)) {
+      const platform = image.platform ?? (await orUndefined(readConfig(content, image, options)));
+      if (platform) found.push(normalizePlatform(platform));
+    }
+    return found;
+  }
+
+  /** Whether containers can stand on it at once. */
+  async isUnpacked(snapshotter?: string, platform?: Platform, options?: CallOptions): Promise<boolean> {
+    const chainId = await this.chainId(platform, options);
+    if (chainId === '') return true;
+    const found = await orUndefined(
+      new Snapshotter(this.#parts.services, snapshotter).stat(chainId, options),
+    );
+    return found?.kind === 'committed';
+  }
+
+  /** Makes snapshots of its layers, those that are not there. Throws NotFound for content that is not stored. */
+  async unpack(options: UnpackOptions = {}): Promise<void> {
+    const { snapshotter = DEFAULT_SNAPSHOTTER, signal = new AbortController().signal } = options;
+    using tracker = new ProgressTracker(this.name, options.onProgress);
+    tracker.phase('unpacking');
+    await underLease(this.#parts.services, async (call) => {
+      const image = await this.manifest(options.platform, { ...call, signal });
+      for (const layer of fileLayers(image)) tracker.blob(layer, 'exists', layer.size);
+      const store = new PlainStore(this.#parts.services.service(Content), call);
+      const whenStored = async () => undefined;
+      await unpackImage(this.#parts, {
+        image,
+        snapshotter,
+        store,
+        whenStored,
+        tracker,
+        options: call,
+        signal,
+      });
+    });
+    tracker.phase('done');
+  }
+
+  /**
+   * Throws NotFound, also when the name stands for something else by now. With `sync` what nothing else refers to is gone when this
+   * resolves.
+   */
+  async delete({ sync = false, ...options }: CallOptions & { sync?: boolean } = {}): Promise<void> {
+    const { mediaType, digest, size } = this.target;
+    const target = { mediaType, digest, size: BigInt(size) };
+    await this.#parts.services.service(Images).delete({ name: this.name, sync, target }, options);
+  }
+}
+
+function targetFromProto({
+  mediaType,
+  digest,
+  size,
+  annotations,
+}: NonNullable<ImageMessage['target']>): Descriptor {
+  return {
+    mediaType,
+    digest: parseDigest(digest),
+    size: Number(size),
+    ...(Object.keys(annotations).length > 0 && { annotations }),
+  };
+}
+
+async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isKind(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}

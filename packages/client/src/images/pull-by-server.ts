@@ -1,0 +1,125 @@
+import { unimplemented } from '@longshore/errors';
+import { formatReference, isDigest, type Platform } from '@longshore/oci';
+import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { ImageStoreSchema } from '@longshore/proto/containerd/types/transfer/imagestore';
+import { type Progress, ProgressSchema } from '@longshore/proto/containerd/types/transfer/progress';
+import {
+  AuthRequestSchema,
+  AuthResponseSchema,
+  AuthType,
+  OCIRegistrySchema,
+} from '@longshore/proto/containerd/types/transfer/registry';
+import type { CredentialSource, Credentials } from '@longshore/registry';
+import type { ImageParts } from './image-parts.ts';
+import type { BlobState, ProgressTracker } from './progress.ts';
+import type { ClientPull } from './pull-by-client.ts';
+import { pack, ServerStream, unpackAny } from './server-stream.ts';
+
+/** containerd's words. Source: containerd core/transfer/local/progress.go. */
+const STATES: Readonly<Record<string, BlobState>> = {
+  waiting: 'waiting',
+  downloading: 'transferring',
+  complete: 'done',
+  'already exists': 'exists',
+  extracting: 'unpacking',
+  extracted: 'unpacked',
+};
+
+/**
+ * Has the server pull, by containerd's transfer service; progress and questions for credentials come back by streams. Throws
+ * Unimplemented where there is no such service, as in containerd 1.6.
+ */
+export async function pullByServer({ services }: ImageParts, request: ClientPull): Promise<void> {
+  const { reference, name, labels, registry, platforms, snapshotter, tracker, signal } = request;
+  const { plainHttp = false, headers = {}, ca } = registry.hosts?.[reference.host] ?? {};
+  if (ca !== undefined) throw unimplemented('pull by the server with certificate authorities of the client');
+  await using open = new AsyncDisposableStack();
+  const stream = async () => {
+    const opened = await ServerStream.open(services, signal);
+    open.defer(() => opened.close());
+    return opened;
+  };
+  const progress = await stream();
+  const auth = registry.credentials && (await stream());
+  if (auth) void answerQuestions(auth, registry.credentials!, signal);
+  const shown = showProgress(progress, tracker);
+  const unpacks =
+    snapshotter === undefined
+      ? []
+      : [{ snapshotter, ...(platforms.length === 1 && { platform: platformToProto(platforms[0]!) }) }];
+  await services.service(Transfer).transfer(
+    {
+      source: pack(OCIRegistrySchema, {
+        reference: formatReference(reference),
+        resolver: {
+          headers: { ...headers },
+          ...(auth && { authStream: auth.id }),
+          ...(plainHttp && { defaultScheme: 'http' }),
+        },
+      }),
+      destination: pack(ImageStoreSchema, {
+        name,
+        labels,
+        platforms: platforms.map(platformToProto),
+        unpacks,
+      }),
+      options: { progressStream: progress.id },
+    },
+    { signal },
+  );
+  // The server has ended it; whatever it still holds back is of no interest any more.
+  await progress.close();
+  await shown;
+}
+
+async function showProgress(stream: ServerStream, tracker: ProgressTracker): Promise<void> {
+  for await (const message of stream.messages()) {
+    const progress = unpackAny(ProgressSchema, message);
+    if (progress) show(progress, tracker);
+  }
+}
+
+function show({ event, desc, progress, parents }: Progress, tracker: ProgressTracker): void {
+  const state = Object.hasOwn(STATES, event) ? STATES[event] : undefined;
+  if (event.startsWith('fetching')) tracker.phase('transferring');
+  if (event === 'extracting') tracker.phase('unpacking');
+  if (event === 'saved') tracker.phase('recording');
+  if (!state || !desc || !isDigest(desc.digest)) return;
+  const { digest, mediaType, size } = desc;
+  // A parent is named by its ref, which ends in its digest.
+  const parent = parents[0]?.replace(/^[a-z]+-/, '') ?? '';
+  const isOver = state === 'exists' || state === 'done';
+  tracker.blob(
+    { digest, mediaType, size: Number(size) },
+    state,
+    isOver ? Number(size) : Number(progress),
+    isDigest(parent) ? parent : undefined,
+  );
+}
+
+/** One question of a registry after the other, until the stream ends. A source that fails is one without credentials. */
+async function answerQuestions(
+  stream: ServerStream,
+  credentials: CredentialSource,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const message of stream.messages()) {
+    const question = unpackAny(AuthRequestSchema, message);
+    if (!question) continue;
+    const { host, reference, wwwauthenticate } = question;
+    const answer = await credentials({ host, reference, wwwAuthenticate: wwwauthenticate }, signal).catch(
+      () => undefined,
+    );
+    stream.send(pack(AuthResponseSchema, answerOf(answer)));
+  }
+}
+
+function answerOf(credentials: Credentials | undefined) {
+  if (!credentials) return { authType: AuthType.NONE };
+  if (credentials.kind === 'refresh') return { authType: AuthType.REFRESH, secret: credentials.token };
+  return { authType: AuthType.CREDENTIALS, username: credentials.username, secret: credentials.password };
+}
+
+function platformToProto({ os, architecture, variant = '' }: Platform) {
+  return { os, architecture, variant };
+}

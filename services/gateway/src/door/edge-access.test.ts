@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { scratchDirectory, TestAuthority } from '@longshore/transport/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type BearerCallOptions, bearerCall } from '../testing/bearer-call.ts';
+import { GatewayFixture } from '../testing/gateway-fixture.ts';
+
+const IMAGES = '/containerd.services.images.v1.Images/List';
+const directory = mkdtempSync(join(tmpdir(), 'longshore-edge-'));
+const authority = new TestAuthority(directory);
+const stranger = authority.issue('user/stranger');
+
+let gateway: GatewayFixture;
+
+beforeAll(async () => {
+  const { tlsCert, tlsKey, tlsCa } = authority.issue('service/gateway');
+  gateway = await GatewayFixture.start({
+    LONGSHORE_GATEWAY_LISTEN: '127.0.0.1:0',
+    LONGSHORE_TLS_CERT: tlsCert,
+    LONGSHORE_TLS_KEY: tlsKey,
+    LONGSHORE_TLS_CA: tlsCa,
+  });
+});
+beforeEach(() => {
+  gateway.takeSeen();
+});
+afterAll(async () => {
+  await gateway.close();
+  rmSync(directory, { recursive: true });
+});
+
+function call(path: string, headers: Record<string, string>, options: Partial<BearerCallOptions> = {}) {
+  const all = { 'containerd-namespace': 'ns', ...headers };
+  return bearerCall(gateway.grpc, path, { tls: stranger, headers: all, ...options });
+}
+
+describe('a caller at the gRPC door', () => {
+  it('without certificate and token is nobody, but may ask for health', async () => {
+    expect(await call(IMAGES, {})).toEqual({
+      code: 16,
+      message: 'a bearer token or a certificate is required: unauthenticated',
+    });
+    expect(await call('/no.Such/Method', {})).toMatchObject({ code: 16 });
+    expect(await call('/grpc.health.v1.Health/Check', {})).toMatchObject({ code: 0 });
+    expect(gateway.takeSeen()).toEqual([]);
+  });
+
+  it('is known by a bearer token, which counts before a certificate', async () => {
+    const token = `Bearer ${gateway.token}`;
+    expect(await call(IMAGES, { authorization: token })).toMatchObject({ code: 0 });
+    for (const authorization of ['Bearer wrong', 'Basic eDp5', '', 'Bearer']) {
+      expect(await call(IMAGES, { authorization }, { certificate: true })).toMatchObject({ code: 16 });
+    }
+    expect(gateway.takeSeen().map(({ caller }) => caller)).toEqual(['token/gateway']);
+  });
+
+  it('is cut off that shows a certificate of another authority, with a token too', async () => {
+    const tls = { ...new TestAuthority(scratchDirectory()).issue('user/eve'), tlsCa: stranger.tlsCa };
+    const authorization = `Bearer ${gateway.token}`;
+    await expect(call(IMAGES, { authorization }, { tls, certificate: true })).rejects.toThrow();
+    expect(gateway.takeSeen()).toEqual([]);
+  });
+
+  it("cannot speak for another, nor in the name of longshore's parts; its credential stays here", async () => {
+    const spoofed = {
+      authorization: `Bearer ${gateway.token}`,
+      'longshore-caller': 'user/root',
+      'longshore-live-tasks': '*',
+      'longshore-connection': 'x',
+    };
+    expect(await call(IMAGES, spoofed)).toMatchObject({ code: 0 });
+    expect(await call(IMAGES, { ...spoofed, 'longshore-node': 'n1' })).toMatchObject({ code: 0 });
+    const [fleet, node] = gateway.takeSeen();
+    const told = { caller: 'token/gateway', liveTasks: undefined, authorization: undefined };
+    expect(fleet).toMatchObject({ at: 'image Images/List', ...told });
+    expect(node).toMatchObject({ at: 'agent Images/List', ...told });
+  });
+});
