@@ -90,22 +90,25 @@ export class Call {
     return this.#peer;
   }
 
+  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
+  get caller(): string | undefined {
+    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+  }
+
   /** Tells the caller of a stream, before there is anything to send, that nothing from now on is missed. */
   begin(): void {
     this.#raw.sendMetadata?.(new Metadata());
   }
 
-  /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
-  get caller(): string | undefined 
-    return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
-
   /** Throws PermissionDenied when the caller is a node, and another one than this. */
-  requireNode(id: string): void 
+  requireNode(id: string): void {
     checkNode(this.peer, id, 'the request');
+  }
 
   /** Whether lines of this level are written: if not, `log` need not be made. */
-  logs(level: 'debug' | 'info' | 'error'): boolean 
+  logs(level: 'debug' | 'info' | 'error'): boolean {
     return this.#parentLog.isLevelEnabled(level);
+  }
 
   /** Its lines carry the request's id. Most calls log nothing, so it is made on first use. */
   get log(): Logger {
@@ -120,8 +123,9 @@ export class Call {
    * The first value of a header: Go clients put the newest first. Node joins what is repeated on the wire with `, `,
    * which no value that is asked for here contains.
    */
-  header(name: string): string | undefined 
+  header(name: string): string | undefined {
     return this.#headers.get(name)[0]?.toString().split(', ', 1)[0];
+  }
 
   /** Throws FailedPrecondition without a namespace header, InvalidArgument for one that is no identifier. */
   get namespace(): string {
@@ -136,11 +140,13 @@ export class Call {
     return node === FLEET ? FLEET : parseIdentifier(node, 'node');
   }
 
-  get scope(): Scope 
+  get scope(): Scope {
     return { namespace: this.namespace, node: this.node };
+  }
 
-  get lease(): string | undefined 
+  get lease(): string | undefined {
     return this.header(Header.Lease) || undefined;
+  }
 
   /** Tells the caller's node of an event that this call caused, for the subscribers of its node socket. */
   reportEvent(event: CausedEvent): void {
