@@ -1,3 +1,5 @@
+export { type ExtractOptions, extractTree } from './archive/extract-tree.ts';
+export { packTree } from './archive/pack-tree.ts';
 export { Client } from './client.ts';
 export { Connection } from './connection/connection.ts';
 export type { ClientTls, ConnectionOptions, ScopeOptions, Token } from './connection/options.ts';
@@ -14,8 +16,10 @@ export { imageConfig, type SpecPart, user } from './containers/spec-part.ts';
 export type { BlobInfo, IngestStatus } from './content/blob-info.ts';
 export { BlobWriter, type CommitOptions, type WriterOptions } from './content/blob-writer.ts';
 export { type ByteRange, ContentStore, type WriteOptions } from './content/content-store.ts';
+export type { ExportOptions } from './images/export.ts';
 export { Image, type UnpackOptions } from './images/image.ts';
 export { ImageStore, type TagOptions } from './images/image-store.ts';
+export type { ImportOptions } from './images/import.ts';
 export type { RegistryHost, RegistryHosts, RegistryOptions } from './images/open-registry.ts';
 export type {
   BlobProgress,
