@@ -8,25 +8,38 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { auditRequests } from '../audit/http-hooks.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
+import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
 import { imageRoutes } from './routes/images.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { quotaRoutes } from './routes/quotas.ts';
 import { versionRoutes } from './routes/version.ts';
+import { closeSchema, validateStrictly } from './validation.ts';
+
+/** Names of images may be long. */
+const MAX_PARAM_LENGTH = 1024;
 
 export interface HttpAppOptions {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  accessAdmin: AccessAdmin;
+  audit: AuditLog;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
@@ -35,26 +48,29 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, access, log } = options;
+  const { access, audit, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
     ...(options.tls && { https: options.tls }),
   });
+  validateStrictly(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   requireAccess(app, access);
+  auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
   app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
-  const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
+  const routes = (v1: FastifyInstance) => addRoutes(v1, options);
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
@@ -65,6 +81,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   await app.register(
     async (v1) => {
+      v1.addHook('onRoute', closeSchema);
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
@@ -73,9 +90,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, backends: Backends): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+  accessRoutes(v1, accessAdmin);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
+  leaseRoutes(v1, backends);
+  collectionRoutes(v1, backends);
+  quotaRoutes(v1, backends);
   joinTokenRoutes(v1, backends);
   certificateRoutes(v1, backends);
   imageRoutes(v1, backends);
