@@ -43,7 +43,7 @@ async function answerOf(
   const challenge = parsed.find(({ scheme }) => scheme === 'bearer');
   if (challenge) {
     const allowsHttp = url.startsWith('http:');
-    const token = await fetchToken(transport, { challenge, scope: '', credentials, allowsHttp, signal });
+    const token = await fetchToken(transport, { challenge, scopes: [], credentials, allowsHttp, signal });
     return `Bearer ${token.value}`;
   }
   if (credentials.kind === 'password' && parsed.some(({ scheme }) => scheme === 'basic')) {
