@@ -4,6 +4,7 @@ import { SERVICE_NAMES } from '@longshore/local';
 import type { Ctr } from '../harness/ctr.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { atOnce } from './at-once.ts';
+import { benchCli } from './cli.ts';
 import { benchCollection } from './collection.ts';
 import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
@@ -26,11 +27,12 @@ Parts, all when none is named. Any failed step makes it fail.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
+  cli             Runs short commands of longshore as whole processes.
   http-list       Asks the HTTP API for pages of 100 among many containers of many nodes.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
-  --runs N        compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
+  --runs N        cli, compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare, density: seconds between the last step and the reading of memory (default 60; density 15)
   --containers N  density: how many (default 300)
@@ -110,6 +112,7 @@ const PARTS: Record<string, () => Promise<void>> = {
     }),
   'http-list': () =>
     benchHttpList({ containers: 100_000, nodes: Number(values.fleet), calls: Number(values.calls) }),
+  cli: () => benchCli({ runs: Number(values.runs) }),
   collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 

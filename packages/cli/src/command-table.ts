@@ -84,6 +84,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     group: IMAGES,
     load: () => import('./commands/pull.ts'),
   },
+  push: {
+    summary: 'put an image to a registry',
+    group: IMAGES,
+    load: () => import('./commands/push.ts'),
+  },
   tag: {
     summary: 'give an image another name',
     group: IMAGES,
@@ -93,6 +98,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'remove images',
     group: IMAGES,
     load: () => import('./commands/rmi.ts'),
+  },
+  import: {
+    summary: 'take images out of an archive',
+    aliases: ['load'],
+    group: IMAGES,
+    load: () => import('./commands/import.ts'),
+  },
+  export: {
+    summary: 'put images into an archive',
+    aliases: ['save'],
+    group: IMAGES,
+    load: () => import('./commands/export.ts'),
   },
   login: {
     summary: 'give the password of a registry',
@@ -109,6 +126,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     aliases: ['node'],
     group: FLEET,
     load: () => import('./commands/nodes.ts'),
+  },
+  token: {
+    summary: 'make, list and revoke tokens of gateways',
+    aliases: ['tokens'],
+    group: FLEET,
+    load: () => import('./commands/token.ts'),
+  },
+  role: {
+    summary: 'say who may do what at gateways',
+    aliases: ['roles'],
+    group: FLEET,
+    load: () => import('./commands/role.ts'),
   },
   events: {
     summary: 'show what happens, as it happens',
