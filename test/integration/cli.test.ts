@@ -97,6 +97,23 @@ describe('containers', () => {
     expect(await shown('stops')).toBeUndefined();
   });
 
+  it('are watched: those that run, then each change of one', async () => {
+    await start('watched', 'exec sleep 1000');
+    const watch = cli.start(['ps', '-w', '-o', 'json']);
+    const states = () =>
+      watch.stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Shown);
+    expect(await waitUntil(() => watch.stdout !== '')).toBe(true);
+    await cli.ok('rm', '-f', 'watched');
+    expect(await waitUntil(() => states().at(-1)?.status === 'removed')).toBe(true);
+    watch.interrupt();
+    expect(await watch.ended).toMatchObject({ code: 130, stderr: '' });
+    expect(states()[0]).toMatchObject({ id: 'watched', status: 'running' });
+    expect(new Set(states().map(({ id }) => id))).toEqual(new Set(['watched']));
+  });
+
   it('of which one is not there do not keep the others from their turn', async () => {
     await start('there', 'exec sleep 1000');
     const { code, stdout, stderr } = await cli.run('rm', '-f', 'there', '--');

@@ -5,10 +5,10 @@ import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { showNext } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { printable } from '../output/printable.ts';
 import { timeOf } from '../output/quantity.ts';
-import { showNext } from '../output/show.ts';
 import { eventFilters } from '../resources/event-filter.ts';
 import type { Session } from '../session.ts';
 

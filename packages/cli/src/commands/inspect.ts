@@ -2,8 +2,8 @@ import type { Client } from '@longshore/client';
 import { isKind, notFound } from '@longshore/errors';
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
+import { showDocument } from '../output/document.ts';
 import { addDocumentOptions, type Format } from '../output/output-options.ts';
-import { showDocument } from '../output/show.ts';
 import { INSPECT } from '../resources/inspect-kinds.ts';
 import { type Session, SILENT } from '../session.ts';
 

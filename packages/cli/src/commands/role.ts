@@ -2,13 +2,14 @@ import { AccessService } from '@longshore/proto/longshore/access/v1/access';
 import { Argument } from 'commander';
 import { type Define, examples } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { showDocument } from '../output/document.ts';
 import {
   addDocumentOptions,
   addOutputOptions,
   type Format,
   type OutputOptions,
 } from '../output/output-options.ts';
-import { show, showDocument } from '../output/show.ts';
+import { show } from '../output/show.ts';
 import { BINDING_VIEW, bindingDocument, ROLE_NAMES, roleOf } from '../resources/roles.ts';
 import type { Session } from '../session.ts';
 

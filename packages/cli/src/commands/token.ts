@@ -3,9 +3,10 @@ import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { durationOf, parseDuration } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { showDocument } from '../output/document.ts';
 import { addOutputOptions, type Format, type OutputOptions } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
-import { show, showDocument, type View } from '../output/show.ts';
+import { show, type View } from '../output/show.ts';
 import { ROLE_NAMES, roleOf } from '../resources/roles.ts';
 import type { Session } from '../session.ts';
 

@@ -1,8 +1,8 @@
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { exitCodeOf } from '../exit-code.ts';
+import { showDocument } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
-import { showDocument } from '../output/show.ts';
 import { reportError } from '../report-error.ts';
 import { askVersion, type ServerVersion } from '../server-version.ts';
 import type { Session } from '../session.ts';

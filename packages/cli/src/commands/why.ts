@@ -6,9 +6,9 @@ import {
 } from '@longshore/proto/longshore/content/v1/collector';
 import { Argument, Option } from 'commander';
 import { type Define, examples } from '../command.ts';
+import { showDocument } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
-import { showDocument } from '../output/show.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { findImage } from '../resources/images.ts';
 import type { Session } from '../session.ts';

@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts';
+import { showDocument, showNext } from './document.ts';
 import { type Format, formatOf, type OutputOptions } from './output-options.ts';
-import { type Column, tableLines } from './table.ts';
+import { type Column, Table } from './table.ts';
 
 /** How items of a kind are shown. */
 export interface View<T> {
@@ -27,22 +28,30 @@ export async function show<T>(
   if (lines.length > 0) session.line(lines.join('\n'));
 }
 
-/** One document, whole. */
-export async function showDocument(session: Session, document: unknown, format: Format): Promise<void> {
-  if (format !== 'yaml') return session.line(JSON.stringify(document, undefined, 2));
-  const { stringify } = await import('yaml');
-  session.host.stdout.write(stringify(document));
-}
-
-/** One of many documents that come one by one: a line of JSON, or a YAML document of its own. */
-export async function showNext(session: Session, document: unknown, format: Format): Promise<void> {
-  if (format !== 'yaml') return session.line(JSON.stringify(document));
-  const { stringify } = await import('yaml');
-  session.host.stdout.write(`---\n${stringify(document)}`);
-}
-
 function linesOf<T>(session: Session, items: readonly T[], view: View<T>, format: Format): string[] {
+  return tableOf(session, view, format).lines(items);
+}
+
+function tableOf<T>(session: Session, view: View<T>, format: Format): Table<T> {
   const columns = view.columns.filter(({ isWide }) => !isWide || format === 'wide');
   const { isTTY, columns: width } = session.host.stdout;
-  return tableLines(items, columns, isTTY ? width : undefined);
+  return new Table(columns, isTTY ? width : undefined);
+}
+
+/** Shows items that come now and then; of tables there is one. */
+export function shower<T>(
+  session: Session,
+  view: View<T>,
+  options: OutputOptions,
+): (items: readonly T[]) => Promise<void> {
+  const format = formatOf(options);
+  const table = tableOf(session, view, format);
+  return async (items) => {
+    if (format === 'json' || format === 'yaml') {
+      for (const item of items) await showNext(session, view.document(item), format);
+      return;
+    }
+    const lines = format === 'name' ? items.map(view.name) : table.lines(items);
+    if (lines.length > 0) session.line(lines.join('\n'));
+  };
 }

@@ -1,9 +1,10 @@
 import { type JoinToken, NodeAdminService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { durationOf } from '../../durations.ts';
 import { labelsText, parseLabels } from '../../labels.ts';
+import { showDocument } from '../../output/document.ts';
 import type { Format, OutputOptions } from '../../output/output-options.ts';
 import { timeOf } from '../../output/quantity.ts';
-import { show, showDocument, type View } from '../../output/show.ts';
+import { show, type View } from '../../output/show.ts';
 import type { Session } from '../../session.ts';
 
 export interface JoinTokenOptions {
