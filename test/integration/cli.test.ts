@@ -220,6 +220,13 @@ describe('namespaces, nodes and events', () => {
     expect(await events.ended).toMatchObject({ code: 130, stderr: '' });
     const first = JSON.parse(events.stdout.split('\n', 1)[0]!);
     expect(first).toMatchObject({ namespace: 'told', topic: expect.stringMatching('^/namespaces/') });
+
+    const stored = edge.start(['events', '-n', 'told', '--since', '10m']);
+    expect(await waitUntil(() => stored.stdout.includes(' told /namespaces/create {"name":"told"}'))).toBe(
+      true,
+    );
+    stored.interrupt();
+    expect(await stored.ended).toMatchObject({ code: 130, stderr: '' });
   });
 });
 
