@@ -33,7 +33,8 @@ export async function label(session: Session, id: string, texts: string[]): Prom
   const changes = parseLabels(texts);
   const client = await session.client();
   const { node } = await client.service(NodeService).get({ id });
-  const labels = { ...node?.labels, ...changes };
+  // What its agent reports stays the agent's.
+  const labels = { ...node?.operatorLabels, ...changes };
   const kept = Object.fromEntries(Object.entries(labels).filter(([key]) => changes[key] !== ''));
   await client.service(NodeAdminService).setLabels({ id, labels: kept });
   session.line(id);
