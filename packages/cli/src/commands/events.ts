@@ -47,7 +47,7 @@ export const define: Define = (command, session) => {
 async function events(session: Session, options: Options): Promise<void> {
   const signal = session.interrupted;
   const { filter: filters = [], namespace, since, output } = options;
-  const client = await session.client();
+  const client = await session.calls();
   try {
     for await (const heard of hearEvents(client, { filters, namespace, since, signal })) {
       const document = eventDocument(heard);

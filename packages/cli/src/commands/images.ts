@@ -37,7 +37,7 @@ export const define: Define = (command, session) => {
 
 async function images(session: Session, name: string | undefined, options: Options): Promise<void> {
   const filters = imageFilters(options.filter ?? []);
-  const client = await session.client();
+  const client = await session.calls();
   const items: Item[] = [];
   for (const each of await clientsOf(client, options.allNamespaces)) {
     const records = (await each.service(Images).list({ filters })).images;

@@ -1,4 +1,4 @@
-import type { Client } from '@longshore/client';
+import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
 import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
 import { show, shower } from '../output/show.ts';
@@ -44,18 +44,23 @@ export const define: Define = (command, session) => {
 
 async function ps(session: Session, options: Options): Promise<void> {
   const filter = parseContainerFilters(options.filter ?? []);
-  const client = await session.client();
   const isShown = (item: ListedContainer) => isWanted(item, options, filter);
-  if (options.watch)
-    return watch(session, client, options, { list: () => listAll(client, options, filter), isShown });
-  const { items, unreachable } = await listAll(client, options, filter);
+  if (options.watch) return watch(session, options, filter, isShown);
+  const { items, unreachable } = await listAll(await session.calls(), options, filter);
   const shown = items.filter(isShown);
   await show(session, shown, viewOf(shown, options), options);
   tellOf(session, unreachable);
 }
 
-async function watch(session: Session, client: Client, options: Options, watched: Watched): Promise<void> {
+async function watch(
+  session: Session,
+  options: Options,
+  filter: ContainerFilter,
+  isShown: Watched['isShown'],
+): Promise<void> {
   const signal = session.interrupted;
+  const client = await session.client();
+  const watched = { list: () => listAll(client, options, filter), isShown };
   const { allNamespaces } = options;
   let print: ((items: readonly ListedContainer[]) => Promise<void>) | undefined;
   try {
@@ -73,7 +78,7 @@ function tellOf(session: Session, unreachable: readonly string[]): void {
   if (unreachable.length > 0) session.note(`longshore: no answer from ${unreachable.join(', ')}`);
 }
 
-async function listAll(client: Client, options: Options, filter: ContainerFilter): Promise<ContainerList> {
+async function listAll(client: Calls, options: Options, filter: ContainerFilter): Promise<ContainerList> {
   const clients = await clientsOf(client, options.allNamespaces);
   const lists = await Promise.all(clients.map((each) => listContainers(each, filter.filters)));
   const items = lists.flatMap((list) => list.items);

@@ -66,7 +66,7 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { bindings } = await client
     .service(AccessService)
     .listBindings({ namespace: options.namespace ?? '' });
@@ -74,13 +74,13 @@ async function ls(session: Session, options: OutputOptions & GlobalOptions): Pro
 }
 
 async function grant(session: Session, role: string, subject: string, options: ScopeOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await client.service(AccessService).createBinding(bindingOf(client.namespace, role, subject, options));
   session.line(subject);
 }
 
 async function revoke(session: Session, role: string, subject: string, options: ScopeOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await client.service(AccessService).deleteBinding(bindingOf(client.namespace, role, subject, options));
   session.line(subject);
 }
@@ -90,7 +90,7 @@ function bindingOf(namespace: string, role: string, subject: string, { fleet }: 
 }
 
 async function whoAmI(session: Session, { output }: { output: Format }): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { name, groups, bindings, unrestricted } = await client.service(AccessService).whoAmI({});
   await showDocument(
     session,

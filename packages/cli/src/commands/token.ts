@@ -58,13 +58,13 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { tokens } = await client.service(AccessService).listTokens({ namespace: options.namespace ?? '' });
   await show(session, tokens, VIEW, options);
 }
 
 async function create(session: Session, description = '', options: CreateOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { token, secret } = await client.service(AccessService).createToken({
     namespace: options.fleet ? '*' : client.namespace,
     role: roleOf(options.role),
@@ -81,7 +81,7 @@ async function create(session: Session, description = '', options: CreateOptions
 }
 
 async function rm(session: Session, ids: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(ids, (id) => client.service(AccessService).revokeToken({ id }));
 }
 

@@ -31,7 +31,7 @@ interface ShownProcess {
 }
 
 async function top(session: Session, name: string, options: OutputOptions): Promise<void> {
-  const { record, client } = await findContainer(await session.client(), name);
+  const { record, client } = await findContainer(await session.calls(), name);
   const { processes } = await client.service(Tasks).listPids({ containerId: record.id });
   const { anyToJson } = await import('@longshore/proto');
   const shown = processes.map(async ({ pid, info }): Promise<ShownProcess> => {

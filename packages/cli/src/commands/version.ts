@@ -54,7 +54,7 @@ async function serverVersion(session: Session, debug: boolean): Promise<Server |
 async function askByClient(session: Session): Promise<ServerVersion> {
   const [{ Version }, client] = await Promise.all([
     import('@longshore/proto/containerd/services/version/v1/version'),
-    session.client(),
+    session.calls(),
   ]);
   const { version, revision } = await client.service(Version).version({});
   return { version, revision };

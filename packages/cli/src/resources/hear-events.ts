@@ -1,9 +1,9 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { Client } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
+import type { Calls } from '../calls.ts';
 import { eventFilters } from './event-filter.ts';
 
 export interface HeardEvent {
@@ -24,7 +24,7 @@ export interface EventsWanted {
 }
 
 /** What happens: as a fleet keeps it, at a gateway; as it comes, on a node's own socket and at a containerd. */
-export async function* hearEvents(client: Client, wanted: EventsWanted): AsyncGenerator<HeardEvent> {
+export async function* hearEvents(client: Calls, wanted: EventsWanted): AsyncGenerator<HeardEvent> {
   try {
     yield* fromFleet(client, wanted);
     return;
@@ -40,7 +40,7 @@ export async function* hearEvents(client: Client, wanted: EventsWanted): AsyncGe
   }
 }
 
-async function* fromFleet(client: Client, wanted: EventsWanted): AsyncGenerator<HeardEvent> {
+async function* fromFleet(client: Calls, wanted: EventsWanted): AsyncGenerator<HeardEvent> {
   const { signal, since, namespace } = wanted;
   const request = {
     filters: eventFilters(wanted.filters, undefined),
