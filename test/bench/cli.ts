@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { REPOSITORY } from '../architecture/sources.ts';
-import { startStack } from '../harness/stack.ts';
 import { printBar } from './bar.ts';
+import { startBenchStack } from './sides.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
 
 const PROGRAM = join(REPOSITORY, 'packages/cli/bin/longshore.mjs');
@@ -18,8 +18,8 @@ export interface CliOptions {
 
 /** Prints how long short commands take as whole processes, beside a Node that does nothing. */
 export async function benchCli({ runs }: CliOptions): Promise<void> {
-  await using stack = await startStack();
-  const env = { ...process.env, LONGSHORE_SOCKET: stack.socket };
+  await using started = await startBenchStack();
+  const env = { ...process.env, LONGSHORE_SOCKET: started.stack.socket };
   const lines: Record<string, string[]> = {
     'node -e 0': ['-e', '0'],
     'longshore version --client': [PROGRAM, 'version', '--client'],
