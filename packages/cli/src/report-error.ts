@@ -1,5 +1,6 @@
 import { type ErrorKind, kindOf, messageOf } from '@longshore/errors';
 import type { Host } from './host.ts';
+import { printable } from './output/printable.ts';
 
 /** What helps with errors of a kind, whatever the command. */
 const HINTS: Partial<Record<ErrorKind, string>> = {
@@ -14,7 +15,9 @@ const HINTS: Partial<Record<ErrorKind, string>> = {
 
 /** Says on standard error what went wrong and, if that can be known, what to do about it. */
 export function reportError(error: unknown, { stderr }: Pick<Host, 'stderr'>, debug: boolean): void {
-  stderr.write(`longshore: ${textOf(error)}\n`);
+  // Names that others chose are part of messages.
+  const lines = textOf(error).split('\n').map(printable);
+  stderr.write(`longshore: ${lines.join('\n')}\n`);
   const hint = hintFor(error);
   if (hint !== undefined) stderr.write(`Hint: ${hint}\n`);
   if (debug) stderr.write(`${traceOf(error)}\n`);

@@ -1,6 +1,7 @@
 import type { Session } from '../session.ts';
 import { showDocument, showNext } from './document.ts';
 import { type Format, formatOf, type OutputOptions } from './output-options.ts';
+import { printable } from './printable.ts';
 import { type Column, Table } from './table.ts';
 
 /** How items of a kind are shown. */
@@ -22,20 +23,9 @@ export async function show<T>(
   const format = formatOf(options);
   if (format === 'json' || format === 'yaml') {
     await showDocument(session, items.map(view.document), format);
-    return;
+  } else {
+    writer(session, view, format)(items);
   }
-  const lines = format === 'name' ? items.map(view.name) : linesOf(session, items, view, format);
-  if (lines.length > 0) session.line(lines.join('\n'));
-}
-
-function linesOf<T>(session: Session, items: readonly T[], view: View<T>, format: Format): string[] {
-  return tableOf(session, view, format).lines(items);
-}
-
-function tableOf<T>(session: Session, view: View<T>, format: Format): Table<T> {
-  const columns = view.columns.filter(({ isWide }) => !isWide || format === 'wide');
-  const { isTTY, columns: width } = session.host.stdout;
-  return new Table(columns, isTTY ? width : undefined);
 }
 
 /** Shows items that come now and then; of tables there is one. */
@@ -45,13 +35,21 @@ export function shower<T>(
   options: OutputOptions,
 ): (items: readonly T[]) => Promise<void> {
   const format = formatOf(options);
-  const table = tableOf(session, view, format);
+  const write = writer(session, view, format);
   return async (items) => {
-    if (format === 'json' || format === 'yaml') {
-      for (const item of items) await showNext(session, view.document(item), format);
-      return;
-    }
-    const lines = format === 'name' ? items.map(view.name) : table.lines(items);
+    if (format !== 'json' && format !== 'yaml') return write(items);
+    for (const item of items) await showNext(session, view.document(item), format);
+  };
+}
+
+/** Names are printed as they are for a script, but not sent to a terminal so. */
+function writer<T>(session: Session, view: View<T>, format: Format): (items: readonly T[]) => void {
+  const { isTTY, columns: width } = session.host.stdout;
+  const columns = view.columns.filter(({ isWide }) => !isWide || format === 'wide');
+  const table = new Table(columns, isTTY ? width : undefined);
+  const nameOf = (item: T) => (isTTY ? printable(view.name(item)) : view.name(item));
+  return (items) => {
+    const lines = format === 'name' ? items.map(nameOf) : table.lines(items);
     if (lines.length > 0) session.line(lines.join('\n'));
   };
 }
