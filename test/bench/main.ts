@@ -21,13 +21,13 @@ const HELP = `Usage: npm run bench -- [PART...] [options]
 Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
+  cli             Runs short commands of longshore as whole processes.
   tasks           Runs a container to its end by ctr, alone and four at once, beside a containerd: the bars of both.
   density         Has many containers at once: the agent's memory, and how soon a new agent knows them.
   exits           How long after its end a process's exit event is with a subscriber of NATS.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
-  cli             Runs short commands of longshore as whole processes.
   http-list       Asks the HTTP API for pages of 100 among many containers of many nodes.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
@@ -86,6 +86,7 @@ const { values, positionals } = parseArgs({
 });
 const PARTS: Record<string, () => Promise<void>> = {
   compare: () => bench(Number(values.runs), Number(values.settle ?? 60)),
+  cli: () => benchCli({ runs: Number(values.runs) }),
   tasks: () => benchTasks({ runs: Number(values.runs), warmUpRounds: WARM_UP_ROUNDS }),
   density: () =>
     benchDensity({ containers: Number(values.containers), settleS: Number(values.settle ?? 15) }),
@@ -112,7 +113,6 @@ const PARTS: Record<string, () => Promise<void>> = {
     }),
   'http-list': () =>
     benchHttpList({ containers: 100_000, nodes: Number(values.fleet), calls: Number(values.calls) }),
-  cli: () => benchCli({ runs: Number(values.runs) }),
   collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 
