@@ -45,7 +45,7 @@ export class Cli {
 
   start(argv: readonly string[], stdin = ''): CliRun {
     const written = { stdout: '', stderr: '' };
-    const sink = (name: 'stdout' | 'stderr'): Host['stdout'] => ({
+    const sink = (name: 'stdout' | 'stderr') => ({
       write(data: string | Uint8Array, ...rest: unknown[]) {
         written[name] += Buffer.from(data as string).toString();
         const done = rest.at(-1);
@@ -57,8 +57,8 @@ export class Cli {
     const host: Host = {
       env: this.#env,
       stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]) as unknown as ReadStream,
-      stdout: sink('stdout'),
-      stderr: sink('stderr'),
+      stdout: sink('stdout') as unknown as Host['stdout'],
+      stderr: sink('stderr') as unknown as Host['stderr'],
       signals,
     };
     const ended = run(argv, host).then((code) => ({ code, ...written }));

@@ -6,7 +6,7 @@ import type { ReadStream } from 'node:tty';
 import { FakeRegistry } from '@longshore/registry/testing';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { credentialSource } from '../registries/credentials.ts';
-import { run } from '../run.ts';
+import { type Host, run } from '../run.ts';
 
 let env: Record<string, string>;
 let config: string;
@@ -22,12 +22,13 @@ beforeEach(async () => {
 
 async function longshore(argv: string[], stdin = '') {
   const said = { stdout: '', stderr: '' };
-  const sink = (name: 'stdout' | 'stderr') => ({
-    write(text: string | Uint8Array) {
+  const sink = (name: 'stdout' | 'stderr') => {
+    const write = (text: string | Uint8Array) => {
       said[name] += String(text);
       return true;
-    },
-  });
+    };
+    return { write } as unknown as Host['stdout'];
+  };
   const input = Readable.from([Buffer.from(stdin)]) as unknown as ReadStream;
   const signals = { on: () => undefined, off: () => undefined };
   const code = await run(argv, {

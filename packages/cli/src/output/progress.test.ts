@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Host } from '../host.ts';
 import { ProgressDisplay } from './progress.ts';
 import { type ProgressPicture, progressLines } from './progress-view.ts';
 
@@ -14,7 +15,10 @@ const picture = (doneBytes: number): ProgressPicture => ({
 function displayOn(terminal: object) {
   const written: string[] = [];
   const write = (text: string | Uint8Array) => written.push(String(text)) > 0;
-  return { display: new ProgressDisplay({ env: {}, stderr: { write, ...terminal } }), written };
+  return {
+    display: new ProgressDisplay({ env: {}, stderr: { write, ...terminal } as unknown as Host['stderr'] }),
+    written,
+  };
 }
 
 describe('progressLines', () => {
