@@ -17,6 +17,26 @@ const OTHER = 'This command:';
  * Every command, in the order of the help. Its file is read when it is used, no sooner: a start is most of what a short command takes.
  */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    summary: 'make a container of an image and run it',
+    group: CONTAINERS,
+    load: () => import('./commands/run.ts'),
+  },
+  exec: {
+    summary: 'run a command in a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/exec.ts'),
+  },
+  attach: {
+    summary: 'join the streams of a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/attach.ts'),
+  },
+  cp: {
+    summary: 'copy files from and to a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/cp.ts'),
+  },
   ps: {
     summary: 'list containers',
     aliases: ['ls', 'list'],

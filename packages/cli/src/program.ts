@@ -58,6 +58,17 @@ async function loadCommand(command: Command, session: Session): Promise<void> {
   for (const each of withDescendants(command)) {
     if (each.commands.length === 0) addGlobalOptions(each);
   }
+  setNegatable(command);
+}
+
+/** commander says that `--no-x` is otherwise true before it parses, when this command had no options yet. */
+function setNegatable(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (option.negate && command.getOptionValue(name) === undefined) {
+      command.setOptionValueWithSource(name, true, 'default');
+    }
+  }
 }
 
 function withDescendants(command: Command): Command[] {

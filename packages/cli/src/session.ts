@@ -19,6 +19,7 @@ export class Session {
   #client: Promise<Client> | undefined;
   #calls: Promise<Calls & Disposable> | undefined;
   #interrupted: AbortController | undefined;
+  readonly #stops: (() => void)[] = [];
 
   constructor(host: Host) {
     this.host = host;
@@ -93,12 +94,19 @@ export class Session {
     const controller = new AbortController();
     this.#interrupted = controller;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      this.host.signals.on(signal, () => {
+      const interrupt = () => {
         this.exitCode = exitCodeOfSignal(signal);
         controller.abort();
-      });
+      };
+      this.host.signals.on(signal, interrupt);
+      this.#stops.push(() => this.host.signals.off(signal, interrupt));
     }
     return controller.signal;
+  }
+
+  /** From here on signals are for what runs: {@link interrupted} hears of none any more. */
+  keepSignals(): void {
+    for (const stop of this.#stops.splice(0)) stop();
   }
 
   async close(): Promise<void> {

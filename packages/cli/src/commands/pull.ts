@@ -1,10 +1,6 @@
-import { parseReference } from '@longshore/oci';
-import { expandShortName } from '@longshore/registry';
 import { collect, type Define, examples } from '../command.ts';
-import { ProgressDisplay } from '../output/progress.ts';
-import { transferPicture } from '../output/transfer-picture.ts';
-import { credentialSource } from '../registries/credentials.ts';
 import { addRegistryOptions, type RegistryFlags, registryHost } from '../registries/registry-options.ts';
+import { pullImage } from '../resources/pull-image.ts';
 import type { Session } from '../session.ts';
 
 interface Options extends RegistryFlags {
@@ -44,24 +40,19 @@ export const define: Define = (command, session) => {
 };
 
 async function pull(session: Session, names: string[], options: Options): Promise<void> {
-  const signal = session.interrupted;
+  const { platform, allPlatforms, snapshotter, quiet = false } = options;
   const client = await session.client();
   const registry = await registryHost(options);
   await session.each(names, async (name) => {
-    const reference = expandShortName(name);
-    using display = options.quiet ? undefined : new ProgressDisplay(session.host);
-    const { host } = parseReference(reference);
-    const image = await client.pull(reference, {
-      signal,
-      credentials: credentialSource(session.host.env),
-      ...(registry && { hosts: { [host]: registry } }),
-      platform: options.platform,
-      allPlatforms: options.allPlatforms,
-      unpack: options.unpack && !options.allPlatforms,
-      snapshotter: options.snapshotter,
+    const image = await pullImage(session, client, name, {
+      platform,
+      allPlatforms,
+      unpack: options.unpack && !allPlatforms,
+      snapshotter,
       nodes: options.on,
       selector: options.selector,
-      onProgress: (progress) => display?.update(transferPicture(progress)),
+      registry,
+      isQuiet: quiet,
     });
     return image.name;
   });
