@@ -86,6 +86,13 @@ function edge(): Server {
   };
 }
 
+const agent = {
+  async restart() {
+    await stack.services.kill('agent');
+    await stack.services.whenReady('agent');
+  },
+};
+
 async function onlyNode(): Promise<string> {
   using client = openClient(edge());
   const { nodes } = await client.service(NodeService).list({});
@@ -104,13 +111,8 @@ describe.each([
   shimDeathSuite(serverOf);
 });
 
-edgeSuite(edge, () => node);
-agentRestartSuite(ours, {
-  async restart() {
-    await stack.services.kill('agent');
-    await stack.services.whenReady('agent');
-  },
-});
+edgeSuite(edge, () => node, agent);
+agentRestartSuite(ours, agent);
 packedSuite(() => ({ directory, node: ours(), edge: edge() }));
 
 /** The two servers on this machine must not share runc's state. */

@@ -2,10 +2,11 @@ import { type Client, keptIo, nullIo, streams } from '@longshore/client';
 import { withTty } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Collected } from './collected.ts';
+import type { Restart } from './outages.suite.ts';
 import { freshId, openClient, type Server, scripted } from './server.ts';
 
 /** What is its own of a fleet's gateway over TCP, for a caller who shares no file with the node. */
-export function edgeSuite(serverOf: () => Server, nodeOf: () => string): void {
+export function edgeSuite(serverOf: () => Server, nodeOf: () => string, agent: Restart): void {
   describe('a fleet, by its gateway over TCP with a token', () => {
     let server: Server;
     /** Of the fleet: no node is meant. */
@@ -83,6 +84,28 @@ export function edgeSuite(serverOf: () => Server, nodeOf: () => string): void {
       const parts = await Array.fromAsync(container.logs({ follow: true }));
       expect(parts.map(({ data }) => Buffer.from(data)).join('')).toBe(stdout.text);
       await attached.delete();
+    });
+
+    it('joins streams again where they were when the agent was killed', async () => {
+      const id = freshId();
+      const script = 'echo before; read line; echo "after $line"; exit 3';
+      const made = await client.newContainer(id, ...(await scripted(server, client, id, script)));
+      await using container = made;
+      const stdout = new Collected();
+      const typed = Promise.withResolvers<void>();
+      async function* stdin() {
+        await typed.promise;
+        yield 'typed\n';
+      }
+      const task = await container.newTask(streams({ stdin: stdin(), stdout }));
+      await task.start();
+      const exit = task.wait();
+      await expect.poll(() => stdout.text).toBe('before\n');
+      await agent.restart();
+      typed.resolve();
+      expect((await exit).code).toBe(3);
+      await task.delete();
+      expect(stdout.text).toBe('before\nafter typed\n');
     });
 
     it('lists over all nodes, hears the events of one, and wants a node for what is made', async () => {
