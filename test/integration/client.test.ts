@@ -10,7 +10,9 @@ import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
+import { contentSuite } from './client/content.suite.ts';
 import { eventsSuite } from './client/events.suite.ts';
+import { fleetImagesSuite, imagesSuite } from './client/images.suite.ts';
 import type { Server } from './client/server.ts';
 import { serverInfoSuite } from './client/server-info.suite.ts';
 import { tasksSuite } from './client/tasks.suite.ts';
@@ -66,6 +68,18 @@ describe.each<[string, () => Server]>([
   eventsSuite(serverOf);
   serverInfoSuite(serverOf);
 });
+
+describe.each([
+  [
+    'a longshore node',
+    () => ({ address: stack.socket, other: peer.socket, ctr: stack.ctr, transfers: true }),
+  ],
+  ['a containerd', () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false })],
+])('the client of %s', (_, partsOf) => {
+  imagesSuite(() => ({ ...partsOf(), registry: stack.registry }));
+  contentSuite(() => partsOf().address);
+});
+fleetImagesSuite(() => stack);
 
 /** The two servers on this machine must not share runc's state. */
 function runcRoot() {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { unimplemented } from '@longshore/errors';
 import { formatReference, isDigest, type Platform } from '@longshore/oci';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
@@ -15,6 +16,8 @@ import { hostOf } from './open-registry.ts';
 import type { BlobState, ProgressTracker } from './progress.ts';
 import type { ClientPull } from './pull-by-client.ts';
 import { pack, ServerStream, unpackAny } from './server-stream.ts';
+
+const LAST_WORDS_MS = 2_000;
 
 /** containerd's words. Source: containerd core/transfer/local/progress.go. */
 const STATES: Readonly<Record<string, BlobState>> = {
@@ -34,7 +37,7 @@ export async function pullByServer({ services }: ImageParts, request: ClientPull
   const { reference, name, labels, registry, platforms, snapshotter, tracker, signal } = request;
   const { plainHttp = false, headers = {}, ca } = hostOf(registry.hosts, reference.host);
   if (ca !== undefined) throw unimplemented('pull by the server with certificate authorities of the client');
-  await using open = new AsyncDisposableStack();
+  using open = new DisposableStack();
   const stream = async () => {
     const opened = await ServerStream.open(services, signal);
     open.defer(() => opened.close());
@@ -68,9 +71,8 @@ export async function pullByServer({ services }: ImageParts, request: ClientPull
     },
     { signal },
   );
-  // The server has ended it; whatever it still holds back is of no interest any more.
-  await progress.close();
-  await shown;
+  // The server ends it once all is told; one that does not is not waited for.
+  await Promise.race([shown, delay(LAST_WORDS_MS, undefined, { ref: false })]);
 }
 
 async function showProgress(stream: ServerStream, tracker: ProgressTracker): Promise<void> {

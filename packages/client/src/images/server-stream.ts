@@ -32,24 +32,26 @@ export function unpackAny<D extends DescMessage>(
 
 /** Our end of a stream that another call names. open → closed, by us or by the server. Source: containerd core/streaming. */
 export class ServerStream {
-  readonly id: string;
-  readonly #outgoing: RequestQueue<Sent>;
+  readonly id = randomUUID();
+  readonly #outgoing = new RequestQueue<Sent>();
   readonly #incoming: AsyncIterator<Any>;
+  readonly #leave = new AbortController();
 
-  private constructor(id: string, outgoing: RequestQueue<Sent>, incoming: AsyncIterator<Any>) {
-    this.id = id;
-    this.#outgoing = outgoing;
-    this.#incoming = incoming;
+  private constructor(services: Services, signal: AbortSignal) {
+    this.#outgoing.push(pack(StreamInitSchema, { id: this.id }));
+    const until = AbortSignal.any([signal, this.#leave.signal]);
+    this.#incoming = services
+      .service(Streaming)
+      .stream(this.#outgoing, { signal: until })
+      [Symbol.asyncIterator]();
   }
 
   /** Resolves once the server knows its id. Throws Unimplemented where there are no streams. */
   static async open(services: Services, signal: AbortSignal): Promise<ServerStream> {
-    const id = randomUUID();
-    const outgoing = new RequestQueue<Sent>();
-    outgoing.push(pack(StreamInitSchema, { id }));
-    const incoming = services.service(Streaming).stream(outgoing, { signal })[Symbol.asyncIterator]();
-    if ((await incoming.next()).done) throw unavailable(`stream ${id}: the server ends it`);
-    return new ServerStream(id, outgoing, incoming);
+    const stream = new ServerStream(services, signal);
+    const { done } = await stream.#incoming.next();
+    if (done) throw unavailable(`stream ${stream.id}: the server ends it`);
+    return stream;
   }
 
   send(message: Sent): void {
@@ -65,8 +67,9 @@ export class ServerStream {
     }
   }
 
-  async close(): Promise<void> {
+  /** Also while messages are awaited. */
+  close(): void {
     this.#outgoing.end();
-    await this.#incoming.return?.().then(undefined, () => undefined);
+    this.#leave.abort();
   }
 }
