@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Ctr } from '../../harness/ctr.ts';
 import type { Stack } from '../../harness/stack.ts';
 
-const LAYER_BYTES = 1024 * 1024;
+const LAYER_BYTES = 700_000;
 const FOREIGN = { os: 'linux', architecture: 's390x' };
 /** Of these tests alone: they look for what is left in it. */
 const NAMESPACE = 'images';
@@ -132,7 +132,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const made = makeImage({ layers: layersOf(1) });
     const { registry, reference } = await faultyRegistry(made);
     const path = `/v2/faulty/blobs/${layerOf(made)}`;
-    registry.fail(path, { stallAfterBytes: 800_000 });
+    registry.fail(path, { stallAfterBytes: 600_000 });
     const aborted = new AbortController();
     const options: PullOptions = { by: 'client', unpack: true, signal: aborted.signal };
     const pulling = client.pull(reference, {
@@ -169,6 +169,8 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const { registry, reference } = await faultyRegistry(made);
     registry.auth = { kind: 'bearer', username: 'me', password: 'secret' };
     for (const by of ['client', 'auto'] as const) {
+      const locked = () => Promise.reject(new Error('keychain is locked'));
+      await expect(client.pull(reference, { by, credentials: locked })).rejects.toThrow('keychain is locked');
       await expect(client.pull(reference, { by, name: by })).rejects.toMatchObject({
         kind: 'Unauthenticated',
       });
@@ -192,7 +194,9 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const mounted = `${host}/client/mounted-${name}:2`;
     parts.registry.forgetRequests();
     expect(await client.images.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
-    expect(writes().map(({ method, status }) => [method, status])).toEqual(Array(3).fill(['POST', 201]));
+    // The registry tells of its requests a little later.
+    const answers = () => writes().map(({ method, status }) => [method, status]);
+    await expect.poll(answers).toEqual(Array(3).fill(['POST', 201]));
 
     // Elsewhere nothing can be mounted.
     const image = await client.images.get(reference);
