@@ -10,6 +10,7 @@ export interface Source {
   path: string;
   /** e.g. `packages/kit` */
   unit: string;
+  /** Or an example: it does not ship. */
   isTest: boolean;
   /** What it imports, statically or dynamically, as written. */
   imports: string[];
@@ -52,7 +53,7 @@ function read(unit: string, file: string): Source {
   return {
     path: relative(REPOSITORY, file),
     unit,
-    isTest: /\.(test|suite|testing)\.ts$|\/testing(\.ts$|\/)/.test(file),
+    isTest: /\.(test|suite|testing)\.ts$|\/(testing|examples)(\.ts$|\/)/.test(file),
     imports: specifiers(found),
     loads: specifiers(found.filter(([statement]) => !TYPES_ONLY.test(statement))),
   };

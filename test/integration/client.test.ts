@@ -1,19 +1,26 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { removeCgroup } from '@longshore/linux';
 import { OptionsSchema } from '@longshore/proto/containerd/runc/v1/oci';
+import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
 import { contentSuite } from './client/content.suite.ts';
+import { deathsSuite } from './client/deaths.suite.ts';
+import { edgeSuite } from './client/edge.suite.ts';
 import { eventsSuite } from './client/events.suite.ts';
 import { fleetImagesSuite, imagesSuite } from './client/images.suite.ts';
-import type { Server } from './client/server.ts';
+import { agentRestartSuite, shimDeathSuite } from './client/outages.suite.ts';
+import { packedSuite } from './client/packed.suite.ts';
+import { openClient, type Server } from './client/server.ts';
 import { serverInfoSuite } from './client/server-info.suite.ts';
 import { tasksSuite } from './client/tasks.suite.ts';
 
@@ -24,13 +31,24 @@ let directory: string;
 let stack: Stack;
 let peer: PeerContainerd;
 let imageName: string;
+let ca: string;
+let node: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'longshore-client-'));
-  [stack, peer] = await Promise.all([startStack(), startContainerd()]);
+  const tls = new TestAuthority(directory).issue('service/gateway');
+  ca = tls.tlsCa;
+  const env = {
+    LONGSHORE_GATEWAY_LISTEN: '127.0.0.1:0',
+    LONGSHORE_TLS_CERT: tls.tlsCert,
+    LONGSHORE_TLS_KEY: tls.tlsKey,
+    LONGSHORE_TLS_CA: tls.tlsCa,
+  };
+  [stack, peer] = await Promise.all([startStack({ env }), startContainerd()]);
   imageName = (await pushTestImages(stack.registry)).busybox;
   const pull = ['image', 'pull', '--plain-http', imageName];
   await Promise.all([stack.ctr.ok(pull), peer.ctr.ok(pull)]);
+  node = await onlyNode();
 });
 afterAll(async () => {
   await peer?.[Symbol.asyncDispose]();
@@ -39,34 +57,60 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-describe.each<[string, () => Server]>([
-  [
-    'a longshore node',
-    () => ({
-      address: `unix://${stack.socket}`,
-      options: {},
-      imageName,
-      cgroup,
-      runtimeOptions: undefined,
-      fifos: join(directory, 'ours'),
-    }),
-  ],
-  [
-    'a containerd',
-    () => ({
-      address: peer.socket,
-      options: {},
-      imageName,
-      cgroup,
-      runtimeOptions: runcRoot(),
-      fifos: join(directory, 'theirs'),
-    }),
-  ],
+function ours(): Server {
+  const fifos = join(directory, 'ours');
+  return {
+    address: `unix://${stack.socket}`,
+    options: {},
+    imageName,
+    cgroup,
+    runtimeOptions: undefined,
+    fifos,
+  };
+}
+
+function theirs(): Server {
+  const fifos = join(directory, 'theirs');
+  return { address: peer.socket, options: {}, imageName, cgroup, runtimeOptions: runcRoot(), fifos };
+}
+
+/** With the token of who looks after the gateway. */
+function edge(): Server {
+  const token = readFileSync(join(stack.root, 'gateway.token'), 'utf8').trim();
+  const address = stack.services.addresses('gateway').grpc!;
+  return {
+    address,
+    options: { tls: { ca }, token },
+    imageName,
+    cgroup,
+    runtimeOptions: undefined,
+    fifos: '',
+  };
+}
+
+const agent = {
+  async restart() {
+    await stack.services.kill('agent');
+    await stack.services.whenReady('agent');
+  },
+};
+
+async function onlyNode(): Promise<string> {
+  using client = openClient(edge());
+  const { nodes } = await client.service(NodeService).list({});
+  return nodes[0]!.id;
+}
+
+describe.each([
+  ['a longshore node', ours],
+  ['a containerd', theirs],
 ])('the client of %s', (_, serverOf) => {
   containersSuite(serverOf);
   tasksSuite(serverOf);
   eventsSuite(serverOf);
   serverInfoSuite(serverOf);
+  deathsSuite(serverOf);
+  shimDeathSuite(serverOf);
 });
 
 describe.each([
@@ -80,6 +124,9 @@ describe.each([
   contentSuite(() => partsOf().address);
 });
 fleetImagesSuite(() => stack);
+edgeSuite(edge, () => node, agent);
+agentRestartSuite(ours, agent);
+packedSuite(() => ({ directory, node: ours(), edge: edge() }));
 
 /** The two servers on this machine must not share runc's state. */
 function runcRoot() {

@@ -50,7 +50,7 @@ export function eventsSuite(serverOf: () => Server): void {
     it('are only those that filters let through, and of others too when they are asked for', async () => {
       const signal = AbortSignal.timeout(60_000);
       const other = client.in({ namespace: 'others' });
-      using own = await client.events.open({ filters: ['topic==/acme/one', 'topic==/acme/two'], signal });
+      using own = await client.events.open({ filters: ['topic=="/acme/one"', 'topic=="/acme/two"'], signal });
       using all = await client.events.open({ filters: ['topic~=^/acme/'], allNamespaces: true, signal });
       const event = { typeUrl: 'acme.Thing', value: Buffer.from('bytes') };
       await other.events.publish('/acme/one', event);
@@ -73,7 +73,7 @@ export function eventsSuite(serverOf: () => Server): void {
       const ended = expect(reading).rejects.toMatchObject({ kind: 'Canceled' });
       stop.abort();
       await ended;
-      await expect(client.events.open({ filters: ['topic~="("'] })).rejects.toThrow(/filter/);
+      await expect(client.events.open({ filters: ['='] })).rejects.toThrow(/filter/);
     });
 
     it('keep a watch true: what there is, then what changes, without a gap', async () => {

@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
-import { type Client, type Container, nullIo, streams, type Task } from '@longshore/client';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Client, type Container, logFile, nullIo, streams } from '@longshore/client';
 import { withMemoryLimit, withTty } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Collected } from './collected.ts';
@@ -11,12 +11,9 @@ export function tasksSuite(serverOf: () => Server): void {
   describe('tasks', () => {
     let server: Server;
     let client: Client;
-    let openBefore: number;
-    beforeAll(async () => {
+    beforeAll(() => {
       server = serverOf();
       client = openClient(server);
-      await client.images.get(server.imageName);
-      openBefore = openFiles();
     });
     afterAll(() => {
       client?.close();
@@ -143,9 +140,21 @@ export function tasksSuite(serverOf: () => Server): void {
         withTty,
       ));
 
+    it('write to a file of the server', () =>
+      withContainer('echo out; echo err >&2', async (container) => {
+        const path = `${server.fifos}.log`;
+        const task = await container.newTask(logFile(path));
+        const exit = task.wait();
+        await task.start();
+        await exit;
+        await task.delete();
+        expect(readFileSync(path, 'utf8').split('\n').toSorted()).toEqual(['', 'err', 'out']);
+        expect(() => logFile('relative')).toThrow(/absolute/);
+      }));
+
     it('leave no file open and no fifo behind', async () => {
-      await expect.poll(() => openFiles()).toBeLessThanOrEqual(openBefore);
-      expect(fifosIn(server.fifos)).toEqual([]);
+      expect(readdirSync(server.fifos)).toEqual([]);
+      await expect.poll(() => openBelow(server.fifos)).toEqual([]);
     });
   });
 }
@@ -154,17 +163,14 @@ async function* inputOf(text: string): AsyncGenerator<string> {
   yield text;
 }
 
-/** Of this process: pipes, which fifos are. */
-function openFiles(): number {
-  return readdirSync('/proc/self/fd').length;
+/** What this process has open below a directory, also what was removed. */
+function openBelow(directory: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // closed meanwhile
+    }
+  });
+  return targets.filter((target) => target.startsWith(directory));
 }
-
-function fifosIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-export type { Task };

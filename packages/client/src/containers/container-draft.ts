@@ -1,7 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ImageConfig } from '@longshore/oci';
 import type { ContainerSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import type { CallOptions } from '@longshore/rpc';
 import type { Connection } from '../connection/connection.ts';
+import type { ContainerImage } from './container-image.ts';
 
 /** The record of a container that is being made. */
 export interface ContainerDraft {
@@ -9,6 +11,8 @@ export interface ContainerDraft {
   readonly connection: Connection;
   /** For the calls that options make. */
   readonly call: CallOptions;
+  /** Each image's is read once. */
+  configOf(image: ContainerImage): Promise<ImageConfig>;
   record: MessageInitShape<typeof ContainerSchema>;
 }
 

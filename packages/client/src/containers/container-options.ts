@@ -25,8 +25,8 @@ export function withLabels(labels: Readonly<Record<string, string>>): ContainerO
 
 /** The image's own labels, beneath those that are there already. */
 export function withImageLabels(image: ContainerImage): ContainerOption {
-  return async ({ record, call }) => {
-    const { config } = await image.config(call);
+  return async ({ record, configOf }) => {
+    const { config } = await configOf(image);
     record.labels = { ...config?.Labels, ...record.labels };
   };
 }
@@ -34,7 +34,7 @@ export function withImageLabels(image: ContainerImage): ContainerOption {
 /** Keeps the signal that the image wants to be stopped with, where those who stop the container look for it. */
 export function withImageStopSignal(image: ContainerImage, fallback = 'SIGTERM'): ContainerOption {
   return async (draft) => {
-    const { config } = await image.config(draft.call);
+    const { config } = await draft.configOf(image);
     await withLabels({ [STOP_SIGNAL_LABEL]: config?.StopSignal || fallback })(draft);
   };
 }

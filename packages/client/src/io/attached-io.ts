@@ -1,25 +1,49 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { isKind } from '@longshore/errors';
+import { unavailable } from '@longshore/errors';
 import { type AttachRequestSchema, StdioService } from '@longshore/proto/longshore/node/v1/stdio';
+import { bridgeOutages } from '../bridge-outages.ts';
 import type { Connection } from '../connection/connection.ts';
 import { InputSource } from './input-source.ts';
 import type { StreamsIo } from './io.ts';
+import { LogPosition } from './log-position.ts';
 import type { ProcessIo } from './process-io.ts';
 import { RemoteOutputs } from './remote-outputs.ts';
 
-/** Streams of this process joined to a task whose node keeps its output. Letting go of them leaves the task alone. */
+export interface Attachment {
+  readonly connection: Connection;
+  readonly containerId: string;
+  readonly io: StreamsIo;
+  /** What the task has written before comes first. */
+  readonly withLog: boolean;
+}
+
+/**
+ * Streams of this process joined to a task whose node keeps its output. Letting go of them leaves the task alone. After an outage they are
+ * joined again, and output goes on where it was; input that was on its way is lost.
+ */
 export class AttachedIo implements ProcessIo {
   readonly outputEnded: Promise<void>;
+  readonly #attachment: Attachment;
   readonly #input: InputSource | undefined;
   readonly #outputs: RemoteOutputs;
+  readonly #position = new LogPosition();
   readonly #leaving = new AbortController();
+  #isAgain = false;
 
-  /** `withLog`: what the task has written before comes first. */
-  constructor(connection: Connection, containerId: string, io: StreamsIo, withLog: boolean) {
+  constructor(attachment: Attachment) {
+    const { connection, io } = attachment;
+    this.#attachment = attachment;
     this.#input = io.stdin && new InputSource(io.stdin);
     this.#outputs = new RemoteOutputs(io);
     this.outputEnded = this.#outputs.ended;
-    void this.#take(connection, containerId, io, withLog);
+    bridgeOutages(() => this.#join(), connection.outageMs, this.#leaving.signal)
+      .catch((error) => {
+        if (!this.#leaving.signal.aborted) this.#outputs.fail(error);
+      })
+      .finally(() => {
+        this.#input?.stop();
+        this.#outputs.end();
+      });
   }
 
   endInput(): void {
@@ -31,30 +55,29 @@ export class AttachedIo implements ProcessIo {
     this.#leaving.abort();
   }
 
-  async #take(connection: Connection, containerId: string, io: StreamsIo, logs: boolean): Promise<void> {
-    const stdio = connection.service(StdioService);
-    const { signal } = this.#leaving;
-    try {
-      for await (const { message } of stdio.attach(this.#requests(containerId, io, logs), { signal })) {
-        if (message.case === 'output') await this.#outputs.write(message.value);
-      }
-    } catch (error) {
-      if (!isKind(error, 'Canceled')) this.#outputs.fail(error);
-    } finally {
-      this.#input?.stop();
-      this.#outputs.end();
+  /** Resolves with the exit of the process. */
+  async #join(): Promise<void> {
+    const { connection, containerId, withLog } = this.#attachment;
+    const isToGoOn = this.#isAgain && this.#position.isSet;
+    if (isToGoOn) this.#position.rewind();
+    this.#isAgain = true;
+    const requests = this.#requests(withLog || isToGoOn);
+    const answers = connection.service(StdioService).attach(requests, { signal: this.#leaving.signal });
+    for await (const { message } of answers) {
+      if (message.case === 'exit') return;
+      if (message.case !== 'output') continue;
+      await this.#outputs.write(message.value.stream, this.#position.take(message.value));
     }
+    throw unavailable(`task ${JSON.stringify(containerId)}: its node has ended the call`);
   }
 
-  async *#requests(
-    containerId: string,
-    { terminal }: StreamsIo,
-    logs: boolean,
-  ): AsyncGenerator<MessageInitShape<typeof AttachRequestSchema>> {
-    yield { message: { case: 'start', value: { containerId, stdin: this.#input !== undefined, logs } } };
-    if (!this.#input) return;
-    for await (const chunk of this.#input) yield { message: { case: 'stdin', value: chunk } };
+  async *#requests(logs: boolean): AsyncGenerator<MessageInitShape<typeof AttachRequestSchema>> {
+    const { containerId, io } = this.#attachment;
+    const input = this.#input;
+    yield { message: { case: 'start', value: { containerId, stdin: input !== undefined, logs } } };
+    if (!input) return;
+    for await (const chunk of input) yield { message: { case: 'stdin', value: chunk } };
     // A terminal would end with its input.
-    if (!terminal) yield { message: { case: 'stdinClosed', value: {} } };
+    if (!io.terminal) yield { message: { case: 'stdinClosed', value: {} } };
   }
 }

@@ -7,45 +7,61 @@ import type { Readable } from 'node:stream';
 export class InputSource implements AsyncIterable<Uint8Array> {
   readonly #stream: Readable;
   readonly #chunks: Uint8Array[] = [];
+  #isRead = false;
   #isOver = false;
-  #wake: (() => void) | undefined;
+  #progress = Promise.withResolvers<void>();
 
   constructor(stream: Readable) {
     this.#stream = stream;
   }
 
+  /** The next chunk, which stays until it is taken; undefined at the end. */
+  async peek(): Promise<Uint8Array | undefined> {
+    this.#begin();
+    while (this.#chunks.length === 0 && !this.#isOver) {
+      this.#stream.resume();
+      await this.#progress.promise;
+    }
+    return this.#chunks[0];
+  }
+
+  take(): void {
+    this.#chunks.shift();
+  }
+
+  /** A chunk is taken once its reader asks for the next one. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    const stream = this.#stream;
-    if (stream.readableEnded || stream.destroyed) return;
-    const onData = (chunk: Uint8Array | string) => {
-      stream.pause();
-      this.#chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-      this.#wake?.();
-    };
-    const onEnd = () => this.stop();
-    stream.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onEnd);
-    try {
-      while (!this.#isOver || this.#chunks.length > 0) {
-        const chunk = this.#chunks.shift();
-        if (chunk) yield chunk;
-        else await this.#next();
-      }
-    } finally {
-      stream.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onEnd);
-      stream.pause();
+    for (let chunk = await this.peek(); chunk; chunk = await this.peek()) {
+      yield chunk;
+      this.take();
     }
   }
 
   /** What was read before is still given. */
-  stop(): void {
+  readonly stop = (): void => {
     this.#isOver = true;
-    this.#wake?.();
+    const stream = this.#stream;
+    stream.off('data', this.#onData).off('end', this.stop).off('close', this.stop).off('error', this.stop);
+    if (this.#isRead) stream.pause();
+    this.#wake();
+  };
+
+  readonly #onData = (chunk: Uint8Array | string): void => {
+    this.#stream.pause();
+    this.#chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    this.#wake();
+  };
+
+  #begin(): void {
+    if (this.#isRead || this.#isOver) return;
+    this.#isRead = true;
+    const stream = this.#stream;
+    if (stream.readableEnded || stream.destroyed) this.#isOver = true;
+    else stream.on('data', this.#onData).on('end', this.stop).on('close', this.stop).on('error', this.stop);
   }
 
-  async #next(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    this.#stream.resume();
-    await promise;
+  #wake(): void {
+    this.#progress.resolve();
+    this.#progress = Promise.withResolvers();
   }
 }

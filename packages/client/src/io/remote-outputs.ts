@@ -1,4 +1,4 @@
-import { type Output, Stream } from '@longshore/proto/longshore/node/v1/stdio';
+import { Stream } from '@longshore/proto/longshore/node/v1/stdio';
 import type { StreamsIo } from './io.ts';
 import { OutputSink } from './output-sink.ts';
 
@@ -18,7 +18,7 @@ export class RemoteOutputs {
   }
 
   /** Resolves when more may come. */
-  async write({ stream, data }: Output): Promise<void> {
+  async write(stream: Stream, data: Uint8Array): Promise<void> {
     await (stream === Stream.STDERR ? this.#stderr : this.#stdout).write(data);
   }
 

@@ -40,7 +40,7 @@ function join(
   withLog: boolean,
 ): ProcessIo {
   const isFifo = connection.isLocal && FifoIo.isAt(stdio);
-  return isFifo ? FifoIo.attach(stdio, io) : new AttachedIo(connection, containerId, io, withLog);
+  return isFifo ? FifoIo.attach(stdio, io) : new AttachedIo({ connection, containerId, io, withLog });
 }
 
 /** At a fleet's edge streams go to a node that the caller names; which one it is a list tells. */

@@ -1,4 +1,5 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
+import { invalidArgument } from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
@@ -60,8 +61,10 @@ async function createKept(
   connection: Connection,
   containerId: string,
   io: Exclude<Io, { kind: 'null' | 'uri' }>,
-  { options: runtimeOptions, rootfs: _, fifoDirectory: __, ...call }: NewTaskOptions,
+  { options: runtimeOptions, rootfs, fifoDirectory: _, ...call }: NewTaskOptions,
 ): Promise<Task> {
+  if (rootfs)
+    throw invalidArgument(`task ${JSON.stringify(containerId)}: its node mounts the container's own root`);
   const { terminal } = io;
   const stdin = Boolean(io.stdin);
   const stdio = connection.service(StdioService);
@@ -69,7 +72,8 @@ async function createKept(
   const { node, pid } = await stdio.create(request, call);
   // Streams have to be told the node; on a node's own socket there is but one.
   const there = connection.isLocal ? connection : connection.in({ node });
-  const attached = io.kind === 'streams' ? new AttachedIo(there, containerId, io, true) : undefined;
+  const attached =
+    io.kind === 'streams' ? new AttachedIo({ connection: there, containerId, io, withLog: true }) : undefined;
   return new Task({ connection: there, containerId, pid, io: attached });
 }
 

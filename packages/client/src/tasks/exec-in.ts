@@ -3,7 +3,7 @@ import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { CallOptions } from '@longshore/rpc';
 import type { Connection } from '../connection/connection.ts';
-import type { Io } from '../io/io.ts';
+import { hasTerminal, type Io } from '../io/io.ts';
 import { localStdio } from '../io/local-stdio.ts';
 import { ExecProcess } from './exec-process.ts';
 import type { Process } from './process.ts';
@@ -25,7 +25,7 @@ export interface ExecParts {
 /** Makes a further process in a task. When that fails nothing is left. */
 export async function execIn(parts: ExecParts, options: ExecOptions): Promise<Process> {
   const { connection, containerId, id, process, io } = parts;
-  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec({ ...process, terminal: hasTty(io) }) };
+  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec({ ...process, terminal: hasTerminal(io) }) };
   if (io.kind === 'streams' && !connection.isLocal) {
     return new RemoteExec({ connection, containerId, id, spec, io });
   }
@@ -38,8 +38,4 @@ export async function execIn(parts: ExecParts, options: ExecOptions): Promise<Pr
     throw error;
   }
   return new ExecProcess({ connection, containerId, execId: id, pid: 0, io: fifos });
-}
-
-function hasTty(io: Io): boolean {
-  return io.kind !== 'null' && io.terminal;
 }

@@ -1,10 +1,10 @@
 import { isKind, unavailable } from '@longshore/errors';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
+import { bridgeOutages } from '../bridge-outages.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { ProcessIo } from '../io/process-io.ts';
 import { orAborted } from '../or-aborted.ts';
-import { bridgeOutages } from './bridge-outages.ts';
 import { type ExitStatus, exitStatusFromProto } from './exit-status.ts';
 import { type ProcessStatus, processStatusFromProto } from './process-status.ts';
 import { type Signal, signalNumber } from './signal-number.ts';

@@ -110,7 +110,7 @@ export class RemoteExec extends Process {
     try {
       for (let next = await messages.next(); !next.done; next = await messages.next()) {
         const { message } = next.value;
-        if (message.case === 'output') await this.#outputs.write(message.value);
+        if (message.case === 'output') await this.#outputs.write(message.value.stream, message.value.data);
         if (message.case === 'exit') {
           const { status, exitedAt } = message.value;
           this.#exit.resolve(exitStatusFromProto({ exitStatus: status, exitedAt }));
