@@ -13,9 +13,11 @@ import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
+import { contentSuite } from './client/content.suite.ts';
 import { deathsSuite } from './client/deaths.suite.ts';
 import { edgeSuite } from './client/edge.suite.ts';
 import { eventsSuite } from './client/events.suite.ts';
+import { fleetImagesSuite, imagesSuite } from './client/images.suite.ts';
 import { agentRestartSuite, shimDeathSuite } from './client/outages.suite.ts';
 import { packedSuite } from './client/packed.suite.ts';
 import { openClient, type Server } from './client/server.ts';
@@ -111,6 +113,17 @@ describe.each([
   shimDeathSuite(serverOf);
 });
 
+describe.each([
+  [
+    'a longshore node',
+    () => ({ address: stack.socket, other: peer.socket, ctr: stack.ctr, transfers: true }),
+  ],
+  ['a containerd', () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false })],
+])('the client of %s', (_, partsOf) => {
+  imagesSuite(() => ({ ...partsOf(), registry: stack.registry }));
+  contentSuite(() => partsOf().address);
+});
+fleetImagesSuite(() => stack);
 edgeSuite(edge, () => node, agent);
 agentRestartSuite(ours, agent);
 packedSuite(() => ({ directory, node: ours(), edge: edge() }));

@@ -51,9 +51,9 @@ describe('RegistryPusher.upload', () => {
     expect(methods()).toEqual(['HEAD', 'POST', 'PUT', 'DELETE', 'POST', 'PATCH', 'GET', 'PATCH', 'PUT']);
   });
 
-  it('sends chunks to a registry that takes no blob of this size at once', async () => {
+  it.each([413, 429, 503])('sends chunks to a registry that answers a whole blob with %d', async (status) => {
     const { registry, upload } = await fixture();
-    registry.fail(`/v2/a/b/blobs/uploads/1?digest=${encodeURIComponent(BLOB.digest)}`, { status: 413 });
+    registry.fail(`/v2/a/b/blobs/uploads/1?digest=${encodeURIComponent(BLOB.digest)}`, { status });
     expect(await upload()).toBe('uploaded');
     expect(registry.blobs.get(BLOB.digest)).toEqual(BYTES);
   });

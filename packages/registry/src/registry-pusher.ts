@@ -45,7 +45,7 @@ export class RegistryPusher {
     } catch (error) {
       await whole.cancel();
       source.rethrow();
-      if (!isKind(error, 'Unavailable') || upload.signal?.aborted) throw error;
+      if (!isForNow(error) || upload.signal?.aborted) throw error;
     }
     await this.#inChunks(call, upload, source);
     return 'uploaded';
@@ -150,7 +150,7 @@ export class RegistryPusher {
         } catch (error) {
           source.rethrow();
           failures += 1;
-          if (!isKind(error, 'Unavailable') || failures === RETRY.attempts) throw error;
+          if (!isForNow(error) || failures === RETRY.attempts) throw error;
           await delay(retryDelayMs(RETRY, failures), undefined, call.signal ? { signal: call.signal } : {});
           await session.resume();
           if (session.offsetBytes > start) failures = 0;
@@ -162,4 +162,9 @@ export class RegistryPusher {
       throw error;
     }
   }
+}
+
+/** Cut, or told to come later. */
+function isForNow(error: unknown): boolean {
+  return isKind(error, 'Unavailable', 'ResourceExhausted');
 }

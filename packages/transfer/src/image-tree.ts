@@ -1,6 +1,7 @@
-import { notFound } from '@longshore/errors';
+import { invalidArgument, notFound } from '@longshore/errors';
 import {
   type Descriptor,
+  type Digest,
   formatPlatform,
   formatReference,
   type Labels,
@@ -38,6 +39,10 @@ export interface ImageTree {
   images: ImageManifest[];
 }
 
+/** Many times what the largest images have, and few enough for our memory. */
+const MAX_DOCUMENTS = 1_000;
+const MAX_TREE_BYTES = 64 * 1024 * 1024;
+
 /** Reads a manifest or index: from a registry, or from what is stored. */
 export type ReadDocument = (descriptor: Descriptor) => Promise<Buffer>;
 
@@ -55,27 +60,63 @@ export async function fetchTree(
 }
 
 /** `name` is the image's, for errors. Throws NotFound when an index has nothing for one of the platforms. */
-export async function readTree(
+export function readTree(
   name: string,
   target: Descriptor,
   bytes: Buffer,
   platforms: readonly Platform[],
   read: ReadDocument,
 ): Promise<ImageTree> {
-  const root = parseImageDocument(target, bytes);
-  const document = { descriptor: target, bytes, labels: labelsOf(root) };
-  if (root.kind === 'manifest') {
-    const image = { descriptor: target, manifest: root.manifest, platform: undefined };
-    return { target, documents: [document], images: [image] };
+  return new TreeReader(name, platforms, read).read(target, bytes);
+}
+
+/** Indexes may name indexes, and all of them the same ones: each is read once, and all of them together are limited. */
+class TreeReader {
+  readonly #name: string;
+  readonly #platforms: readonly Platform[];
+  readonly #readDocument: ReadDocument;
+  readonly #seen = new Set<Digest>();
+  #sizeBytes = 0;
+
+  constructor(name: string, platforms: readonly Platform[], read: ReadDocument) {
+    this.#name = name;
+    this.#platforms = platforms;
+    this.#readDocument = read;
   }
-  const chosen = chosenOf(name, root.index.manifests, platforms);
-  const below = await Promise.all(
-    chosen.map(async (descriptor) => readTree(name, descriptor, await read(descriptor), platforms, read)),
-  );
-  const images = below.flatMap((tree, n) =>
-    tree.images.map((image) => ({ ...image, platform: image.platform ?? chosen[n]?.platform })),
-  );
-  return { target, documents: [...below.flatMap(({ documents }) => documents), document], images };
+
+  async read(target: Descriptor, bytes: Buffer): Promise<ImageTree> {
+    this.#count(target);
+    this.#sizeBytes += bytes.length;
+    if (this.#sizeBytes > MAX_TREE_BYTES)
+      throw this.#tooLarge(`more than ${MAX_TREE_BYTES} bytes of manifests`);
+    const root = parseImageDocument(target, bytes);
+    const document = { descriptor: target, bytes, labels: labelsOf(root) };
+    if (root.kind === 'manifest') {
+      const image = { descriptor: target, manifest: root.manifest, platform: undefined };
+      return { target, documents: [document], images: [image] };
+    }
+    const chosen = chosenOf(this.#name, root.index.manifests, this.#platforms).filter(
+      ({ digest }, place, all) =>
+        !this.#seen.has(digest) && all.findIndex((other) => other.digest === digest) === place,
+    );
+    for (const child of chosen) this.#count(child);
+    const below = await Promise.all(
+      chosen.map(async (child) => this.read(child, await this.#readDocument(child))),
+    );
+    const images = below.flatMap((tree, n) =>
+      tree.images.map((image) => ({ ...image, platform: image.platform ?? chosen[n]?.platform })),
+    );
+    return { target, documents: [...below.flatMap(({ documents }) => documents), document], images };
+  }
+
+  #count({ digest }: Descriptor): void {
+    this.#seen.add(digest);
+    if (this.#seen.size > MAX_DOCUMENTS) throw this.#tooLarge(`more than ${MAX_DOCUMENTS} manifests`);
+  }
+
+  #tooLarge(what: string) {
+    return invalidArgument(`image ${JSON.stringify(this.#name)} has ${what}`);
+  }
 }
 
 function chosenOf(

@@ -98,7 +98,7 @@ async function bring(request: PullRequest, one: Wanted): Promise<BlobPlace | und
   const { descriptor, bytes } = one;
   signal.throwIfAborted();
   const place = bytes
-    ? await store.ingest(refKey(descriptor), one, (offsetBytes) => once(bytes.subarray(offsetBytes)), signal)
+    ? await keepDocument(store, one, bytes, signal)
     : await fetchBlob({
         blob: one,
         store,
@@ -107,7 +107,22 @@ async function bring(request: PullRequest, one: Wanted): Promise<BlobPlace | und
         onStatus: (status, offsetBytes) => report(request, one, status, offsetBytes),
       });
   report(request, one, 'done', descriptor.size);
-  return place ?? undefined;
+  return place;
+}
+
+async function keepDocument(
+  store: PullStore,
+  blob: BlobToStore,
+  bytes: Buffer,
+  signal: AbortSignal,
+): Promise<undefined> {
+  const ref = refKey(blob.descriptor);
+  try {
+    await store.ingest(ref, blob, (offsetBytes) => once(bytes.subarray(offsetBytes)), signal);
+  } catch (error) {
+    if (signal.aborted) await store.forget(ref);
+    throw error;
+  }
 }
 
 /** Blobs in the order in which they are wanted: documents are small, configs tell how to unpack, lower layers first. */

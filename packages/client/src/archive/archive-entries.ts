@@ -19,9 +19,6 @@ export interface ArchiveEntry {
   bytes: AsyncIterable<Buffer>;
 }
 
-/** More than any image has; names are kept. */
-const MAX_ENTRIES = 100_000;
-
 /**
  * Reads a tar archive, as it is or compressed by gzip or zstd, while it comes. Holds no more of it than one header. Throws
  * InvalidArgument for what is no archive, is cut, or names what lies outside of it; what `source` throws; and the signal's reason.
@@ -38,16 +35,15 @@ export async function* archiveEntries(
   input.on('error', (error) => archive.destroy(error)).pipe(archive);
   const onAbort = () => archive.destroy(new Error('aborted'));
   signal?.addEventListener('abort', onAbort, { once: true });
-  let count = 0;
+  let isEmpty = true;
   try {
     for await (const entry of archive) {
-      count += 1;
-      if (count > MAX_ENTRIES) throw invalidArgument(`archive has more than ${MAX_ENTRIES} members`);
+      isEmpty = false;
       const member = memberOf(entry.header, explained(entry as AsyncIterable<Buffer>, failed, signal));
       if (member) yield member;
       entry.resume();
     }
-    if (count === 0) throw invalidArgument('archive is empty, or none');
+    if (isEmpty) throw invalidArgument('archive is empty, or none');
   } catch (error) {
     throw failed.signal.aborted ? failed.signal.reason : archiveError(error, signal);
   } finally {

@@ -25,23 +25,25 @@ export async function extractTree(
   { rename = (name) => name, signal }: ExtractOptions = {},
 ): Promise<void> {
   /** Deepest last: what is put into a directory changes its time, and its mode may forbid to. */
-  const directories: { path: string; entry: ArchiveEntry }[] = [];
+  const directories: Pick<ArchiveEntry, 'name' | 'mode' | 'mtime'>[] = [];
   for await (const entry of archiveEntries(source, signal)) {
     const renamed = rename(entry.name);
     if (renamed === undefined) continue;
     const name = cleanName(renamed);
+    // The directory itself is the caller's.
+    if (name === '') continue;
     const path = await pathFor(directory, name);
     if (entry.type === 'directory') {
-      if (name !== '') await makeDirectory(path);
-      directories.push({ path, entry });
-    } else if (name !== '') {
+      await makeDirectory(path);
+      directories.push({ name: path, mode: entry.mode, mtime: entry.mtime });
+    } else {
       await removeFile(path);
       await make(entry, path, directory, rename);
     }
   }
-  for (const { path, entry } of directories.reverse()) {
-    await chmod(path, entry.mode & 0o777);
-    await utimes(path, entry.mtime, entry.mtime);
+  for (const { name: path, mode, mtime } of directories.reverse()) {
+    await chmod(path, mode & 0o777);
+    await utimes(path, mtime, mtime);
   }
 }
 

@@ -28,6 +28,8 @@ export interface ImportCall {
   options: CallOptions;
 }
 
+/** More than images have together; their names are kept. */
+const MAX_MEMBERS = 10_000;
 const DOCUMENTS: readonly string[] = Object.values(Member);
 const BLOB = /^blobs\/([^/]+)\/([^/]+)$/;
 
@@ -45,6 +47,9 @@ export async function importBlobs(
   const ingest = `import-${randomUUID()}`;
   for await (const entry of archiveEntries(source, call.options.signal)) {
     const { type, name } = entry;
+    if (blobs.size + links.size >= MAX_MEMBERS) {
+      throw invalidArgument(`archive has more than ${MAX_MEMBERS} members`);
+    }
     if (type === 'symlink' || type === 'link') {
       const target = type === 'link' ? entry.linkName : linkedName(name, entry.linkName);
       if (target !== undefined) links.set(name, target);

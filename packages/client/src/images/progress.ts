@@ -82,9 +82,16 @@ export class ProgressTracker implements Disposable {
     this.#tell();
   }
 
-  target(digest: Digest): void {
+  /** What the name stands for, which is known when the transfer of blobs begins. */
+  resolved(digest: Digest): void {
     this.#target = digest;
     this.phase('transferring');
+  }
+
+  /** The same, said at the end. */
+  recording(digest: Digest | undefined): void {
+    this.#target = digest ?? this.#target;
+    this.phase('recording');
   }
 
   blob({ digest, mediaType, size }: Known, state: BlobState, offsetBytes: number, parent?: Digest): void {

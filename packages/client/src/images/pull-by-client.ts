@@ -44,7 +44,7 @@ export async function pullByClient(parts: ImageParts, request: ClientPull): Prom
       store,
       platforms: request.platforms,
       signal,
-      onResolved: ({ digest }) => tracker.target(digest),
+      onResolved: ({ digest }) => tracker.resolved(digest),
       onBlob: (blob) => tell(tracker, blob),
       onImage: async (image, whenStored, until) => {
         if (snapshotter === undefined) return;

@@ -58,7 +58,7 @@ export async function pullByFleet({ services }: ImageParts, request: FleetPull):
 }
 
 function show({ phase, digest, blobs, nodes }: PullResponse, tracker: ProgressTracker): void {
-  if (phase === Phase.FETCHING && isDigest(digest)) tracker.target(digest);
+  if (phase === Phase.FETCHING && isDigest(digest)) tracker.resolved(digest);
   if (phase === Phase.INSTALLING) tracker.phase('unpacking');
   for (const blob of blobs) {
     const state = Object.hasOwn(STATES, blob.status) ? STATES[blob.status] : undefined;

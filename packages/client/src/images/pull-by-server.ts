@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { unimplemented } from '@longshore/errors';
 import { formatReference, isDigest, type Platform } from '@longshore/oci';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
@@ -15,6 +16,8 @@ import { hostOf } from './open-registry.ts';
 import type { BlobState, ProgressTracker } from './progress.ts';
 import type { ClientPull } from './pull-by-client.ts';
 import { pack, ServerStream, unpackAny } from './server-stream.ts';
+
+const LAST_WORDS_MS = 5_000;
 
 /** containerd's words. Source: containerd core/transfer/local/progress.go. */
 const STATES: Readonly<Record<string, BlobState>> = {
@@ -34,7 +37,7 @@ export async function pullByServer({ services }: ImageParts, request: ClientPull
   const { reference, name, labels, registry, platforms, snapshotter, tracker, signal } = request;
   const { plainHttp = false, headers = {}, ca } = hostOf(registry.hosts, reference.host);
   if (ca !== undefined) throw unimplemented('pull by the server with certificate authorities of the client');
-  await using open = new AsyncDisposableStack();
+  using open = new DisposableStack();
   const stream = async () => {
     const opened = await ServerStream.open(services, signal);
     open.defer(() => opened.close());
@@ -42,13 +45,18 @@ export async function pullByServer({ services }: ImageParts, request: ClientPull
   };
   const progress = await stream();
   const auth = registry.credentials && (await stream());
-  if (auth) void answerQuestions(auth, registry.credentials!, signal);
-  const shown = showProgress(progress, tracker);
+  const failures: unknown[] = [];
+  if (auth) {
+    const noted = (error: unknown) => void failures.push(error);
+    void answerQuestions(auth, registry.credentials!, signal, noted).catch(noted);
+  }
+  // A picture that cannot be shown is no failure of the pull.
+  const shown = showProgress(progress, tracker).catch(() => undefined);
   const unpacks =
     snapshotter === undefined
       ? []
       : [{ snapshotter, ...(platforms.length === 1 && { platform: platformToProto(platforms[0]!) }) }];
-  await services.service(Transfer).transfer(
+  const transfer = services.service(Transfer).transfer(
     {
       source: pack(OCIRegistrySchema, {
         reference: formatReference(reference),
@@ -68,9 +76,12 @@ export async function pullByServer({ services }: ImageParts, request: ClientPull
     },
     { signal },
   );
-  // The server has ended it; whatever it still holds back is of no interest any more.
-  await progress.close();
-  await shown;
+  // Without credentials the server only knows that it was refused.
+  await transfer.catch((error: unknown) => {
+    throw failures[0] ?? error;
+  });
+  // The server ends it once all is told; one that does not is not waited for.
+  await Promise.race([shown, delay(LAST_WORDS_MS, undefined, { ref: false })]);
 }
 
 async function showProgress(stream: ServerStream, tracker: ProgressTracker): Promise<void> {
@@ -84,7 +95,7 @@ function show({ event, desc, progress, parents }: Progress, tracker: ProgressTra
   const state = Object.hasOwn(STATES, event) ? STATES[event] : undefined;
   if (event.startsWith('fetching')) tracker.phase('transferring');
   if (event === 'extracting') tracker.phase('unpacking');
-  if (event === 'saved') tracker.phase('recording');
+  if (event === 'saved') tracker.recording(desc && isDigest(desc.digest) ? desc.digest : undefined);
   if (!state || !desc || !isDigest(desc.digest)) return;
   const { digest, mediaType, size } = desc;
   // A parent is named by its ref, which ends in its digest.
@@ -98,19 +109,23 @@ function show({ event, desc, progress, parents }: Progress, tracker: ProgressTra
   );
 }
 
-/** One question of a registry after the other, until the stream ends. A source that fails is one without credentials. */
+/** One question of a registry after the other, until the stream ends. `onFailure` gets what the source throws. */
 async function answerQuestions(
   stream: ServerStream,
   credentials: CredentialSource,
   signal: AbortSignal,
+  onFailure: (error: unknown) => void,
 ): Promise<void> {
   for await (const message of stream.messages()) {
     const question = unpackAny(AuthRequestSchema, message);
     if (!question) continue;
     const { host, reference, wwwauthenticate } = question;
-    const answer = await credentials({ host, reference, wwwAuthenticate: wwwauthenticate }, signal).catch(
-      () => undefined,
-    );
+    let answer: Credentials | undefined;
+    try {
+      answer = await credentials({ host, reference, wwwAuthenticate: wwwauthenticate }, signal);
+    } catch (error) {
+      onFailure(error);
+    }
     stream.send(pack(AuthResponseSchema, answerOf(answer)));
   }
 }

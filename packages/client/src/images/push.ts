@@ -42,7 +42,7 @@ export async function push(parts: ImageParts, image: Image, options: PushOptions
   using tracker = new ProgressTracker(image.name, options.onProgress);
   await using registry = openRegistry(reference.host, options);
   const tree = await wholeTree(parts, image, options.platform, { signal });
-  tracker.target(tree.target.digest);
+  tracker.resolved(tree.target.digest);
   const blobs = await sourcesOf(parts, tree, reference, { signal });
   for (const { descriptor } of blobs) tracker.blob(descriptor, 'waiting', 0);
   const turns = new Turns(PARALLEL);

@@ -1,4 +1,4 @@
-import { isKind } from '@longshore/errors';
+import { invalidArgument, isKind } from '@longshore/errors';
 import type { Descriptor, Digest, ImageConfig, Platform } from '@longshore/oci';
 import type { CallOptions } from '@longshore/rpc';
 import {
@@ -15,6 +15,9 @@ import type { ContentStore } from '../content/content-store.ts';
 export const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 
 const NO_PLATFORM = 'unknown';
+
+/** As many as are pulled. */
+const MAX_DOCUMENTS = 1_000;
 
 /**
  * From what a name stands for down to the manifests of the platforms; none means all that there are. Throws NotFound for a document
@@ -63,6 +66,7 @@ export async function storedTree(
   const visit = async (descriptor: Descriptor, platform: Platform | undefined): Promise<void> => {
     if (seen.has(descriptor.digest)) return;
     seen.add(descriptor.digest);
+    if (seen.size > MAX_DOCUMENTS) throw invalidArgument(`image has more than ${MAX_DOCUMENTS} manifests`);
     const bytes = await content.readWhole(descriptor, MAX_DOCUMENT_BYTES, options);
     const document = parseImageDocument(descriptor, bytes);
     tree.documents.push(descriptor);

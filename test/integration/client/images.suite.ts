@@ -3,44 +3,34 @@ import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { Client, type Progress, type PullOptions } from '@longshore/client';
-import { type Image, makeBusyboxImage, makeImage, makeTar, pushImage } from '@longshore/local';
+import { type Image, makeBusyboxImage, makeImage, makeTar, pushImage, type Registry } from '@longshore/local';
 import { digestOf, encodedOf, hostPlatform } from '@longshore/oci';
+import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { FakeRegistry } from '@longshore/registry/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Ctr } from '../harness/ctr.ts';
-import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
-import { type Stack, startStack } from '../harness/stack.ts';
+import type { Ctr } from '../../harness/ctr.ts';
+import type { Stack } from '../../harness/stack.ts';
 
-const LAYER_BYTES = 1024 * 1024;
-const SIDES = ['longshore', 'containerd'] as const;
+const LAYER_BYTES = 700_000;
 const FOREIGN = { os: 'linux', architecture: 's390x' };
+/** Of these tests alone: they look for what is left in it. */
+const NAMESPACE = 'images';
 
-let stack: Stack;
-let peer: PeerContainerd;
-const sides = new Map<string, { client: Client; ctr: Ctr }>();
-
-beforeAll(async () => {
-  [stack, peer] = await Promise.all([startStack(), startContainerd()]);
-  for (const [name, { socket, ctr }] of Object.entries({ longshore: stack, containerd: peer })) {
-    sides.set(name, { client: new Client(socket), ctr });
-  }
-});
-afterAll(async () => {
-  for (const { client } of sides.values()) client.close();
-  await peer?.[Symbol.asyncDispose]();
-  await stack?.close();
-});
+export interface ImagesSuite {
+  /** Of the server's socket. */
+  address: string;
+  /** Of another one, that takes what this one exports. */
+  other: string;
+  ctr: Ctr;
+  registry: Registry;
+  /** Whether it has containerd's transfer service. */
+  transfers: boolean;
+}
 
 function layersOf(count: number) {
   return Array.from({ length: count }, (_, n) => [
     { path: `layer${n}`, type: 'file' as const, content: randomBytes(LAYER_BYTES) },
   ]);
-}
-
-async function pushed(name: string, image: Image): Promise<string> {
-  const reference = await pushImage(stack.registry.host, `client/${name}`, '1', image);
-  stack.registry.forgetRequests();
-  return reference;
 }
 
 /** A registry that does what it is told, with one image. */
@@ -62,11 +52,32 @@ async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-describe.each(SIDES)('images of %s', (name) => {
-  const side = () => sides.get(name)!;
+/** What a client does with images, at any server. */
+export function imagesSuite(partsOf: () => ImagesSuite): void {
+  describe('images', () => imagesOf(partsOf));
+}
+
+function imagesOf(partsOf: () => ImagesSuite): void {
+  let parts: ImagesSuite;
+  let client: Client;
+  /** Of this server alone: registry and machine are shared with another. */
+  let name: string;
+  beforeAll(() => {
+    parts = partsOf();
+    client = new Client(parts.address, { namespace: NAMESPACE });
+    name = parts.transfers ? 'ours' : 'theirs';
+  });
+  afterAll(() => client?.close());
+
+  const ctr = (args: string[], namespace = NAMESPACE) => parts.ctr.ok(args, { namespace });
+  const pushed = async (repository: string, image: Image) => {
+    const { registry } = parts;
+    const reference = await pushImage(registry.host, `client/${repository}-${name}`, '1', image);
+    registry.forgetRequests();
+    return reference;
+  };
   /** Nothing of a transfer is left under way. */
   const expectNothingLeft = async () => {
-    const { client } = side();
     expect((await client.content.statuses()).map(({ ref }) => ref)).toEqual([]);
     expect(await client.leases.list()).toEqual([]);
     const keys: string[] = [];
@@ -75,9 +86,8 @@ describe.each(SIDES)('images of %s', (name) => {
   };
 
   it('pulls, unpacks and records an image that runs, and tells how far it is', async () => {
-    const { client, ctr } = side();
     const made = await makeBusyboxImage({ layers: layersOf(2) });
-    const reference = await pushed(`run-${name}`, made);
+    const reference = await pushed('run', made);
     const pictures: Progress[] = [];
     const image = await client.pull(reference, {
       by: 'client',
@@ -88,8 +98,8 @@ describe.each(SIDES)('images of %s', (name) => {
     expect(await image.isUnpacked()).toBe(true);
     expect(await image.platforms()).toEqual([hostPlatform()]);
     expect(await image.sizeBytes()).toBeGreaterThan(2 * LAYER_BYTES);
-    expect(await ctr.ok(['image', 'check', `name==${reference}`])).toMatch(/complete \(4\/4\).* true/);
-    expect(await ctr.ok(['run', '--rm', reference, `run-${name}`, 'wc', '-c', '/layer1'])).toContain(
+    expect(await ctr(['image', 'check', `name==${reference}`])).toMatch(/complete \(4\/4\).* true/);
+    expect(await ctr(['run', '--rm', reference, `run-${name}`, 'wc', '-c', '/layer1'])).toContain(
       `${LAYER_BYTES} /layer1`,
     );
     const last = pictures.at(-1)!;
@@ -101,7 +111,6 @@ describe.each(SIDES)('images of %s', (name) => {
   });
 
   it('fetches nothing that is there, and goes on where an earlier pull ended', async () => {
-    const { client } = side();
     const made = makeImage({ layers: layersOf(1) });
     const { registry, reference } = await faultyRegistry(made);
     const digest = layerOf(made);
@@ -120,11 +129,10 @@ describe.each(SIDES)('images of %s', (name) => {
   });
 
   it('leaves nothing of a pull that is given up, and no record of one that fails', async () => {
-    const { client } = side();
     const made = makeImage({ layers: layersOf(1) });
     const { registry, reference } = await faultyRegistry(made);
     const path = `/v2/faulty/blobs/${layerOf(made)}`;
-    registry.fail(path, { stallAfterBytes: 800_000 });
+    registry.fail(path, { stallAfterBytes: 600_000 });
     const aborted = new AbortController();
     const options: PullOptions = { by: 'client', unpack: true, signal: aborted.signal };
     const pulling = client.pull(reference, {
@@ -136,41 +144,61 @@ describe.each(SIDES)('images of %s', (name) => {
     await expect(pulling).rejects.toThrow('enough');
     await expectNothingLeft();
     registry.fail(path, { status: 403 });
-    await expect(client.pull(reference, { by: 'client' })).rejects.toMatchObject({
+    // One that fails keeps what has come for the next, until it is collected: not where others look for what is left.
+    const elsewhere = client.in({ namespace: `${NAMESPACE}-failing` });
+    await expect(elsewhere.pull(reference, { by: 'client' })).rejects.toMatchObject({
       kind: 'PermissionDenied',
     });
-    await expect(client.images.get(reference)).rejects.toMatchObject({ kind: 'NotFound' });
-    expect(await client.leases.list()).toEqual([]);
+    await expect(elsewhere.images.get(reference)).rejects.toMatchObject({ kind: 'NotFound' });
+    expect(await elsewhere.leases.list()).toEqual([]);
   });
 
   it('pulls by the server where it can, and otherwise itself', async () => {
-    const { client } = side();
     const made = makeImage({ layers: layersOf(1) });
-    const reference = await pushed(`auto-${name}`, made);
+    const reference = await pushed('auto', made);
     const pictures: Progress[] = [];
     const image = await client.pull(reference, { unpack: true, onProgress: (each) => pictures.push(each) });
     expect(await image.isUnpacked()).toBe(true);
     expect(pictures.at(-1)).toMatchObject({ phase: 'done' });
     expect(pictures.at(-1)!.blobs.map(({ digest }) => digest)).toContain(layerOf(made));
     const byServer = client.pull(reference, { by: 'server' });
-    if (name === 'longshore') await expect(byServer).resolves.toMatchObject({ name: reference });
+    if (parts.transfers) await expect(byServer).resolves.toMatchObject({ name: reference });
     else await expect(byServer).rejects.toMatchObject({ kind: 'Unimplemented' });
   });
 
+  it('says who it is to a registry that asks, by itself and through the server', async () => {
+    const made = makeImage({ layers: [[{ path: 'file', type: 'file', content: randomBytes(1_000) }]] });
+    const { registry, reference } = await faultyRegistry(made);
+    registry.auth = { kind: 'bearer', username: 'me', password: 'secret' };
+    for (const by of ['client', 'auto'] as const) {
+      const locked = () => Promise.reject(new Error('keychain is locked'));
+      await expect(client.pull(reference, { by, credentials: locked })).rejects.toThrow('keychain is locked');
+      await expect(client.pull(reference, { by, name: by })).rejects.toMatchObject({
+        kind: 'Unauthenticated',
+      });
+      const credentials = async () => ({ kind: 'password', username: 'me', password: 'secret' }) as const;
+      await expect(client.pull(reference, { by, name: by, credentials })).resolves.toMatchObject({
+        name: by,
+      });
+    }
+    await expectNothingLeft();
+  });
+
   it('pushes what the registry lacks, and mounts what another repository has', async () => {
-    const { client, ctr } = side();
     const made = makeImage({ layers: layersOf(2) });
-    const reference = await pushed(`push-${name}`, made);
+    const reference = await pushed('push', made);
     await client.pull(reference, { by: 'client' });
-    const { host } = stack.registry;
+    const { host } = parts.registry;
     const writes = () =>
-      stack.registry
+      parts.registry
         .requests()
         .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'));
     const mounted = `${host}/client/mounted-${name}:2`;
-    stack.registry.forgetRequests();
+    parts.registry.forgetRequests();
     expect(await client.images.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
-    expect(writes().map(({ method, status }) => [method, status])).toEqual(Array(3).fill(['POST', 201]));
+    // The registry tells of its requests a little later.
+    const answers = () => writes().map(({ method, status }) => [method, status]);
+    await expect.poll(answers).toEqual(Array(3).fill(['POST', 201]));
 
     // Elsewhere nothing can be mounted.
     const image = await client.images.get(reference);
@@ -183,51 +211,48 @@ describe.each(SIDES)('images of %s', (name) => {
     expect(pictures.at(-1)).toMatchObject({ phase: 'done' });
     expect(pictures.at(-1)!.blobs.map(({ state }) => state)).toEqual(Array(4).fill('done'));
     for (const target of [mounted, sent]) {
-      await ctr.ok(['image', 'pull', '--plain-http', target], { namespace: 'pushed' });
+      await ctr(['image', 'pull', '--plain-http', target], 'pushed');
     }
-    stack.registry.forgetRequests();
+    parts.registry.forgetRequests();
     await client.images.push(image.name, { to: sent });
     expect(writes()).toEqual([]);
   });
 
   it('pushes one platform of an image of which no more is stored', async () => {
-    const { client } = side();
     const made = makeImage({ layers: layersOf(1), platforms: [hostPlatform(), FOREIGN] });
-    const reference = await pushed(`one-${name}`, made);
+    const reference = await pushed('one', made);
     const image = await client.pull(reference, { by: 'client', platform: 'linux/s390x' });
     expect(await image.platforms()).toEqual([FOREIGN]);
     expect((await image.config()).architecture).toBe('s390x');
-    const to = `${stack.registry.host}/client/only-${name}:1`;
+    const to = `${parts.registry.host}/client/only-${name}:1`;
     await expect(client.images.push(reference, { to })).rejects.toMatchObject({ kind: 'FailedPrecondition' });
     const target = await client.images.push(reference, { to, platform: 'linux/s390x' });
     expect(target.digest).toBe((await image.manifest()).descriptor.digest);
   });
 
   it('exports what ctr and the client import, and imports what ctr exports', async () => {
-    const { client, ctr } = side();
-    const other = sides.get(SIDES.find((each) => each !== name)!)!;
+    using other = new Client(parts.other, { namespace: NAMESPACE });
     const made = makeImage({ layers: layersOf(2) });
-    const reference = await pushed(`export-${name}`, made);
+    const reference = await pushed('export', made);
     await client.pull(reference, { by: 'client' });
     const archive = await buffer(client.images.export([reference]));
-    const importing = ctr.start(['image', 'import', '-'], { namespace: 'imported' });
+    const importing = parts.ctr.start(['image', 'import', '-'], { namespace: 'imported' });
     importing.stdin!.end(archive);
     expect(await once(importing, 'exit')).toEqual([0, null]);
-    expect(await ctr.ok(['image', 'check'], { namespace: 'imported' })).toMatch(/complete \(3\/3\)/);
+    expect(await ctr(['image', 'check'], 'imported')).toMatch(/complete \(3\/3\)/);
 
-    const [image] = await other.client.images.import(chunksOf(gzipSync(archive)));
+    const [image] = await other.images.import(chunksOf(gzipSync(archive)));
     expect(image).toMatchObject({ name: reference, target: { digest: made.root.digest } });
     await image!.unpack();
     expect(await image!.isUnpacked()).toBe(true);
 
-    const exporting = ctr.start(['image', 'export', '-', reference]);
+    const exporting = parts.ctr.start(['image', 'export', '-', reference], { namespace: NAMESPACE });
     const renamed = client.in({ namespace: 'renamed' });
     expect((await renamed.images.import(exporting.stdout!)).map((each) => each.name)).toEqual([reference]);
     await expectNothingLeft();
   });
 
   it('imports what docker saves, links among its members too', async () => {
-    const { client } = side();
     const layer = makeTar([{ path: 'hello', type: 'file', content: 'hello\n' }]);
     const config = JSON.stringify({
       ...hostPlatform(),
@@ -249,7 +274,6 @@ describe.each(SIDES)('images of %s', (name) => {
   });
 
   it('refuses archives that are no good, and leaves nothing of them', async () => {
-    const { client } = side();
     const images = (await client.images.list()).map((image) => image.name);
     const layout = { path: 'oci-layout', type: 'file', content: '{"imageLayoutVersion":"1.0.0"}' } as const;
     /** The layer comes third, the config fourth. Of an image of its own: what one archive lacks, another may have brought. */
@@ -301,10 +325,9 @@ describe.each(SIDES)('images of %s', (name) => {
   });
 
   it('gives names, and takes them back with all that they kept', async () => {
-    const { client } = side();
     const scope = client.in({ namespace: 'tags' });
     const made = makeImage({ layers: layersOf(1) });
-    const reference = await pushed(`tag-${name}`, made);
+    const reference = await pushed('tag', made);
     const image = await scope.pull(reference, { by: 'client', unpack: true });
     await scope.images.tag(reference, 'other:1', { labels: { a: 'b' } });
     await expect(scope.images.tag(reference, 'other:1')).rejects.toMatchObject({ kind: 'AlreadyExists' });
@@ -316,4 +339,34 @@ describe.each(SIDES)('images of %s', (name) => {
     await expect(scope.snapshots().stat(chainId)).rejects.toMatchObject({ kind: 'NotFound' });
     await expect(scope.content.info(made.root.digest)).rejects.toMatchObject({ kind: 'NotFound' });
   });
-});
+}
+
+/** Several nodes at once, by the service that a gateway passes it on to. */
+export function fleetImagesSuite(stackOf: () => Stack): void {
+  it('has nodes of a fleet take an image, and says which could not', async () => {
+    const { state, socket, registry } = stackOf();
+    using fleet = new Client(`${state}/image.sock`, { namespace: NAMESPACE });
+    using runtime = new Client(`${state}/runtime.sock`);
+    const { nodes } = await runtime.service(NodeService).list({});
+    const node = nodes[0]!.id;
+    const made = makeImage({ layers: layersOf(1) });
+    const reference = await pushImage(registry.host, 'client/fleet', '1', made);
+    const pictures: Progress[] = [];
+    const image = await fleet.pull(reference, {
+      nodes: [node],
+      unpack: true,
+      onProgress: (each) => pictures.push(each),
+    });
+    expect(image.target.digest).toBe(made.root.digest);
+    expect(pictures.at(-1)).toMatchObject({
+      phase: 'done',
+      nodes: [{ node, isDone: true, error: undefined }],
+    });
+    using there = new Client(socket, { namespace: NAMESPACE });
+    expect(await (await there.images.get(reference)).isUnpacked()).toBe(true);
+    await expect(fleet.pull(reference, { nodes: [node, 'nobody'] })).rejects.toMatchObject({
+      kind: 'NotFound',
+      message: expect.stringContaining('1 of 2 nodes failed, nobody'),
+    });
+  });
+}
