@@ -32,7 +32,12 @@ Parts, all when none is named. Any failed step makes it fail.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
+<<<<<<< HEAD
   --runs N        cli, compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
+=======
+  --runs N        compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
+  --cpu           tasks: prints what each process takes of the CPU for a run, too
+>>>>>>> 9a85052c4203678210772e5e9de3dad56a26df30
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare, density: seconds between the last step and the reading of memory (default 60; density 15)
   --containers N  density: how many (default 300)
@@ -67,6 +72,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     runs: { type: 'string', default: '30' },
+    cpu: { type: 'boolean', default: false },
     delay: { type: 'string', default: '5' },
     settle: { type: 'string' },
     containers: { type: 'string', default: '300' },
@@ -87,7 +93,7 @@ const { values, positionals } = parseArgs({
 const PARTS: Record<string, () => Promise<void>> = {
   compare: () => bench(Number(values.runs), Number(values.settle ?? 60)),
   cli: () => benchCli({ runs: Number(values.runs) }),
-  tasks: () => benchTasks({ runs: Number(values.runs), warmUpRounds: WARM_UP_ROUNDS }),
+  tasks: () => benchTasks({ runs: Number(values.runs), warmUpRounds: WARM_UP_ROUNDS, cpu: values.cpu }),
   density: () =>
     benchDensity({ containers: Number(values.containers), settleS: Number(values.settle ?? 15) }),
   exits: () => benchExits({ exits: Number(values.exits), idleS: Number(values.idle) }),

@@ -18,6 +18,7 @@ export interface BenchStack extends AsyncDisposable {
 
 /** That stack beside a containerd that has the same image. */
 export interface Sides extends BenchStack {
+  containerdPid: number;
   sides: [longshore: Side, containerd: Side];
 }
 
@@ -40,6 +41,7 @@ export async function startSides(): Promise<Sides> {
   return {
     stack,
     image,
+    containerdPid: peer.pid,
     sides: [
       { name: 'longshore', ctr: stack.ctr },
       { name: 'containerd', ctr: peer.ctr },

@@ -10,6 +10,7 @@ const READY_TIMEOUT_MS = 30_000;
 
 export interface PeerContainerd extends AsyncDisposable {
   readonly socket: string;
+  readonly pid: number;
   /** Where it answers Prometheus. */
   readonly metricsUrl: string;
   readonly ctr: Ctr;
@@ -61,7 +62,7 @@ export async function startContainerd({
   if (!metricsAddress) throw new Error(`containerd does not say where its metrics are:\n${output}`);
   const metricsUrl = `http://${metricsAddress}/v1/metrics`;
   const owned = undo.move();
-  return { socket, metricsUrl, ctr, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { socket, pid: server.pid, metricsUrl, ctr, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Without the CRI plugin, which wants CNI and has no part in what is compared. */

@@ -22,6 +22,11 @@ export function usageOf(pid: number): Usage {
   };
 }
 
+/** Of a process alone, whatever it has started; 0 for one that is gone. */
+export function ownCpuSeconds(pid: number): number {
+  return (ticksOf(pid, { withEnded: false }) ?? 0) / TICKS_PER_SECOND;
+}
+
 function ticksOf(pid: number, { withEnded }: { withEnded: boolean }): number | undefined {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;

@@ -129,7 +129,7 @@ describe('Housekeeping', () => {
   it('deletes what a killed process had discarded', async () => {
     const layers = await layersUnderTest();
     const { generation } = await layerOnDisk(layers);
-    await layers.overlayfs.directories.discard(generation);
+    layers.overlayfs.directories.discard(generation);
     await startHousekeeping(layers);
     await expect.poll(() => layers.overlayfs.directories.isGone(generation)).toBe(true);
     expect(await readdir(join(layers.overlayfs.directories.base, '.quarantine'))).toEqual([]);

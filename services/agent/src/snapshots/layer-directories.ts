@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fromErrno, isErrno } from '@longshore/linux';
+import { removedSmall } from './remove-small.ts';
 
 /** Short, because the paths of a whole chain must fit into one page of mount options. */
 const GENERATION_BYTES = 8;
@@ -41,10 +43,10 @@ export class LayerDirectories {
   }
 
   /** Makes a layer's own, empty directory. Throws AlreadyExists. */
-  async make(generation: string): Promise<string> {
+  make(generation: string): string {
     const path = this.pathOf(generation);
     try {
-      await mkdir(path, { mode: 0o700 });
+      mkdirSync(path, { mode: 0o700 });
     } catch (error) {
       throw fromErrno(`layer ${generation}`, error);
     }
@@ -57,9 +59,9 @@ export class LayerDirectories {
   }
 
   /** Takes a layer out of its place; what is not there is out of it already. Follow with {@link purge}. */
-  async discard(generation: string): Promise<void> {
+  discard(generation: string): void {
     try {
-      await rename(this.pathOf(generation), join(this.base, TRASH, generation));
+      renameSync(this.pathOf(generation), join(this.base, TRASH, generation));
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw fromErrno(`layer ${generation}`, error);
     }
@@ -69,7 +71,7 @@ export class LayerDirectories {
   purge(generation: string): Promise<void> {
     const running = this.#purging.get(generation);
     if (running) return running;
-    const purging = rm(join(this.base, TRASH, generation), { recursive: true, force: true })
+    const purging = remove(join(this.base, TRASH, generation))
       .catch((error) => {
         throw fromErrno(`layer ${generation}`, error);
       })
@@ -96,4 +98,10 @@ export class LayerDirectories {
   quarantined(): Promise<string[]> {
     return readdir(join(this.base, QUARANTINE));
   }
+}
+
+/** Whoever has just discarded it does not wait for its deletion. */
+async function remove(path: string): Promise<void> {
+  await setImmediate();
+  if (!removedSmall(path)) await rm(path, { recursive: true, force: true });
 }

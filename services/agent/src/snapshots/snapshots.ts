@@ -125,7 +125,7 @@ export class Snapshots {
     const driver = this.snapshotter(snapshotter);
     const { generation } = recordOf(await this.#catalogue.remove({ snapshotter, key }, call.options));
     // Deleting it would empty the file system of who still uses it; the reaper comes back for it.
-    if (!readMountedLayers()(generation)) await this.#discard(driver, generation);
+    if (!readMountedLayers()(generation)) this.#discard(driver, generation);
   }
 
   /** Of an active snapshot what it takes now, of a committed one what it took at its commit. */
@@ -163,7 +163,7 @@ export class Snapshots {
     try {
       await driver.create(layer);
     } catch (error) {
-      await this.#discard(driver, layer.generation);
+      this.#discard(driver, layer.generation);
       throw isKind(error, 'NotFound') ? new WrongAncestors(parent, { cause: error }) : error;
     }
   }
@@ -178,7 +178,7 @@ export class Snapshots {
       const wanted = { ...request, generation, kind: kind === 'view' ? Kind.VIEW : Kind.ACTIVE };
       return recordOf(await this.#catalogue.prepare(wanted, options));
     } catch (error) {
-      if (isRefusal(error)) await this.#discard(driver, generation);
+      if (isRefusal(error)) this.#discard(driver, generation);
       else this.#unsettled.add(driver, generation);
       throw error;
     }
@@ -216,13 +216,16 @@ export class Snapshots {
   }
 
   /** Never throws: what fails here is found again by the reaper or at the next start. Deleting goes on afterwards. */
-  async #discard({ directories }: Snapshotter, generation: string): Promise<void> {
+  #discard({ directories }: Snapshotter, generation: string): void {
     const report = (error: unknown) => {
       this.#log.warn({ generation, error: messageOf(error) }, 'discarded layer cannot be deleted');
     };
-    await directories
-      .discard(generation)
-      .then(() => void directories.purge(generation).catch(report), report);
+    try {
+      directories.discard(generation);
+      directories.purge(generation).catch(report);
+    } catch (error) {
+      report(error);
+    }
   }
 }
 

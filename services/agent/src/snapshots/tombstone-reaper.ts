@@ -24,7 +24,7 @@ export async function reapTombstones(options: ReaperOptions): Promise<number> {
     const driver = snapshotters.find((one) => one.name === snapshotter);
     if (!driver || readMountedLayers()(generation)) continue;
     try {
-      await driver.directories.discard(generation);
+      driver.directories.discard(generation);
       await driver.directories.purge(generation);
       if (driver.directories.isGone(generation)) gone.push(generation);
     } catch (error) {

@@ -57,6 +57,6 @@ export class UnsettledLayers {
 }
 
 async function remove({ snapshotter: { directories }, generation }: Attempt): Promise<void> {
-  await directories.discard(generation);
+  directories.discard(generation);
   await directories.purge(generation);
 }

@@ -13,6 +13,7 @@ export type { ShimCall, ShimMethod } from './shim-connection.ts';
 
 /** For a shim to be reached. Source: containerd core/runtime/v2/shim.go. */
 const DIAL_TIMEOUT_MS = 5_000;
+const TOO_LATE = 'the shim does not answer';
 
 /** The task service of one shim, over a connection of its own. */
 export class ShimClient {
@@ -31,9 +32,15 @@ export class ShimClient {
     signal?: AbortSignal,
   ): Promise<ShimClient> {
     const Shim = protocol === 'grpc' ? GrpcShim : TtrpcShim;
-    const limit = AbortSignal.timeout(DIAL_TIMEOUT_MS);
-    const given = signal ? AbortSignal.any([signal, limit]) : limit;
-    return new ShimClient(await Shim.dial(parseShimAddress(address), version, given));
+    // Not `AbortSignal.timeout`, which makes an error for nobody 5 s after every start.
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(new DOMException(TOO_LATE, 'TimeoutError')), DIAL_TIMEOUT_MS);
+    const given = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
+    try {
+      return new ShimClient(await Shim.dial(parseShimAddress(address), version, given));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Resolves when the shim is gone, or after `close`. */

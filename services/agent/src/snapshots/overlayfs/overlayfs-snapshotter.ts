@@ -1,4 +1,4 @@
-import { chmod, lchown, lstat, mkdir } from 'node:fs/promises';
+import { chmodSync, lchownSync, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromErrno, type Mount } from '@longshore/linux';
 import { diskUsage } from '../disk-usage.ts';
@@ -29,15 +29,14 @@ export class OverlayfsSnapshotter implements Snapshotter {
     return new OverlayfsSnapshotter(directories, supportsIndex() ? ['index=off'] : []);
   }
 
+  /** At once: to hand so little to other threads takes longer than to do it. */
   async create({ generation, kind, ancestors }: Layer): Promise<void> {
-    const path = await this.directories.make(generation);
+    const path = this.directories.make(generation);
     try {
       const [parent] = ancestors;
-      const made = makeDirectory(join(path, 'fs'), 0o755);
-      await Promise.all([
-        parent === undefined ? made : copyOwner(this.#fs(parent), join(path, 'fs'), made),
-        kind === 'active' && makeDirectory(join(path, 'work'), 0o711),
-      ]);
+      makeDirectory(join(path, 'fs'), 0o755);
+      if (parent !== undefined) copyOwner(this.#fs(parent), join(path, 'fs'));
+      if (kind === 'active') makeDirectory(join(path, 'work'), 0o711);
     } catch (error) {
       throw fromErrno(`layer ${generation}`, error);
     }
@@ -74,14 +73,14 @@ function bind(source: string, access: 'ro' | 'rw'): Mount {
 }
 
 /** The mode is not subject to the umask. */
-async function makeDirectory(path: string, mode: number): Promise<void> {
-  await mkdir(path, mode);
-  if ((mode & process.umask()) !== 0) await chmod(path, mode);
+function makeDirectory(path: string, mode: number): void {
+  mkdirSync(path, mode);
+  if ((mode & process.umask()) !== 0) chmodSync(path, mode);
 }
 
 /** The upper directory is what a container sees as the root directory. */
-async function copyOwner(from: string, to: string, made: Promise<void>): Promise<void> {
-  const [{ uid, gid }] = await Promise.all([lstat(from), made]);
-  const { uid: ownUid, gid: ownGid } = await lstat(to);
-  if (uid !== ownUid || gid !== ownGid) await lchown(to, uid, gid);
+function copyOwner(from: string, to: string): void {
+  const { uid, gid } = lstatSync(from);
+  const { uid: ownUid, gid: ownGid } = lstatSync(to);
+  if (uid !== ownUid || gid !== ownGid) lchownSync(to, uid, gid);
 }
