@@ -32,12 +32,8 @@ Parts, all when none is named. Any failed step makes it fail.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
-<<<<<<< HEAD
   --runs N        cli, compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
-=======
-  --runs N        compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
   --cpu           tasks: prints what each process takes of the CPU for a run, too
->>>>>>> 9a85052c4203678210772e5e9de3dad56a26df30
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare, density: seconds between the last step and the reading of memory (default 60; density 15)
   --containers N  density: how many (default 300)
