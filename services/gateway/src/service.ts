@@ -22,6 +22,7 @@ import { AccessAdmin } from './access/access-admin.ts';
 import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { cutConnection } from './audit/grpc-refusal.ts';
 import { auditMetrics, showWaiting } from './audit/metrics.ts';
 import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
@@ -35,6 +36,8 @@ import { FleetLists } from './fleet/lists.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
+import { GatewayLimits } from './limits/gateway-limits.ts';
+import { limitMetrics } from './limits/metrics.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { accessRpc } from './rpc/access-rpc.ts';
@@ -68,6 +71,12 @@ export async function start(
     (opened) => opened.close(),
   );
   showWaiting(metrics, () => audit.waiting);
+  const limits = new GatewayLimits(config, {
+    metrics: limitMetrics(metrics),
+    onCut: (reason, address) => audit.refused(cutConnection(reason, address)),
+    log,
+  });
+  undo.defer(() => limits.close());
 
   const revocations = new Revocations();
   const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
@@ -115,7 +124,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, audit, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, limits, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -127,6 +136,7 @@ export async function start(
     access,
     accessAdmin,
     audit,
+    limits: { gateway: limits, maxBodyBytes: config.httpBodyBytes, origins: config.httpOrigins },
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,

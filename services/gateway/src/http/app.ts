@@ -12,6 +12,8 @@ import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
+import { type HttpLimits, limitedServer, limitRequests } from '../limits/http-limits.ts';
+import { refuseForeignPages } from '../limits/origins.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
@@ -33,6 +35,7 @@ export interface HttpAppOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   accessAdmin: AccessAdmin;
   audit: AuditLog;
+  limits: HttpLimits;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
@@ -41,19 +44,21 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { access, audit, log } = options;
+  const { access, audit, limits, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
-    ...(options.tls && { https: options.tls }),
+    ...limitedServer(limits, options.tls),
   });
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  refuseForeignPages(app, limits.origins);
   requireAccess(app, access);
+  limitRequests(app, limits);
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
