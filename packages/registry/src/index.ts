@@ -1,5 +1,6 @@
 export type { BlobUpload } from './blob-upload.ts';
 export { readCaFile } from './ca-file.ts';
+export { checkLogin, type LoginCheck } from './check-login.ts';
 export * from './credentials.ts';
 export { type FetchedManifest, RegistryClient } from './registry-client.ts';
 export { RegistryPusher, type UploadOutcome } from './registry-pusher.ts';

@@ -91,6 +91,12 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
   'containerd.services.transfer.v1.Transfer': each(WRITE, 'Transfer'),
   'containerd.services.version.v1.Version': each(SELF, 'Version'),
   'grpc.health.v1.Health': each(OPEN, 'Check', 'List', 'Watch'),
+  'longshore.content.v1.CollectorService': {
+    ...each(WRITE, 'Collect'),
+    ...each(READ, 'DryRun'),
+    // It tells who else has the bytes.
+    ...each(FLEET_READ, 'Explain'),
+  },
   'longshore.access.v1.AccessService': {
     ...each(SELF, 'WhoAmI'),
     ...each(ADMIN_OF_NAMED, 'CreateToken', 'ListTokens', 'RevokeToken'),
@@ -105,9 +111,10 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
     ...each(FLEET_READ, 'ListCorrupt'),
     ...each(FLEET_WRITE, 'Scrub'),
   },
+  'longshore.events.v1.EventService': { ...each(READ, 'Subscribe'), ...each(FLEET_READ, 'SubscribeFleet') },
   'longshore.image.v1.FleetService': each(WRITE, 'Pull'),
   'longshore.node.v1.StdioService': {
-    ...each(READ, 'Logs'),
+    ...each(READ, 'Logs', 'FindUser'),
     ...each(WRITE, 'Create'),
     ...each(WRITE_STREAM, 'Attach', 'Exec'),
   },
@@ -133,9 +140,6 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.content.v1.ClaimService/Acquire',
   'longshore.content.v1.ClaimService/Release',
   'longshore.content.v1.ClaimService/Renew',
-  'longshore.content.v1.CollectorService/Collect',
-  'longshore.content.v1.CollectorService/DryRun',
-  'longshore.content.v1.CollectorService/Explain',
   'longshore.events.v1.SpoolService/Append',
   'longshore.events.v1.SpoolService/Check',
   'longshore.node.v1.ImageService/Install',
@@ -144,6 +148,7 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.runtime.v1.CertificateService/WatchRevocations',
   'longshore.runtime.v1.ContainerService/ConfirmDeleting',
   'longshore.runtime.v1.ContainerService/Find',
+  'longshore.runtime.v1.ContainerService/ListPage',
   'longshore.runtime.v1.ContainerService/MarkDeleting',
   'longshore.runtime.v1.ContainerService/ReleaseTask',
   'longshore.runtime.v1.JoinService/Join',

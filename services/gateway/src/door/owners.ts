@@ -16,6 +16,8 @@ export interface Plan {
   isDeletion?: boolean;
   /** Of longshore's own API: never a node's. */
   isOwn?: boolean;
+  /** With {@link isOwn}: it works in the scope of a node that is named, though its agent is not asked. */
+  isScoped?: boolean;
   /** What is kept between calls is in one replica: all such calls of one connection go there. */
   isSticky?: boolean;
 }
@@ -77,9 +79,11 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.diff.v1.Diff': NODE_ONLY,
   'containerd.services.mounts.v1.Mounts': NODE_ONLY,
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
+  'longshore.content.v1.CollectorService': { owner: 'content', isOwn: true, isScoped: true },
   'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
+  'longshore.events.v1.EventService': { owner: 'events', isOwn: true },
   'longshore.image.v1.FleetService': { owner: 'image', isOwn: true },
   'longshore.node.v1.StdioService': {
     owner: 'node',
