@@ -5,6 +5,7 @@ import type { Ctr } from '../harness/ctr.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { atOnce } from './at-once.ts';
 import { benchCollection } from './collection.ts';
+import { benchConnections } from './connections.ts';
 import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
 import { benchDensity } from './density.ts';
@@ -27,6 +28,7 @@ Parts, all when none is named. Any failed step makes it fail.
   content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
   http-list       Asks the HTTP API for pages of 100 among many containers of many nodes.
+  connections     Holds many idle connections to the gateway, and prints what they cost it and those that are busy.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
@@ -41,10 +43,11 @@ Options:
   --records N     content: that lists look at (default 100000)
   --nodes N,...   scale: numbers of nodes, growing (default 0,250,500,1000); each has 20 containers
   --seconds S     scale: for how long the cost at each number of nodes is measured (default 60); collection: calls
-                  without a collection
+                  without a collection; connections: at each number
   --lists N       scale: how often each list is asked for (default 200)
   --fleet N       http-list: nodes, which share 100,000 containers (default 100)
   --calls N       http-list: of each list (default 1000)
+  --idle-ones N   connections: how many are idle (default 5000), beside 200 busy ones
   --objects N     collection: records in the scope (default 100000)
   --help          this text
 `;
@@ -78,6 +81,7 @@ const { values, positionals } = parseArgs({
     lists: { type: 'string', default: '200' },
     fleet: { type: 'string', default: '100' },
     calls: { type: 'string', default: '1000' },
+    'idle-ones': { type: 'string', default: '5000' },
     objects: { type: 'string', default: '100000' },
     help: { type: 'boolean', default: false },
   },
@@ -110,6 +114,7 @@ const PARTS: Record<string, () => Promise<void>> = {
     }),
   'http-list': () =>
     benchHttpList({ containers: 100_000, nodes: Number(values.fleet), calls: Number(values.calls) }),
+  connections: () => benchConnections({ idle: Number(values['idle-ones']), seconds: Number(values.seconds) }),
   collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 

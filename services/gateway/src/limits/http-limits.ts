@@ -38,8 +38,6 @@ export function limitedServer<T extends object>(
 /** Holds callers to their limits over HTTP. To be called after the hook that says who asks. */
 export function limitRequests(app: FastifyInstance, { gateway }: Pick<HttpLimits, 'gateway'>): void {
   limitConnections(app, gateway);
-  // A page can have a browser send it without asking first.
-  app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async ({ caller }, reply) => {
     if (caller.kind === 'anonymous') return;
     try {
@@ -63,10 +61,11 @@ function limitConnections(
   app.server.on(isTls ? 'secureConnection' : 'connection', (socket: Duplex) =>
     slowReaders.watch(socket, () => socket.destroy()),
   );
-  app.addHook('onError', async ({ raw: { socket } }, _, error) => {
+  app.addHook('onError', async ({ raw: { socket } }, reply, error) => {
     if (!isKind(error, 'Unauthenticated')) return;
     const bucket = strikes.get(socket) ?? new StrikeBucket(strikesPerSecond);
     strikes.set(socket, bucket);
-    if (!bucket.take(performance.now())) socket.destroySoon();
+    // This answer is the last one there.
+    if (!bucket.take(performance.now())) reply.header('connection', 'close');
   });
 }
