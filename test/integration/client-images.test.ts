@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client, ContentStore, ImageStore, type Progress } from '@longshore/client';
+import { Client, type Progress } from '@longshore/client';
 import { type Image, makeBusyboxImage, makeImage, pushImage } from '@longshore/local';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Ctr } from '../harness/ctr.ts';
@@ -11,13 +11,12 @@ const SIDES = ['longshore', 'containerd'] as const;
 
 let stack: Stack;
 let peer: PeerContainerd;
-const sides = new Map<string, { client: Client; ctr: Ctr; images: ImageStore; content: ContentStore }>();
+const sides = new Map<string, { client: Client; ctr: Ctr }>();
 
 beforeAll(async () => {
   [stack, peer] = await Promise.all([startStack(), startContainerd()]);
   for (const [name, { socket, ctr }] of Object.entries({ longshore: stack, containerd: peer })) {
-    const client = new Client(socket);
-    sides.set(name, { client, ctr, images: new ImageStore(client), content: new ContentStore(client) });
+    sides.set(name, { client: new Client(socket), ctr });
   }
 });
 afterAll(async () => {
@@ -42,16 +41,16 @@ describe.each(SIDES)('images of %s', (name) => {
   const side = () => sides.get(name)!;
   /** Nothing of a transfer is left under way. */
   const leftovers = async () => ({
-    ingests: (await side().content.statuses()).map(({ ref }) => ref),
+    ingests: (await side().client.content.statuses()).map(({ ref }) => ref),
     leases: await side().ctr.ok(['leases', 'ls', '-q']),
   });
 
   it('pulls, unpacks and records an image that runs, and tells how far it is', async () => {
-    const { images, ctr } = side();
+    const { client, ctr } = side();
     const made = await makeBusyboxImage({ layers: layersOf(2) });
     const reference = await pushed(`run-${name}`, made);
     const pictures: Progress[] = [];
-    const image = await images.pull(reference, {
+    const image = await client.pull(reference, {
       by: 'client',
       unpack: true,
       onProgress: (picture) => pictures.push(picture),
@@ -71,11 +70,11 @@ describe.each(SIDES)('images of %s', (name) => {
   });
 
   it('fetches nothing that is there already', async () => {
-    const { images } = side();
+    const { client } = side();
     const reference = await pushed(`again-${name}`, makeImage({ layers: layersOf(1) }));
-    await images.pull(reference, { by: 'client' });
+    await client.pull(reference, { by: 'client' });
     stack.registry.forgetRequests();
-    const image = await images.pull(reference, { by: 'client', name: 'again', unpack: true });
+    const image = await client.pull(reference, { by: 'client', name: 'again', unpack: true });
     expect(await image.isUnpacked()).toBe(true);
     expect(stack.registry.requests().filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
   });

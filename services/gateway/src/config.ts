@@ -11,12 +11,9 @@ import {
 } from '@longshore/kit';
 import { OIDC_ALGORITHMS } from './access/oidc-algorithms.ts';
 
-const { databaseUrl, databasePoolSize } = databaseKeys();
-
 export const keys = {
   ...commonKeys('gateway'),
-  databaseUrl,
-  databasePoolSize,
+  ...databaseKeys(),
   httpListen: key({
     env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
     schema: Text,

@@ -23,6 +23,8 @@ import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
 import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
+import { auditMetrics, showWaiting } from './audit/metrics.ts';
+import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
 import { prepareDatabase, SCHEMA } from './database.ts';
 import { Destination } from './door/destination.ts';
@@ -42,6 +44,7 @@ import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
 import { AccessRepository } from './storage/postgres/access-repository.ts';
+import { AuditRepository } from './storage/postgres/audit-repository.ts';
 import { VERSION } from './version.ts';
 
 export async function start(
@@ -50,8 +53,22 @@ export async function start(
 ): Promise<RunningService> {
   await using undo = new AsyncDisposableStack();
   await prepareDatabase(config.databaseUrl);
-  const pool = openPool({ url: config.databaseUrl, schema: SCHEMA, size: config.databasePoolSize });
+  const pool = openPool({
+    url: config.databaseUrl,
+    schema: SCHEMA,
+    size: config.databasePoolSize,
+    plansOnce: true,
+  });
   undo.defer(() => pool.end());
+  const audit = undo.adopt(
+    await StoredAuditLog.open({
+      repository: new AuditRepository(pool),
+      metrics: auditMetrics(metrics),
+      log,
+    }),
+    (opened) => opened.close(),
+  );
+  showWaiting(metrics, () => audit.waiting);
 
   const revocations = new Revocations();
   const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
@@ -100,7 +117,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -111,6 +128,7 @@ export async function start(
     }),
     access,
     accessAdmin,
+    audit,
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,

@@ -1,5 +1,5 @@
 import { isKind } from '@longshore/errors';
-import type { Labels, Platform } from '@longshore/oci';
+import type { Descriptor, Labels, Platform } from '@longshore/oci';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { ContentStore } from '../content/content-store.ts';
@@ -8,6 +8,7 @@ import { Image } from './image.ts';
 import type { ImageParts } from './image-parts.ts';
 import { pull } from './pull.ts';
 import type { PullOptions } from './pull-options.ts';
+import { type PushOptions, push } from './push.ts';
 import { serverPlatform } from './server-platform.ts';
 
 export interface TagOptions {
@@ -55,6 +56,11 @@ export class ImageStore {
     const { name, platform } = await pull(this.#parts, reference, options);
     const { image } = await this.#images.get({ name }, { signal: options.signal });
     return new Image(this.#parts, image!, platform);
+  }
+
+  /** Puts an image to a registry, and answers what was put: see {@link PushOptions}. Throws NotFound. */
+  async push(name: string, options: PushOptions = {}): Promise<Descriptor> {
+    return push(this.#parts, await this.get(name, { signal: options.signal }), options);
   }
 
   /** Gives an image another name. Throws NotFound, AlreadyExists. */

@@ -7,6 +7,9 @@ import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
 import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
+import type { AuditLog, AuditRefusal } from '../audit/audit-log.ts';
+import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
+import { isRefusal } from '../audit/is-refusal.ts';
 import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
@@ -19,6 +22,7 @@ import { stickyKey } from './sticky-key.ts';
 export interface GatewayDoorOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   destination: Destination;
+  audit: AuditLog;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -32,6 +36,10 @@ interface Arrival {
   requestId: string;
   /** Who makes it, once that is known. */
   caller?: Caller;
+  /** It changes something, as far as is known. */
+  changes?: boolean;
+  /** The audit log has it. */
+  isKept?: boolean;
 }
 
 /**
@@ -40,11 +48,18 @@ interface Arrival {
  * whether they may, and on, as the bytes that came. Requests that change something are read once on the way; streams and
  * reads are not.
  */
-export function gatewayDoor({ access, destination, revocations, log }: GatewayDoorOptions): RawListener {
+export function gatewayDoor({
+  access,
+  destination,
+  audit,
+  revocations,
+  log,
+}: GatewayDoorOptions): RawListener {
   async function pass(arrival: Arrival): Promise<void> {
     const { stream, headers, requestId } = arrival;
     const path = String(headers[':path']);
     const { rpc, plan } = await knownCall(arrival, path);
+    arrival.changes = changes(rpc);
     let read: Promise<ReadMessage> | undefined;
     const message = async () => {
       read ??= rpc.streams ? readFirstMessage(stream) : readMessage(stream);
@@ -53,7 +68,7 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    if (changes(rpc) && !rpc.streams) await message();
+    const request = arrival.changes && !rpc.streams ? await message() : undefined;
     const judge = judgeOf(path);
     if (judge && arrival.caller) {
       const reason = judge(await message());
@@ -62,6 +77,9 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
+    const record = arrival.changes
+      ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
+      : undefined;
     await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
@@ -72,11 +90,31 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
         ...(namespace !== '' && { [Header.Namespace]: namespace }),
         ...(arrival.caller && callerTo(plan, arrival.caller)),
       },
-      takeTrailers,
+      takeTrailers: (trailers) => {
+        record?.seeTrailers(trailers);
+        takeTrailers(trailers);
+      },
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
       ...(read && { request: (await read).request }),
     });
+  }
+
+  /** Last of all: what is kept is passed on. */
+  function openRecord(
+    arrival: Arrival,
+    path: string,
+    { namespace, node, request }: { namespace: string; node: string; request: Uint8Array | undefined },
+  ): Promise<CallRecord> {
+    arrival.isKept = true;
+    const entry = {
+      ...placeOf(arrival),
+      action: path.slice(1),
+      namespace,
+      node,
+      subject: grpcSubject(path, request),
+    };
+    return openCallRecord(audit, entry, arrival.stream);
   }
 
   /** Throws Unauthenticated and PermissionDenied before Unimplemented: what there is, is not for strangers to find out. */
@@ -95,6 +133,7 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
       await pass(arrival);
     } catch (error) {
       const { headers, requestId, caller } = arrival;
+      if (!arrival.isKept && (arrival.changes || isRefusal(error))) audit.refused(refusalOf(arrival, error));
       const method = headers[':path'];
       log.info(
         { request_id: requestId, caller: caller?.name, method, error: messageOf(error) },
@@ -108,6 +147,23 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     void answer({ stream, headers, peer, requestId: requestIdOf(headers[Header.RequestId]) });
   // Nodes too are told by `access` that they have no business here.
   return new RawListener(onCall, log, { revocations, admits: () => true, strangers: true });
+}
+
+function placeOf({ stream, requestId, caller }: Arrival) {
+  return { requestId, caller: caller?.name ?? '', address: addressOf(stream) };
+}
+
+function refusalOf(arrival: Arrival, error: unknown): AuditRefusal {
+  const { headers } = arrival;
+  const path = String(headers[':path']);
+  return {
+    ...placeOf(arrival),
+    // Nothing that a caller has made up: it is told apart by this.
+    action: rpcRuleOf(path) ? path.slice(1) : '',
+    namespace: firstValue(headers[Header.Namespace]),
+    node: firstValue(headers[Header.Node]),
+    error,
+  };
 }
 
 /** The gateway's own server needs to know more of a caller than others. */

@@ -10,6 +10,8 @@ import {
 } from 'fastify';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { auditRequests } from '../audit/http-hooks.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
@@ -30,6 +32,7 @@ export interface HttpAppOptions {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   accessAdmin: AccessAdmin;
+  audit: AuditLog;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
@@ -38,7 +41,7 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { access, log } = options;
+  const { access, audit, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -51,6 +54,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   requireAccess(app, access);
+  auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
   app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {

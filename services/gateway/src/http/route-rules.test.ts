@@ -11,6 +11,7 @@ function openApp() {
   return createHttpApp({
     backends: {} as Backends,
     access: { authenticate: async () => someone, authorize: async () => undefined },
+    audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     accessAdmin: {} as AccessAdmin,
     isHealthy: () => true,
     tls: undefined,
