@@ -1,4 +1,4 @@
-import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { firstOf, type HostReason, hostReasonOfSpec } from './owns-host.ts';
 import { hostReasonOfOptions } from './runtime-options.ts';
@@ -12,10 +12,17 @@ const RUNTIME_NAME = /^[\w-]+(\.[\w-]+)+$/;
 /** The agent keeps the output, in files of its own. */
 const KEPT_LOG = /^longshore:\/\/log(\?|$)/;
 
+type Value = Pick<Any, 'typeUrl' | 'value'>;
+
+/** What of a container's record decides. */
+export interface ContainerParts {
+  labels: Record<string, string>;
+  runtime?: { name: string; options?: Value | undefined } | undefined;
+  spec?: Value | undefined;
+}
+
 /** Why a container's record would give its owner the host; undefined when it would not. Fields that are left out say nothing. */
-export function hostReasonOfContainer(
-  container: Pick<Container, 'labels' | 'runtime' | 'spec'> | undefined,
-): HostReason {
+export function hostReasonOfContainer(container: ContainerParts | undefined): HostReason {
   if (!container) return undefined;
   const { labels, runtime, spec } = container;
   return firstOf(
