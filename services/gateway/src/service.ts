@@ -121,7 +121,12 @@ export async function start(
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
-      channels: { content: channel('content'), image: channel('image'), runtime },
+      channels: {
+        content: channel('content'),
+        image: channel('image'),
+        events: channel('events'),
+        runtime,
+      },
       directory,
       lists,
       deletion,
