@@ -29,7 +29,11 @@ function openApp() {
 
   return createHttpApp({
     backends: {} as Backends,
-    access: { authenticate: async () => someone, authorize: async () => undefined },
+    access: {
+      authenticate: async () => someone,
+      authorize: async () => undefined,
+      authorizeHost: async () => undefined,
+    },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: { gateway: limits, maxBodyBytes: 1024, origins: [] },
     accessAdmin: {} as AccessAdmin,
