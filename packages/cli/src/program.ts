@@ -9,9 +9,10 @@ Exit codes:
   6 not in a state for that (exists, runs, was changed)    7 out of time    128+n ended by signal n
   run and exec: the process's own; 125 longshore failed, 126 cannot be executed, 127 not there`;
 
-/** The command line, with each command still to be read from its file: see {@link loadCommand}. */
+/** The command line, with each command still to be read from its file. */
 export function buildProgram(session: Session): Command {
   const { stdout, stderr } = session.host;
+  session.loadCommand = (command) => loadCommand(command, session);
   const program = new Command('longshore')
     .description('Containers on a node, or on a fleet of them.')
     .usage('[options] COMMAND')
@@ -28,7 +29,7 @@ export function buildProgram(session: Session): Command {
     })
     .helpCommand('help [command]', 'show help for a command')
     .hook('preSubcommand', async (_, command) => {
-      await loadCommand(command, session);
+      await session.loadCommand(command);
     })
     .addHelpText('after', EXIT_CODES);
   addGlobalOptions(program);
@@ -47,7 +48,7 @@ function addStub(program: Command, verb: string, { summary, aliases = [], group 
 }
 
 /** Reads a command's file, once. */
-export async function loadCommand(command: Command, session: Session): Promise<void> {
+async function loadCommand(command: Command, session: Session): Promise<void> {
   const entry = COMMANDS[command.name()];
   if (!entry || command.options.length > 0) return;
   const { define } = await entry.load();

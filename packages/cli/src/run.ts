@@ -1,4 +1,4 @@
-import type { CommanderError } from 'commander';
+import type { Command, CommanderError } from 'commander';
 import { ExitCode, exitCodeOf } from './exit-code.ts';
 import type { Host } from './host.ts';
 import { buildProgram } from './program.ts';
@@ -12,6 +12,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const [first, ...others] = argv;
   try {
     if (first === undefined) program.outputHelp();
+    else if (first === '__complete') await printCompletions(program, session, others);
     else await program.parseAsync(first === 'help' ? [...others, '--help'] : argv, { from: 'user' });
     return session.exitCode;
   } catch (error) {
@@ -21,6 +22,12 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   } finally {
     await session.close();
   }
+}
+
+/** For the scripts of "longshore completion"; `words` are those of the line. */
+async function printCompletions(program: Command, session: Session, words: readonly string[]): Promise<void> {
+  const { complete } = await import('./completion/complete.ts');
+  for (const word of await complete(program, session, words)) session.line(word);
 }
 
 /** It has said already what is wrong, or shown the help that was asked for. */

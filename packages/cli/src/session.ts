@@ -11,6 +11,8 @@ export class Session {
   readonly host: Host;
   /** What the command ends with when it does not throw. */
   exitCode: number = ExitCode.Ok;
+  /** Reads the file of a command of the program, once; for all others nothing. */
+  loadCommand: (command: Command) => Promise<void> = async () => undefined;
   #options: GlobalOptions = {};
   #settings: Promise<Settings> | undefined;
   #client: Promise<Client> | undefined;

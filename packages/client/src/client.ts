@@ -1,3 +1,4 @@
+import type { Plugin } from '@longshore/proto/containerd/services/introspection/v1/introspection';
 import { Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
 import { Connection } from './connection/connection.ts';
@@ -8,11 +9,22 @@ import type { ContainerInfo } from './containers/container-info.ts';
 import { type ListOptions, listContainers } from './containers/list-containers.ts';
 import { newContainer } from './containers/new-container.ts';
 import { ContentStore } from './content/content-store.ts';
+import { EventStream } from './events/events.ts';
+import { type Change, listThenWatch } from './events/list-then-watch.ts';
+import { WATCHABLES, type Watchable, type WatchedItems } from './events/watchable.ts';
 import type { Image } from './images/image.ts';
 import { ImageStore } from './images/image-store.ts';
 import type { PullOptions } from './images/pull-options.ts';
 import { LeaseManager } from './leases/leases.ts';
 import { underLease } from './leases/work-lease.ts';
+import { Namespaces } from './namespaces.ts';
+import {
+  type ServerIdentity,
+  type ServerVersion,
+  serverIdentity,
+  serverPlugins,
+  serverVersion,
+} from './server-info.ts';
 import { Snapshotter } from './snapshots/snapshotter.ts';
 
 /**
@@ -34,6 +46,14 @@ export class Client extends Connection {
 
   get leases(): LeaseManager {
     return new LeaseManager(this);
+  }
+
+  get namespaces(): Namespaces {
+    return new Namespaces(this);
+  }
+
+  get events(): EventStream {
+    return new EventStream(this);
   }
 
   /** The same connection in another scope. */
@@ -67,6 +87,26 @@ export class Client extends Connection {
 
   containers(options: ListOptions = {}): AsyncIterable<ContainerInfo> {
     return listContainers(this, options);
+  }
+
+  /**
+   * What there is of one kind, then each change, without a gap: first those that there are, then `synced`, then changes; `reset` after an
+   * outage.
+   */
+  watch<K extends keyof WatchedItems>(kind: K, signal?: AbortSignal): AsyncIterable<Change<WatchedItems[K]>> {
+    return listThenWatch(this, WATCHABLES[kind] as Watchable<WatchedItems[K]>, signal);
+  }
+
+  version(options?: CallOptions): Promise<ServerVersion> {
+    return serverVersion(this, options);
+  }
+
+  server(options?: CallOptions): Promise<ServerIdentity> {
+    return serverIdentity(this, options);
+  }
+
+  plugins(filters?: readonly string[], options?: CallOptions): Promise<Plugin[]> {
+    return serverPlugins(this, filters, options);
   }
 
   /** Work whose results are not collected before it is done: what calls of the client that it gets make is kept until then. */

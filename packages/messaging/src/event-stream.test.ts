@@ -57,7 +57,7 @@ async function take(count: number, startSeq = 1n, filter = subjectFilter()): Pro
   const ids: string[] = [];
   for await (const { event } of readEvents(link, {
     filter,
-    startSeq,
+    start: startSeq,
     signal: AbortSignal.timeout(DEADLINE_MS),
   })) {
     ids.push(event.id);
@@ -147,7 +147,7 @@ describe('readEvents', () => {
   it('goes on where it was after the server was killed', async () => {
     await publishEvent(await link.connected(), taskStart('a'));
     const signal = AbortSignal.timeout(DEADLINE_MS);
-    const events = readEvents(link, { filter: subjectFilter(), startSeq: 1n, signal });
+    const events = readEvents(link, { filter: subjectFilter(), start: 1n, signal });
     expect((await events.next()).value).toMatchObject({ seq: 1n, event: { id: 'a' } });
     const next = events.next();
     const broken = link.connection;
@@ -180,7 +180,7 @@ describe('readEvents', () => {
     const signal = AbortSignal.timeout(DEADLINE_MS);
     const options = {
       filter: subjectFilter(),
-      startSeq: 1n,
+      start: 1n,
       signal,
       onInvalid: (seq: bigint) => invalid.push(seq),
     };
@@ -196,7 +196,7 @@ describe('readEvents', () => {
     const reading = (async () => {
       for await (const _ of readEvents(link, {
         filter: subjectFilter(),
-        startSeq: 1n,
+        start: 1n,
         signal: controller.signal,
       })) {
         controller.abort();

@@ -21,8 +21,8 @@ export interface StoredEvent {
 export interface ReadEventsOptions {
   /** From `subjectFilter`. */
   filter: string;
-  /** The first sequence to deliver; events older than the retention are skipped. */
-  startSeq: bigint;
+  /** The first sequence to deliver, or the time of the first event; events older than the retention are skipped. */
+  start: bigint | Date;
   signal: AbortSignal;
   /** Told of messages that are no events of ours; they are skipped. */
   onInvalid?: ((seq: bigint, error: unknown) => void) | undefined;
@@ -56,7 +56,7 @@ export async function streamBounds(connection: NatsConnection): Promise<StreamBo
  */
 export async function* readEvents(link: NatsLink, options: ReadEventsOptions): AsyncGenerator<StoredEvent> {
   const { signal } = options;
-  let next = options.startSeq;
+  let next = options.start;
   while (!signal.aborted) {
     const connection = await link.connected(signal);
     try {
@@ -84,13 +84,12 @@ function decode(message: JsMsg, options: ReadEventsOptions): StoredEvent | undef
 async function* consume(
   connection: NatsConnection,
   filter: string,
-  startSeq: bigint,
+  start: bigint | Date,
   signal: AbortSignal,
 ): AsyncGenerator<JsMsg> {
   const consumer = await jetstream(connection).consumers.get(EVENT_STREAM, {
     filter_subjects: filter,
-    deliver_policy: DeliverPolicy.StartSequence,
-    opt_start_seq: Number(startSeq),
+    ...startOf(start),
     inactive_threshold: INACTIVE_THRESHOLD_MS,
   });
   const messages = await consumer.consume({ max_messages: PREFETCH });
@@ -102,6 +101,12 @@ async function* consume(
     signal.removeEventListener('abort', stop);
     await leave(messages, () => consumer.delete());
   }
+}
+
+function startOf(start: bigint | Date) {
+  return start instanceof Date
+    ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: start.toISOString() }
+    : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Number(start) };
 }
 
 /** Saves the server the wait for {@link INACTIVE_THRESHOLD_MS}. */

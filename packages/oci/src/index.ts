@@ -9,3 +9,4 @@ export * from './map-mask.ts';
 export * from './media-types.ts';
 export * from './platform.ts';
 export * from './reference.ts';
+export * from './stop-signal.ts';

@@ -233,12 +233,13 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     },
     log,
   });
+  const rootfsOf = restartRootfs(snapshots, identity.id);
   const restarts = undo.use(
     new RestartMonitor({
       tasks,
       containers: new SupervisedContainers(records.copy, containerRecords),
       labels: ownLabels,
-      rootfsOf: restartRootfs(snapshots, identity.id),
+      rootfsOf,
       keptLogOf: keptLogOf(tasks, stdio),
       requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
       hub,
@@ -289,11 +290,11 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     tasks,
     stdio,
     containers: containerRecords,
-    rootfsOf: restartRootfs(snapshots, identity.id),
+    rootfsOf,
     requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
   });
   processes.takeUpExecs();
-  local.add(StdioService, stdioRpc({ node: identity.id, processes, stopping: local.stopping }));
+  local.add(StdioService, stdioRpc({ node: identity.id, processes, rootfsOf, stopping: local.stopping }));
   const nodeImages = new NodeImages({
     content: contents,
     blobService,

@@ -3,11 +3,13 @@ import { type ConfigOf, GrpcServer, type RunningService, type ServiceContext } f
 import { ensureEventStream, NatsLink } from '@longshore/messaging';
 import { instanceOf, migrate, openPool, pingDatabase } from '@longshore/postgres';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { followRevocations } from '@longshore/rpc';
 import type { keys } from './config.ts';
 import { createEventMetrics } from './metrics.ts';
 import { Relay } from './relay/relay.ts';
+import { eventRpc } from './rpc/event-rpc.ts';
 import { eventsRpc } from './rpc/events-rpc.ts';
 import { spoolRpc } from './rpc/spool-rpc.ts';
 import { SpoolIntake } from './spool/spool-intake.ts';
@@ -55,6 +57,7 @@ export async function start(config: Config, { log, metrics }: ServiceContext): P
   const server = new GrpcServer(log, metrics, { revocations });
   const events = new EventRepository(pool);
   server.add(Events, eventsRpc({ events, link, metrics: eventMetrics, stopping: server.stopping }));
+  server.add(EventService, eventRpc({ link, metrics: eventMetrics, stopping: server.stopping }));
   server.add(SpoolService, spoolRpc(new SpoolIntake(link, eventMetrics, config.streamDedupWindowMs)));
 
   const grpc = await server.listen(config.listen, config);

@@ -22,6 +22,7 @@ import { AccessAdmin } from './access/access-admin.ts';
 import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
 import { auditMetrics, showWaiting } from './audit/metrics.ts';
 import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
@@ -94,7 +95,8 @@ export async function start(
   const accessDirectory = await AccessDirectory.open({ repository, maxAgeMs: config.accessMaxAgeMs, log });
   undo.defer(() => accessDirectory.close());
   const adminToken = AdminToken.load(join(config.root, 'gateway.token'));
-  const access = new AccessControl({ adminToken, directory: accessDirectory });
+  const oidc = config.oidcIssuer === '' ? undefined : await OidcVerifier.open(oidcOptions(config));
+  const access = new AccessControl({ adminToken, directory: accessDirectory, oidc });
   const accessAdmin = new AccessAdmin({ repository, directory: accessDirectory, access });
 
   const own = new GrpcServer(log, metrics);
@@ -120,7 +122,12 @@ export async function start(
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
-      channels: { content: channel('content'), image: channel('image'), runtime },
+      channels: {
+        content: channel('content'),
+        image: channel('image'),
+        events: channel('events'),
+        runtime,
+      },
       directory,
       lists,
       deletion,
@@ -149,5 +156,16 @@ export async function start(
       await Promise.all([own.close(timeoutMs), door.close(timeoutMs), closeHttp(app, timeoutMs)]);
       await closing.disposeAsync();
     },
+  };
+}
+
+function oidcOptions(config: ConfigOf<typeof keys>): OidcOptions {
+  return {
+    issuer: config.oidcIssuer,
+    audience: config.oidcAudience,
+    jwksUrl: config.oidcJwksUrl,
+    algorithms: config.oidcAlgorithms,
+    groupsClaim: config.oidcGroupsClaim,
+    clockToleranceMs: config.oidcClockToleranceMs,
   };
 }

@@ -2,6 +2,7 @@ import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
 import { parseDuration } from '../durations.ts';
 import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { STATE_NAMES } from '../resources/node-view.ts';
 import { cordon, type DrainOptions, drain, label, remove } from './nodes/change-nodes.ts';
 import {
   createJoinToken,
@@ -9,7 +10,7 @@ import {
   listJoinTokens,
   removeJoinTokens,
 } from './nodes/join-tokens.ts';
-import { type ListOptions, listNodes, STATE_NAMES } from './nodes/list-nodes.ts';
+import { type ListOptions, listNodes } from './nodes/list-nodes.ts';
 
 export const define: Define = (command, session) => {
   addOutputOptions(command.command('ls', { isDefault: true }).alias('list').description('List nodes.'))

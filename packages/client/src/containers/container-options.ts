@@ -26,7 +26,7 @@ export function withLabels(labels: Readonly<Record<string, string>>): ContainerO
 /** The image's own labels, beneath those that are there already. */
 export function withImageLabels(image: ContainerImage): ContainerOption {
   return async ({ record, call }) => {
-    const { config } = await image.config(undefined, call);
+    const { config } = await image.config(call);
     record.labels = { ...config?.Labels, ...record.labels };
   };
 }
@@ -34,7 +34,7 @@ export function withImageLabels(image: ContainerImage): ContainerOption {
 /** Keeps the signal that the image wants to be stopped with, where those who stop the container look for it. */
 export function withImageStopSignal(image: ContainerImage, fallback = 'SIGTERM'): ContainerOption {
   return async (draft) => {
-    const { config } = await image.config(undefined, draft.call);
+    const { config } = await image.config(draft.call);
     await withLabels({ [STOP_SIGNAL_LABEL]: config?.StopSignal || fallback })(draft);
   };
 }

@@ -37,7 +37,7 @@ async function fromImage(
 ): Promise<void> {
   const { connection, call, record } = draft;
   const snapshotter = record.snapshotter || DEFAULT_SNAPSHOTTER;
-  const { rootfs } = await image.config(undefined, call);
+  const { rootfs } = await image.config(call);
   const parent = chainIds(rootfs.diff_ids).at(-1) ?? '';
   await connection.service(Snapshots)[how]({ snapshotter, key, parent }, call);
   record.snapshotter = snapshotter;

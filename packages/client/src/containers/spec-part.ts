@@ -22,7 +22,7 @@ export interface SpecPart {
 export function imageConfig(image: ContainerImage, args: readonly string[] = []): SpecPart {
   return {
     async resolve(draft) {
-      const config = await image.config(undefined, draft.call);
+      const config = await image.config(draft.call);
       const files = await userFilesOf(draft, needsFiles(config));
       return withImageConfig(config, files, args);
     },

@@ -3,7 +3,6 @@ import type { UserFiles } from '@longshore/oci/runtime-spec';
 import { rootfsUserFiles } from '@longshore/oci/runtime-spec';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import type { ContainerDraft } from './container-draft.ts';
-import { readMounted } from './read-mounted.ts';
 
 const NONE: UserFiles = { passwd: () => undefined, group: () => undefined };
 
@@ -20,6 +19,8 @@ export async function userFilesOf(draft: ContainerDraft, areNeeded: boolean): Pr
   }
   const { snapshotter = '', snapshotKey } = record;
   const { mounts } = await connection.service(Snapshots).mounts({ snapshotter, key: snapshotKey }, call);
+  // Few who load this package mount anything.
+  const { readMounted } = await import('@longshore/linux');
   return readMounted(mounts, (rootfs) => {
     const files = rootfsUserFiles(rootfs);
     const [passwd, group] = [files.passwd(), files.group()];

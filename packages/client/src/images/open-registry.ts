@@ -1,4 +1,9 @@
-import { type CredentialSource, RegistryClient, RegistryTransport } from '@longshore/registry';
+import {
+  type CredentialSource,
+  RegistryClient,
+  RegistryPusher,
+  RegistryTransport,
+} from '@longshore/registry';
 
 /** How one registry is reached. */
 export interface RegistryHost {
@@ -23,11 +28,15 @@ export interface RegistryOptions {
 export function openRegistry(
   host: string,
   { credentials, hosts }: RegistryOptions,
-): AsyncDisposable & { client: RegistryClient } {
+): AsyncDisposable & { client: RegistryClient; pusher: RegistryPusher } {
   const { plainHttp = false, ca, headers = {} } = hostOf(hosts, host);
   const transport = new RegistryTransport(ca === undefined ? {} : { ca });
-  const client = new RegistryClient(transport, host, { credentials, plainHttp, headers });
-  return { client, [Symbol.asyncDispose]: () => transport.close() };
+  const access = { credentials, plainHttp, headers };
+  return {
+    client: new RegistryClient(transport, host, access),
+    pusher: new RegistryPusher(transport, host, access),
+    [Symbol.asyncDispose]: () => transport.close(),
+  };
 }
 
 export function hostOf(hosts: RegistryHosts | undefined, host: string): RegistryHost {

@@ -12,11 +12,18 @@ import type { NodeRecord } from '../node-record.ts';
 import type { Scope } from '../scope.ts';
 import { checkNode, namesCallers } from './access.ts';
 
+/** The part of grpc-js's `Metadata` that reads the headers of a call. */
+export interface HeadersRead {
+  get(name: string): readonly (string | Buffer)[];
+}
+
 /** The part of grpc-js's server calls that is the same for unary and streaming ones. */
 export interface RawCall {
-  readonly metadata: Metadata;
+  readonly metadata: HeadersRead;
   getPath(): string;
   getDeadline(): Date | number;
+  /** Of streams. */
+  sendMetadata?(metadata: Metadata): void;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -52,9 +59,10 @@ export class Call {
   readonly requestId: string;
   /** Sent with the status of the call. */
   readonly trailers = new Metadata();
-  readonly #headers: Metadata;
+  readonly #headers: HeadersRead;
   readonly #parentLog: Logger;
   readonly #findPeer: () => Peer;
+  readonly #raw: RawCall;
   /** Of the caller's certificate; undefined when it showed none. */
   readonly certificateSerial: string | undefined;
   #peer: Peer | undefined;
@@ -70,6 +78,7 @@ export class Call {
   ) {
     const controller = new AbortController();
     raw.on('cancelled', () => controller.abort(CANCELED));
+    this.#raw = raw;
     this.method = raw.getPath();
     this.signal = controller.signal;
     this.deadline = deadlineOf(raw);
@@ -89,6 +98,11 @@ export class Call {
   /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
   get caller(): string | undefined {
     return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+  }
+
+  /** Tells the caller of a stream, before there is anything to send, that nothing from now on is missed. */
+  begin(): void {
+    this.#raw.sendMetadata?.(new Metadata());
   }
 
   /** Throws PermissionDenied when the caller is a node, and another one than this. */

@@ -50,6 +50,7 @@ export { file_longshore_content_v1_blobs } from './longshore/content/v1/blobs_pb
 export { file_longshore_content_v1_collector } from './longshore/content/v1/collector_pb.js';
 export { file_longshore_content_v1_quotas } from './longshore/content/v1/quotas_pb.js';
 export { file_longshore_content_v1_scrub } from './longshore/content/v1/scrub_pb.js';
+export { file_longshore_events_v1_events } from './longshore/events/v1/events_pb.js';
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
 export { file_longshore_image_v1_fleet } from './longshore/image/v1/fleet_pb.js';
 export { file_longshore_node_v1_images } from './longshore/node/v1/images_pb.js';

@@ -4,10 +4,11 @@ import type { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
 import { attached } from '../stdio/attach.ts';
 import { readLog } from '../stdio/log-reader.ts';
 import type { RemoteProcesses } from '../stdio/remote-processes.ts';
+import type { SnapshotUsersOptions } from '../stdio/snapshot-users.ts';
 import { exitToProto, logQueryFromProto, outputToProto } from './convert-stdio.ts';
 import { startOf, takeAttachInput, takeExecInput } from './stdio-input.ts';
 
-export interface StdioRpcOptions {
+export interface StdioRpcOptions extends SnapshotUsersOptions {
   /** This node's id. */
   node: string;
   processes: RemoteProcesses;
@@ -82,6 +83,12 @@ export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService
           if (!start.detached) void exec.end();
         }
       }),
+
+    async findUser(request, call) {
+      // All that specs are made with, for the few who make one.
+      const { userOfSnapshot } = await import('../stdio/snapshot-users.ts');
+      return userOfSnapshot(options, request, call);
+    },
 
     logs: (request, call) =>
       whileServed(call, async function* (signal) {

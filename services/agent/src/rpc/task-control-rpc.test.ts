@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { STOP_SIGNAL_LABEL } from '@longshore/oci';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RestartLabel } from '../restart/restart-labels.ts';
 import { MonitoredNode } from '../restart/testing/monitored-node.ts';
-import { STOP_SIGNAL_LABEL } from '../stop/stop-signal.ts';
 import { NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
 import { taskControlRpc } from './task-control-rpc.ts';
 import { served } from './testing/served.ts';

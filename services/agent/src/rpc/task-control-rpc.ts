@@ -1,12 +1,12 @@
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import type { Handlers, Logger } from '@longshore/kit';
+import { parseSignal } from '@longshore/oci';
 import type { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import type { RestartMonitor } from '../restart/restart-monitor.ts';
 import { ownStopSignal } from '../stop/own-stop-signal.ts';
 import { stopAll } from '../stop/stop-all.ts';
 import { type StopContainerOptions, stopContainer } from '../stop/stop-container.ts';
-import { parseSignal } from '../stop/stop-signal.ts';
 
 export interface TaskControlOptions extends StopContainerOptions {
   restarts: RestartMonitor;

@@ -1,5 +1,5 @@
+import { parseSignal, STOP_SIGNAL_LABEL } from '@longshore/oci';
 import type { ContainerLookup } from '../tasks/task-context.ts';
-import { parseSignal, STOP_SIGNAL_LABEL } from './stop-signal.ts';
 import { SIGTERM } from './stop-task.ts';
 
 /** For a control plane that must be asked: the task is to end whether it answers or not. */

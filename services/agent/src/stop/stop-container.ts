@@ -1,12 +1,12 @@
 import { isKind, notFound } from '@longshore/errors';
 import type { Labels } from '@longshore/oci';
+import { parseSignal, STOP_SIGNAL_LABEL } from '@longshore/oci';
 import type { OwnLabels } from '../restart/own-labels.ts';
 import { RestartLabel } from '../restart/restart-labels.ts';
 import type { RestartMonitor } from '../restart/restart-monitor.ts';
 import { parsePolicy } from '../restart/restart-policy.ts';
 import type { ContainerLookup, TaskCall } from '../tasks/task-context.ts';
 import type { TaskManager } from '../tasks/task-manager.ts';
-import { parseSignal, STOP_SIGNAL_LABEL } from './stop-signal.ts';
 import { SIGTERM, type StoppedTask, stopTask } from './stop-task.ts';
 
 export interface StopContainerOptions {

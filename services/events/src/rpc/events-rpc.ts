@@ -48,10 +48,11 @@ export function eventsRpc({ events, link, metrics, stopping }: EventsRpcOptions)
       const filter = subjectFilter({ node: node === undefined ? undefined : parseNode(node) });
       const signal = AbortSignal.any([call.signal, stopping]);
       const { last } = await streamBounds(await link.connectedSoon(signal));
+      call.begin();
       const onInvalid = (seq: bigint, error: unknown) => call.log.warn({ seq, err: error }, 'not an event');
       metrics.subscribers.add(1);
       try {
-        for await (const { event } of readEvents(link, { filter, startSeq: last + 1n, signal, onInvalid })) {
+        for await (const { event } of readEvents(link, { filter, start: last + 1n, signal, onInvalid })) {
           const envelope = create(EnvelopeSchema, envelopeFromEvent(event));
           if (accepts(envelope)) yield envelope;
         }

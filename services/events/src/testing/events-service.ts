@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLogger, createMetrics, loadConfig } from '@longshore/kit';
 import { createTestDatabase } from '@longshore/postgres/testing';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { keys } from '../config.ts';
@@ -13,6 +14,8 @@ import { TestStream } from './stream.ts';
 /** The service with a database and a NATS server of its own, reached over its socket. */
 export interface ServiceUnderTest extends AsyncDisposable {
   events: ServiceClient<typeof Events>;
+  /** Our own API of the same. */
+  own: ServiceClient<typeof EventService>;
   spool: ServiceClient<typeof SpoolService>;
   stream: TestStream;
 }
@@ -37,6 +40,7 @@ export async function startEventsService(dedupWindowMs = 120_000): Promise<Servi
   const channel = new Channel(service.addresses.grpc!);
   return {
     events: createClient(Events, channel),
+    own: createClient(EventService, channel),
     spool: createClient(SpoolService, channel),
     stream,
     async [Symbol.asyncDispose]() {

@@ -47,7 +47,7 @@ export class TestStream implements AsyncDisposable {
     const { last } = await streamBounds(await link.connected(signal));
     const events: StoredEvent[] = [];
     if (last === 0n) return events;
-    for await (const stored of readEvents(link, { filter: subjectFilter(), startSeq: 1n, signal })) {
+    for await (const stored of readEvents(link, { filter: subjectFilter(), start: 1n, signal })) {
       events.push(stored);
       if (stored.seq === last) return events;
     }

@@ -111,9 +111,10 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
     ...each(FLEET_READ, 'ListCorrupt'),
     ...each(FLEET_WRITE, 'Scrub'),
   },
+  'longshore.events.v1.EventService': { ...each(READ, 'Subscribe'), ...each(FLEET_READ, 'SubscribeFleet') },
   'longshore.image.v1.FleetService': each(WRITE, 'Pull'),
   'longshore.node.v1.StdioService': {
-    ...each(READ, 'Logs'),
+    ...each(READ, 'Logs', 'FindUser'),
     ...each(WRITE, 'Create'),
     ...each(WRITE_STREAM, 'Attach', 'Exec'),
   },

@@ -83,6 +83,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
+  'longshore.events.v1.EventService': { owner: 'events', isOwn: true },
   'longshore.image.v1.FleetService': { owner: 'image', isOwn: true },
   'longshore.node.v1.StdioService': {
     owner: 'node',

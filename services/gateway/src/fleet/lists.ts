@@ -50,12 +50,12 @@ export class FleetLists {
     return this.#filtered(asker, filters, list, choice, only);
   }
 
-  /** Of all nodes. */
-  tasks(asker: Asker, filter: string): FleetAnswer<Process> {
+  /** Of all nodes, or of one. */
+  tasks(asker: Asker, filter: string, node?: string): FleetAnswer<Process> {
     async function* list(node: NodeConnection, options: CallOptions) {
       yield* (await node.client(Tasks).list({ filter }, options)).tasks;
     }
-    return this.#fanOut.ask(asker, list);
+    return this.#fanOut.ask(asker, list, node === undefined ? undefined : async () => new Set([node]));
   }
 
   /**

@@ -34,6 +34,17 @@ import { nodeRoutes } from './routes/nodes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { versionRoutes } from './routes/version.ts';
+import { runRoute } from './run/run-route.ts';
+import { attachSocket } from './streams/attach-socket.ts';
+import { eventRoutes } from './streams/event-routes.ts';
+import { execSocket } from './streams/exec-socket.ts';
+import { endStreamsAtClose } from './streams/open-streams.ts';
+import { takeSocketToken } from './streams/socket-requests.ts';
+import { acceptSockets } from './streams/socket-route.ts';
+import { execRoute } from './tasks/exec-route.ts';
+import { logRoutes } from './tasks/log-routes.ts';
+import { statsRoutes } from './tasks/stats-routes.ts';
+import { taskRoutes } from './tasks/task-routes.ts';
 import { closeSchema, validateStrictly } from './validation.ts';
 
 /** Names of images may be long. */
@@ -62,11 +73,14 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     ...(options.tls && { https: options.tls }),
   });
   validateStrictly(app);
+  endStreamsAtClose(app);
+  await acceptSockets(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  app.addHook('onRequest', takeSocketToken);
   requireAccess(app, access);
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
@@ -100,6 +114,14 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   contentRoutes(v1, backends);
   snapshotRoutes(v1, backends);
   containerRoutes(v1, backends);
+  taskRoutes(v1, backends);
+  logRoutes(v1, backends);
+  statsRoutes(v1, backends);
+  execSocket(v1, backends);
+  attachSocket(v1, backends);
+  execRoute(v1, backends);
+  eventRoutes(v1, backends);
+  runRoute(v1, backends);
   versionRoutes(v1);
 }
 

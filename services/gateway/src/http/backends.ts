@@ -7,6 +7,7 @@ import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/n
 import { FLEET } from '@longshore/proto/headers';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
@@ -30,6 +31,7 @@ export interface BackendChannels {
   content: Channel;
   image: Channel;
   runtime: Channel;
+  events: Channel;
 }
 
 export interface BackendsOptions {
@@ -50,6 +52,7 @@ export class Backends {
   readonly fleetImages: ServiceClient<typeof FleetService>;
   /** Where containers are. */
   readonly containers: ServiceClient<typeof ContainerService>;
+  readonly events: ServiceClient<typeof EventService>;
   /** The records of containers, of any node, whether it can be reached or not. */
   readonly containerRecords: ServiceClient<typeof Containers>;
   /** Lists over all nodes. */
@@ -66,6 +69,7 @@ export class Backends {
     this.quotas = createClient(QuotaService, channels.content);
     this.fleetImages = createClient(FleetService, channels.image);
     this.containers = createClient(ContainerService, channels.runtime);
+    this.events = createClient(EventService, channels.events);
     this.containerRecords = createClient(Containers, channels.runtime);
     this.lists = lists;
     this.deletion = deletion;

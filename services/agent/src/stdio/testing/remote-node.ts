@@ -111,16 +111,20 @@ export class RemoteNode {
     const { tasks } = this;
     await tasks.restart(meanwhile, { stdio: this.#keep() });
     this.stdio.sweep();
+    const rootfsOf = async () => tasks.request('').rootfs;
     const processes = new RemoteProcesses({
       tasks: tasks.manager,
       stdio: this.stdio,
       containers: { get: async (id) => tasks.containers.get(id)! },
-      rootfsOf: async () => tasks.request('').rootfs,
+      rootfsOf,
       requireAdmitted: () => undefined,
     });
     processes.takeUpExecs();
     this.#server = new GrpcServer(log, createMetrics('agent'));
-    this.#server.add(StdioService, stdioRpc({ node: 'node-1', processes, stopping: this.#server.stopping }));
+    this.#server.add(
+      StdioService,
+      stdioRpc({ node: 'node-1', processes, rootfsOf, stopping: this.#server.stopping }),
+    );
     const address = `unix://${join(tasks.directory, 'stdio.sock')}`;
     await this.#server.listen(address, { tlsCert: '', tlsKey: '', tlsCa: '' });
     this.#channel = new Channel(address);

@@ -565,6 +565,62 @@ export declare type LogsResponse = Message<"longshore.node.v1.LogsResponse"> & {
 export declare const LogsResponseSchema: GenMessage<LogsResponse>;
 
 /**
+ * @generated from message longshore.node.v1.FindUserRequest
+ */
+export declare type FindUserRequest = Message<"longshore.node.v1.FindUserRequest"> & {
+  /**
+   * @generated from field: string snapshotter = 1;
+   */
+  snapshotter: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * `user`, `uid`, `user:group` or `uid:gid`.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message longshore.node.v1.FindUserRequest.
+ * Use `create(FindUserRequestSchema)` to create a new message.
+ */
+export declare const FindUserRequestSchema: GenMessage<FindUserRequest>;
+
+/**
+ * @generated from message longshore.node.v1.FindUserResponse
+ */
+export declare type FindUserResponse = Message<"longshore.node.v1.FindUserResponse"> & {
+  /**
+   * @generated from field: uint32 uid = 1;
+   */
+  uid: number;
+
+  /**
+   * @generated from field: uint32 gid = 2;
+   */
+  gid: number;
+
+  /**
+   * Groups that list the user, and its own.
+   *
+   * @generated from field: repeated uint32 additional_gids = 3;
+   */
+  additionalGids: number[];
+};
+
+/**
+ * Describes the message longshore.node.v1.FindUserResponse.
+ * Use `create(FindUserResponseSchema)` to create a new message.
+ */
+export declare const FindUserResponseSchema: GenMessage<FindUserResponse>;
+
+/**
  * @generated from enum longshore.node.v1.Stream
  */
 export enum Stream {
@@ -636,6 +692,17 @@ export declare const StdioService: GenService<{
     methodKind: "server_streaming";
     input: typeof LogsRequestSchema;
     output: typeof LogsResponseSchema;
+  },
+  /**
+   * FindUser looks a user up in the passwd and group of a snapshot, for who makes a spec without being able to read them. INVALID_ARGUMENT
+   * for what is no user, NOT_FOUND for a name that they do not have.
+   *
+   * @generated from rpc longshore.node.v1.StdioService.FindUser
+   */
+  findUser: {
+    methodKind: "unary";
+    input: typeof FindUserRequestSchema;
+    output: typeof FindUserResponseSchema;
   },
 }>;
 

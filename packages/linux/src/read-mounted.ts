@@ -2,7 +2,7 @@ import { rmdirSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Mount } from '@longshore/proto/containerd/types/mount';
+import { type Mount, mountAll, unmountRecursive } from './mount.ts';
 
 /** Mounts for reading: an overlay without its writable layer, anything else read-only. */
 function readOnly(mount: Mount): Mount {
@@ -19,8 +19,6 @@ function readOnly(mount: Mount): Mount {
 
 /** Reads in a file system that is mounted for that time only, on a directory of its own. Needs root. */
 export async function readMounted<T>(mounts: readonly Mount[], read: (directory: string) => T): Promise<T> {
-  // Few who load this package mount anything.
-  const { mountAll, unmountRecursive } = await import('@longshore/linux');
   const directory = await mkdtemp(join(tmpdir(), 'longshore-mount-'));
   try {
     await mountAll(mounts.map(readOnly), directory);
