@@ -83,7 +83,7 @@ describe('a container', () => {
     expect(await json('POST', `/containers?node=${node}`, { body: description }, 409)).toMatchObject({
       kind: 'AlreadyExists',
     });
-    expect(await json('GET', '/containers?filter=labels.app==web')).toMatchObject({
+    expect(await json('GET', '/containers?filter=labels.app==web&status=true')).toMatchObject({
       items: [{ id: 'described', status: 'none' }],
       next_cursor: null,
       unreachable_nodes: [],
@@ -151,7 +151,7 @@ describe('a list in pages', () => {
     const rest = await json('GET', next);
     expect(rest.items.map(({ id }: { id: string }) => id)).toEqual(['p5', 'p6', 'p7']);
     expect(rest.next_cursor).toBeNull();
-    const matching = await json('GET', '/containers?filter=id~=p[12]&filter=labels.app==other&status=false');
+    const matching = await json('GET', '/containers?filter=id~=p[12]&filter=labels.app==other');
     expect(matching.items.map(({ id }: { id: string }) => id)).toEqual(['p1', 'p2', 'p4']);
     const byNode = encodeURIComponent(`labels."longshore.io/node"==${node},id==p1`);
     expect((await json('GET', `/containers?filter=${byNode}`)).items).toHaveLength(1);

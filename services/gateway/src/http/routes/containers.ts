@@ -46,8 +46,9 @@ const listSchema = {
     filter: filterQuery,
     status: {
       type: 'boolean',
-      default: true,
-      description: 'False asks no node for the states of tasks, which are all `unknown` then.',
+      default: false,
+      description:
+        'Asks the nodes of these containers for the states of their tasks; `status` is null without.',
     },
     ...pageQuery,
   }),
