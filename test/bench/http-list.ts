@@ -8,7 +8,8 @@ import { fillContainers } from './http-list/fill-containers.ts';
 import { labelOf } from './scale/container-record.ts';
 import { type ControlPlane, startControlPlane } from './scale/control-plane.ts';
 import { printMachine } from './scale/costs.ts';
-import { formatLatency, latencyOf } from './scale/latency.ts';
+import { formatLatency, latencyOf, WARM_UP_CALLS } from './scale/latency.ts';
+import { usageOf } from './scale/usage.ts';
 
 export interface HttpListOptions {
   containers: number;
@@ -40,10 +41,18 @@ export async function benchHttpList({ containers, nodes, calls }: HttpListOption
   ] as const) {
     const first = await client.page(query);
     if (first.items.length !== PAGE) throw new Error(`${what}: ${first.items.length} items`);
+    const before = cpuSeconds(plane);
     const latency = await latencyOf(calls, () => client.page(query));
-    printBar(what, formatLatency(latency), latency.p99 <= BAR_MS);
+    const cpuMs = ((cpuSeconds(plane) - before) * 1000) / (calls + WARM_UP_CALLS);
+    const cost = `${cpuMs.toFixed(1)} ms CPU of gateway, runtime and Postgres each`;
+    printBar(what, `${formatLatency(latency)}; ${cost}`, latency.p99 <= BAR_MS);
   }
   client.close();
+}
+
+function cpuSeconds(plane: ControlPlane): number {
+  const { gateway, runtime, postgres } = plane.pids();
+  return [gateway!, runtime!, postgres!].reduce((sum, pid) => sum + usageOf(pid).cpuSeconds, 0);
 }
 
 async function startAgents(plane: ControlPlane, nodes: number): Promise<AsyncDisposable> {
