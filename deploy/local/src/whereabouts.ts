@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Ctr } from './ctr.ts';
 import { quote } from './ctr.ts';
 import type { Instance } from './instance.ts';
@@ -36,10 +37,19 @@ export function describeWhereabouts({ instance, services, postgres, nats, ctr, i
     'What to try next (in another terminal, as root):',
     ...suggestions(image).map((args) => `  ${ctr.commandLine(args)}`),
     `  psql ${quote(postgres.url)} -c '\\dn'`,
+    ...roleSuggestion(join(instance.root, 'gateway.token'), services.addresses('gateway').http ?? ''),
     '',
     'Ctrl-C ends everything, containers included.',
     '',
   ].join('\n');
+}
+
+/** At the fleet's edge nobody may do anything before somebody with this token says so. */
+function roleSuggestion(token: string, url: string): string[] {
+  const bearer = `-H "Authorization: Bearer $(cat ${quote(token)})"`;
+  return [
+    `  curl -s ${bearer} --json '{"namespace": "default", "role": "operator"}' ${url}/v1/tokens   # a token for the HTTP API`,
+  ];
 }
 
 function suggestions(image: JobImage | undefined): string[][] {

@@ -52,7 +52,7 @@ const MAX_PARAM_LENGTH = 1024;
 
 export interface HttpAppOptions extends HealthSource {
   backends: Backends;
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
   audit: AuditLog;
   /** To requests that may be repeated. */

@@ -14,7 +14,11 @@ let app: FastifyInstance;
 beforeAll(async () => {
   app = await createHttpApp({
     backends: {} as Backends,
-    access: { authenticate: async () => someone, authorize: async () => undefined },
+    access: {
+      authenticate: async () => someone,
+      authorize: async () => undefined,
+      authorizeHost: async () => undefined,
+    },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     accessAdmin: {} as AccessAdmin,
     answers: {} as IdempotencyRepository,

@@ -155,7 +155,9 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
       const call = callOf(request, reply, { node });
       const id = request.body.id ?? repeatableName(request);
       const wanted = { ...request.body, ...(id !== undefined && { id }) };
-      const made = await createContainer(backends, call, node, wanted, () => undefined);
+      const made = await createContainer(backends, call, node, wanted, (container) =>
+        request.requireHost(container),
+      );
       reply.code(201).header('location', `/v1/containers/${encodeURIComponent(made.id)}`);
       return answer(reply, made, node, 'none');
     },
@@ -167,6 +169,7 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { id, node, call } = await scopeOf(request, reply);
       const { labels, paths } = labelUpdate(request.body.labels);
+      await request.requireHost({ labels });
       const { containers } = await backends.in(node);
       const wanted = { container: { id, labels }, updateMask: { paths } };
       const { container } =
