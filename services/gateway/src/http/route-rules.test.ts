@@ -1,32 +1,15 @@
-import { createLogger, createMetrics } from '@longshore/kit';
-import { expect, it, onTestFinished } from 'vitest';
+import { createLogger } from '@longshore/kit';
+import { expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
-import { GatewayLimits } from '../limits/gateway-limits.ts';
-import { limitMetrics } from '../limits/metrics.ts';
+import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
+import { wideLimits } from '../testing/http-limits.ts';
 import { createHttpApp } from './app.ts';
 import type { Backends } from './backends.ts';
 
 const someone: Caller = { kind: 'token', name: 'token/1', groups: [] };
 
-const LIMITS = {
-  callsPerSecond: 100,
-  callsAtOnce: 10,
-  maxConnections: 10,
-  strikesPerSecond: 10,
-  requestTimeoutMs: 1000,
-  unreadTimeoutMs: 1000,
-};
-
 function openApp() {
-  const log = createLogger('test', 'silent');
-  const limits = new GatewayLimits(LIMITS, {
-    metrics: limitMetrics(createMetrics('test')),
-    onCut: () => undefined,
-    log,
-  });
-  onTestFinished(() => limits.close());
-
   return createHttpApp({
     backends: {} as Backends,
     access: {
@@ -35,11 +18,13 @@ function openApp() {
       authorizeHost: async () => undefined,
     },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
-    limits: { gateway: limits, maxBodyBytes: 1024, origins: [] },
+    limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    answers: {} as IdempotencyRepository,
+    pingDatabase: async () => undefined,
     isHealthy: () => true,
     tls: undefined,
-    log,
+    log: createLogger('test', 'silent'),
   });
 }
 
