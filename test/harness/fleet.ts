@@ -51,7 +51,7 @@ export interface Fleet extends AsyncDisposable {
   /** The registry's access log, since its start or `forgetRegistryRequests`. */
   registryRequests(): readonly RegistryRequest[];
   forgetRegistryRequests(): void;
-  /** To the gateway's gRPC, as a person with a certificate; to one replica, default: all. The caller closes it. */
+  /** To the gateway's gRPC, as an admin with a certificate; to one replica, default: all. The caller closes it. */
   gateway(user: string, replica?: number): Promise<Channel>;
   /** To `runtime` directly, as a service; for what has no way at the edge. The caller closes it. */
   runtime(): Channel;
@@ -116,6 +116,17 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     return replicas.map((each) => outside.address(`${service}-${each}`)).join(',');
   };
   const databaseUrl = local.stores.postgres.url;
+  const http: Fleet['http'] = (path, { replica = 1, ...init } = {}) => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${adminToken(layout.controlRoot)}`);
+    return fetch(`http://${outside.address(`http-${replica}`)}${path}`, { ...init, headers });
+  };
+  const makeAdmin = async (subject: string) => {
+    const body = JSON.stringify({ subject, namespace: '*', role: 'admin' });
+    const headers = { 'content-type': 'application/json' };
+    const { status } = await http('/v1/bindings', { method: 'POST', headers, body });
+    if (status !== 200) throw new Error(`${subject} was not made admin: ${status}`);
+  };
   return {
     root,
     state,
@@ -137,14 +148,11 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     forgetRegistryRequests: () => local.registry.forgetRequests(),
     async gateway(user, replica) {
       const tls = await authority.user(user, databaseUrl);
+      await makeAdmin(`user/${user}`);
       return new Channel(doors('gateway', replica), tls, { expect: 'service/gateway' });
     },
     runtime: () => new Channel(doors('runtime'), authority.service('gateway'), { expect: 'service/runtime' }),
-    http(path, { replica = 1, ...init } = {}) {
-      const headers = new Headers(init.headers);
-      headers.set('authorization', `Bearer ${adminToken(layout.controlRoot)}`);
-      return fetch(`http://${outside.address(`http-${replica}`)}${path}`, { ...init, headers });
-    },
+    http,
     local,
     reports,
     close,

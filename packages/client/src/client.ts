@@ -1,7 +1,6 @@
-import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import type { Plugin } from '@longshore/proto/containerd/services/introspection/v1/introspection';
 import { Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
-import { withLease } from '@longshore/transfer';
 import { Connection } from './connection/connection.ts';
 import type { ScopeOptions } from './connection/options.ts';
 import { Container } from './containers/container.ts';
@@ -9,6 +8,24 @@ import type { ContainerOption } from './containers/container-draft.ts';
 import type { ContainerInfo } from './containers/container-info.ts';
 import { type ListOptions, listContainers } from './containers/list-containers.ts';
 import { newContainer } from './containers/new-container.ts';
+import { ContentStore } from './content/content-store.ts';
+import { EventStream } from './events/events.ts';
+import { type Change, listThenWatch } from './events/list-then-watch.ts';
+import { WATCHABLES, type Watchable, type WatchedItems } from './events/watchable.ts';
+import type { Image } from './images/image.ts';
+import { ImageStore } from './images/image-store.ts';
+import type { PullOptions } from './images/pull-options.ts';
+import { LeaseManager } from './leases/leases.ts';
+import { underLease } from './leases/work-lease.ts';
+import { Namespaces } from './namespaces.ts';
+import {
+  type ServerIdentity,
+  type ServerVersion,
+  serverIdentity,
+  serverPlugins,
+  serverVersion,
+} from './server-info.ts';
+import { Snapshotter } from './snapshots/snapshotter.ts';
 
 /**
  * A containerd, a longshore node, or a fleet by its gateways.
@@ -16,9 +33,42 @@ import { newContainer } from './containers/new-container.ts';
  *     using client = new Client('/run/containerd/containerd.sock', { namespace: 'default' });
  */
 export class Client extends Connection {
+  #images: ImageStore | undefined;
+
+  get images(): ImageStore {
+    this.#images ??= new ImageStore(this);
+    return this.#images;
+  }
+
+  get content(): ContentStore {
+    return new ContentStore(this);
+  }
+
+  get leases(): LeaseManager {
+    return new LeaseManager(this);
+  }
+
+  get namespaces(): Namespaces {
+    return new Namespaces(this);
+  }
+
+  get events(): EventStream {
+    return new EventStream(this);
+  }
+
   /** The same connection in another scope. */
   override in(scope: ScopeOptions): Client {
     return new Client(...this.viewOf(scope));
+  }
+
+  /** Default overlayfs. */
+  snapshots(snapshotter?: string): Snapshotter {
+    return new Snapshotter(this, snapshotter);
+  }
+
+  /** Brings an image to the server. */
+  pull(reference: string, options?: PullOptions): Promise<Image> {
+    return this.images.pull(reference, options);
   }
 
   /** Records a container; options are taken in their order, an object among them is for the calls that are made. */
@@ -39,10 +89,28 @@ export class Client extends Connection {
     return listContainers(this, options);
   }
 
+  /**
+   * What there is of one kind, then each change, without a gap: first those that there are, then `synced`, then changes; `reset` after an
+   * outage.
+   */
+  watch<K extends keyof WatchedItems>(kind: K, signal?: AbortSignal): AsyncIterable<Change<WatchedItems[K]>> {
+    return listThenWatch(this, WATCHABLES[kind] as Watchable<WatchedItems[K]>, signal);
+  }
+
+  version(options?: CallOptions): Promise<ServerVersion> {
+    return serverVersion(this, options);
+  }
+
+  server(options?: CallOptions): Promise<ServerIdentity> {
+    return serverIdentity(this, options);
+  }
+
+  plugins(filters?: readonly string[], options?: CallOptions): Promise<Plugin[]> {
+    return serverPlugins(this, filters, options);
+  }
+
   /** Work whose results are not collected before it is done: what calls of the client that it gets make is kept until then. */
-  withLease<T>(work: (leased: Client) => Promise<T>, options: CallOptions = {}): Promise<T> {
-    return withLease(this.service(Leases), options, ({ headers }) =>
-      work(this.in({ lease: headers?.[Header.Lease] ?? this.lease })),
-    );
+  withLease<T>(work: (leased: Client) => Promise<T>): Promise<T> {
+    return underLease(this, ({ headers }) => work(this.in({ lease: headers?.[Header.Lease] })));
   }
 }

@@ -11,8 +11,36 @@ export type { LogOptions, LogOutput } from './containers/logs.ts';
 export * from './containers/snapshot-options.ts';
 export * from './containers/spec-container-options.ts';
 export { imageConfig, type SpecPart, user } from './containers/spec-part.ts';
+export type { BlobInfo, IngestStatus } from './content/blob-info.ts';
+export { BlobWriter, type CommitOptions, type WriterOptions } from './content/blob-writer.ts';
+export { type ByteRange, ContentStore, type WriteOptions } from './content/content-store.ts';
+export type { ServerEvent } from './events/event.ts';
+export { EventStream } from './events/events.ts';
+export type { KnownEvent } from './events/known-events.ts';
+export type { Change } from './events/list-then-watch.ts';
+export { type SubscribeOptions, Subscription } from './events/subscription.ts';
+export type { ImageRecord, WatchedItems } from './events/watchable.ts';
+export { Image, type UnpackOptions } from './images/image.ts';
+export { ImageStore, type TagOptions } from './images/image-store.ts';
+export type { RegistryHost, RegistryHosts, RegistryOptions } from './images/open-registry.ts';
+export type {
+  BlobProgress,
+  BlobState,
+  NodeProgress,
+  OnProgress,
+  Phase,
+  Progress,
+} from './images/progress.ts';
+export type { PullBy, PullOptions } from './images/pull-options.ts';
+export type { PushOptions } from './images/push.ts';
 export { binaryIo, type Io, keptIo, logFile, nullIo, type Streams, streams } from './io/io.ts';
 export type { ProcessIo, StdioPaths } from './io/process-io.ts';
+export { type Lease, LeaseManager, type LeaseResource, type NewLease } from './leases/leases.ts';
+export { type NamespaceInfo, Namespaces } from './namespaces.ts';
+export type { ServerIdentity, ServerVersion } from './server-info.ts';
+export type { Services } from './services.ts';
+export type { SnapshotInfo, SnapshotKind } from './snapshots/snapshot-info.ts';
+export { DEFAULT_SNAPSHOTTER, type NewSnapshot, Snapshotter } from './snapshots/snapshotter.ts';
 export type { AttachOptions } from './tasks/attach-task.ts';
 export type { NewTaskOptions } from './tasks/create-task.ts';
 export type { ExecOptions } from './tasks/exec-in.ts';

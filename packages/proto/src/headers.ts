@@ -16,6 +16,8 @@ export const Header = {
    * believed of nobody else, but those on the same machine.
    */
   Caller: 'longshore-caller',
+  /** The same at length; the gateway's word to itself. */
+  CallerDetails: 'longshore-caller-details',
   /** Names one request in every log line that it causes, in every service. */
   RequestId: 'x-request-id',
   /** Trailer, repeated: a binary `containerd.types.Envelope` of an event that the call caused. */

@@ -27,8 +27,8 @@ export class Authorizer {
   }
 
   /** The header `authorization` to begin with; `undefined` as long as nothing was asked for. */
-  current(repository: string): string | undefined {
-    const token = this.#tokens.get(repository);
+  current(scopes: readonly string[]): string | undefined {
+    const token = this.#tokens.get(scopes.join(' '));
     if (token && isFresh(token)) return `Bearer ${token.value}`;
     return this.#basic;
   }
@@ -40,6 +40,7 @@ export class Authorizer {
   async answer(
     challenges: readonly string[],
     repository: string,
+    scopes: readonly string[],
     rejected: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<string | undefined> {
@@ -48,15 +49,14 @@ export class Authorizer {
     const credentials = await this.#credentials(repository, challenges, signal);
     if (bearer) {
       const { transport, allowsHttp } = this.#options;
-      const scope = `repository:${repository}:pull`;
       const token = await fetchToken(transport, {
         challenge: bearer,
-        scope,
+        scopes,
         credentials,
         allowsHttp,
         signal,
       });
-      this.#tokens.set(repository, token);
+      this.#tokens.set(scopes.join(' '), token);
       return `Bearer ${token.value}`;
     }
     const isBasic = parsed.some(({ scheme }) => scheme === 'basic');

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { digestOf, parseReference } from '@longshore/oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type RegistryAccess, RegistryClient } from './registry-client.ts';
+import { RegistryClient } from './registry-client.ts';
+import type { RegistryAccess } from './registry-session.ts';
 import { RegistryTransport } from './registry-transport.ts';
 import { FakeRegistry } from './testing/fake-registry.ts';
 

@@ -8,21 +8,11 @@ import {
   parseDigest,
   type Reference,
 } from '@longshore/oci';
-import { Authorizer } from './authorizer.ts';
-import type { CredentialSource } from './credentials.ts';
-import { endpointOf } from './endpoint.ts';
 import { registryError } from './registry-error.ts';
+import { type RegistryAccess, RegistrySession, subjectOf, wordsOf } from './registry-session.ts';
 import { type HttpResponse, headerOf, type RegistryTransport } from './registry-transport.ts';
 import { type Opened, readResumed } from './resumed.ts';
 import { verifyWhole } from './verified.ts';
-
-export interface RegistryAccess {
-  credentials?: CredentialSource | undefined;
-  /** Loopback is always reached over HTTP. */
-  plainHttp?: boolean;
-  /** Sent with every request to the registry itself. */
-  headers?: Readonly<Record<string, string>>;
-}
 
 export interface FetchedManifest {
   descriptor: Descriptor;
@@ -47,18 +37,11 @@ const ACCEPTED = [
 export class RegistryClient {
   /** As in references. */
   readonly host: string;
-  readonly #transport: RegistryTransport;
-  readonly #access: RegistryAccess;
-  readonly #endpoint: string;
-  readonly #authorizer: Authorizer;
+  readonly #session: RegistrySession;
 
   constructor(transport: RegistryTransport, host: string, access: RegistryAccess = {}) {
     this.host = host;
-    this.#transport = transport;
-    this.#access = access;
-    this.#endpoint = endpointOf(host, access.plainHttp ?? false);
-    const allowsHttp = this.#endpoint.startsWith('http:');
-    this.#authorizer = new Authorizer({ transport, host, allowsHttp, credentials: access.credentials });
+    this.#session = new RegistrySession(transport, host, access);
   }
 
   /** What a tag or digest stands for, without its bytes. Throws NotFound. */
@@ -116,7 +99,7 @@ export class RegistryClient {
   }
 
   get #self(): string {
-    return `registry ${JSON.stringify(this.host)}`;
+    return this.#session.subject;
   }
 
   async #manifestOnce(reference: Reference, signal: AbortSignal | undefined): Promise<FetchedManifest> {
@@ -137,31 +120,15 @@ export class RegistryClient {
     return { descriptor, bytes };
   }
 
-  async #send(
+  #send(
     method: 'GET' | 'HEAD',
     path: string,
     reference: Pick<Reference, 'locator' | 'repository' | 'object'>,
     headers: Record<string, string>,
     signal: AbortSignal | undefined,
   ): Promise<HttpResponse> {
-    const send = (authorization: string | undefined) =>
-      this.#transport.send({
-        method,
-        url: this.#endpoint + path,
-        headers: { ...this.#access.headers, ...headers, ...(authorization && { authorization }) },
-        signal,
-      });
     const { repository } = reference;
-    const sent = this.#authorizer.current(repository);
-    const response = await send(sent);
-    if (response.statusCode !== 401) return response;
-    const words = await wordsOf(response);
-    const challenges = [response.headers['www-authenticate'] ?? []].flat();
-    const answer = await this.#authorizer.answer(challenges, repository, sent, signal);
-    if (answer === undefined) throw registryError(subjectOf(reference), 401, words);
-    const second = await send(answer);
-    if (second.statusCode !== 401) return second;
-    throw registryError(subjectOf(reference), 401, (await wordsOf(second)) || words);
+    return this.#session.send({ method, path, repository, subject: subjectOf(reference), headers, signal });
   }
 }
 
@@ -169,10 +136,6 @@ function manifestPath({ repository, tag, digest, ...rest }: Reference): string {
   if (repository === '')
     throw notFound(`image ${JSON.stringify(formatReference(rest))}: no repository named`);
   return `/v2/${repository}/manifests/${digest || tag || 'latest'}`;
-}
-
-function subjectOf(reference: Pick<Reference, 'locator' | 'object'>): string {
-  return `image ${JSON.stringify(formatReference(reference))}`;
 }
 
 function mediaTypeOf(response: HttpResponse): string {
@@ -197,11 +160,6 @@ function rangeStartOf(response: HttpResponse, asked: number): number {
     'DataLoss',
     `registry answered bytes from ${start} on, asked for ${asked}: data loss`,
   );
-}
-
-/** What a registry says of its refusal; nothing when the connection ends before it has. */
-function wordsOf({ body }: HttpResponse): Promise<string> {
-  return body.text().catch(() => '');
 }
 
 async function readLimited({ body }: HttpResponse, subject: string): Promise<Buffer> {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { LongshoreError, messageOf, type RetryPolicy, retryDelayMs, unavailable } from '@longshore/errors';
@@ -15,10 +16,13 @@ export interface RegistryTransportOptions {
 }
 
 export interface HttpRequest {
-  method: 'GET' | 'HEAD' | 'POST';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: string;
   headers: Record<string, string>;
-  body?: string;
+  /** A function is called for each attempt. */
+  body?: string | Uint8Array | (() => AsyncIterable<Uint8Array>) | undefined;
+  /** Default true. */
+  isRepeatable?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -51,13 +55,13 @@ export class RegistryTransport implements AsyncDisposable {
   }
 
   /**
-   * Sends a request that is safe to repeat, as often as it takes to be neither refused for now (429, 5xx) nor cut before
+   * Sends a request, if it is safe to repeat as often as it takes to be neither refused for now (429, 5xx) nor cut before
    * an answer, and follows redirects. Gives any other answer as it is; its body is to be read or dumped. Throws
    * Unavailable when the host cannot be reached.
    */
   async send(wanted: HttpRequest): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt++) {
-      const isLast = attempt === this.#retry.attempts;
+      const isLast = attempt === this.#retry.attempts || wanted.isRepeatable === false;
       let pauseMs = retryDelayMs(this.#retry, attempt);
       try {
         const response = await this.#follow(wanted);
@@ -92,7 +96,7 @@ export class RegistryTransport implements AsyncDisposable {
         method,
         // Compressed on the way, a blob would have other bytes than its digest says.
         headers: { 'accept-encoding': 'identity', 'user-agent': 'longshore', ...headers },
-        ...(body !== undefined && { body }),
+        ...(body !== undefined && { body: typeof body === 'function' ? Readable.from(body()) : body }),
         ...(signal && { signal }),
       });
       const location = headerOf(response, 'location');
@@ -134,7 +138,8 @@ function originOf(url: string): string {
   return new URL(url).origin;
 }
 
-function refuseDowngrade(from: string, to: URL): void {
+/** Throws Unavailable for a way from HTTPS to HTTP. */
+export function refuseDowngrade(from: string, to: URL): void {
   const isHttp = to.protocol === 'http:' && from.startsWith('http:');
   if (to.protocol !== 'https:' && !isHttp) {
     throw unavailable(`registry ${originOf(from)} redirects to ${to.origin}, which is not HTTPS`);

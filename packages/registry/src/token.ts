@@ -11,8 +11,8 @@ export interface Token {
 
 export interface TokenRequest {
   challenge: Challenge;
-  /** e.g. `repository:library/redis:pull`; what the challenge itself asks for comes first. */
-  scope: string;
+  /** e.g. `repository:library/redis:pull`; what the challenge itself asks for is added. */
+  scopes: readonly string[];
   /** `undefined` for a token that everyone may have. */
   credentials: Credentials | undefined;
   /** Whether the registry itself is reached without TLS, and its token server may be. */
@@ -50,8 +50,9 @@ function realmOf({ challenge, allowsHttp }: TokenRequest): URL {
   throw refused(`token server ${realm.origin} is not HTTPS`);
 }
 
-function requestOf(realm: URL, { challenge, scope, credentials, signal }: TokenRequest): HttpRequest {
-  const fields = new URLSearchParams({ scope: challenge.parameters.scope ?? scope });
+function requestOf(realm: URL, { challenge, scopes, credentials, signal }: TokenRequest): HttpRequest {
+  const wanted = scopesOf(challenge, scopes);
+  const fields = new URLSearchParams({ scope: wanted.join(' ') });
   const { service } = challenge.parameters;
   if (service !== undefined) fields.set('service', service);
   if (credentials?.kind === 'refresh') {
@@ -61,10 +62,17 @@ function requestOf(realm: URL, { challenge, scope, credentials, signal }: TokenR
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
     return { method: 'POST', url: realm.href, headers, body: fields.toString(), signal };
   }
-  for (const [name, value] of fields) realm.searchParams.set(name, value);
+  for (const scope of wanted) realm.searchParams.append('scope', scope);
+  if (service !== undefined) realm.searchParams.set('service', service);
   const headers: Record<string, string> = {};
   if (credentials) headers.authorization = basicAuthorization(credentials.username, credentials.password);
   return { method: 'GET', url: realm.href, headers, signal };
+}
+
+/** Those of `repository:a:pull` and `repository:a:pull,push` that say more. */
+function scopesOf({ parameters }: Challenge, scopes: readonly string[]): string[] {
+  const all = [...new Set([...(parameters.scope ?? '').split(' '), ...scopes])].filter(Boolean);
+  return all.filter((scope) => !all.some((other) => other.startsWith(`${scope},`)));
 }
 
 function tokenIn(body: string, realm: URL): Token {

@@ -34,6 +34,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   deadline?: Date | undefined;
   headers?: Record<string, string> | undefined;
+  /** Sees the headers of a stream, which come before its first message. */
+  onHeaders?: ((headers: Metadata) => void) | undefined;
   /** Sees the trailers, of a call that failed too. */
   onTrailers?: ((trailers: Metadata) => void) | undefined;
 }
@@ -246,11 +248,13 @@ function drainedOrClosed(call: ClientDuplexStream<Init, unknown>): Promise<void>
 
 interface Answering extends AsyncIterable<unknown> {
   cancel(): void;
+  on(event: 'metadata', listener: (headers: Metadata) => void): unknown;
   on(event: 'status', listener: (status: StatusObject) => void): unknown;
 }
 
 async function* answers(call: Answering, options: CallOptions, server: string) {
   const unlink = cancelOn(options.signal, call);
+  if (options.onHeaders) call.on('metadata', options.onHeaders);
   if (options.onTrailers) call.on('status', (status) => options.onTrailers?.(status.metadata));
   try {
     yield* call;

@@ -1,10 +1,19 @@
-import { commonKeys, databaseKeys, key, peerKey, Text, wholeFrom } from '@longshore/kit';
-
-const { databaseUrl } = databaseKeys();
+import {
+  AnyText,
+  commonKeys,
+  databaseKeys,
+  key,
+  list,
+  oneOf,
+  peerKey,
+  Text,
+  wholeFrom,
+} from '@longshore/kit';
+import { OIDC_ALGORITHMS } from './access/oidc-algorithms.ts';
 
 export const keys = {
   ...commonKeys('gateway'),
-  databaseUrl,
+  ...databaseKeys(),
   httpListen: key({
     env: 'LONGSHORE_GATEWAY_HTTP_LISTEN',
     schema: Text,
@@ -20,6 +29,55 @@ export const keys = {
     default: 5000,
     unit: 'ms',
     meaning: 'How long a node may be silent before a list over all nodes goes on without it.',
+  }),
+  accessMaxAgeMs: key({
+    env: 'LONGSHORE_GATEWAY_ACCESS_MAX_AGE_MS',
+    schema: wholeFrom(1000),
+    default: 60_000,
+    unit: 'ms',
+    meaning:
+      'How long callers are let in by what was last known of tokens and roles while Postgres is away, and so how long a ' +
+      'gateway that is cut off from it may take a revoked token. Then their calls are Unavailable.',
+  }),
+  oidcIssuer: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_ISSUER',
+    schema: AnyText,
+    default: '',
+    unit: 'URL',
+    meaning:
+      'The OpenID provider whose tokens are taken as bearer tokens, as their claim iss names it. Empty: none.',
+  }),
+  oidcAudience: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_AUDIENCE',
+    schema: AnyText,
+    default: '',
+    meaning: 'What the claim aud of those tokens must have: the name of this fleet at the provider.',
+  }),
+  oidcJwksUrl: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_JWKS_URL',
+    schema: AnyText,
+    default: '',
+    unit: 'URL',
+    meaning: "Where the provider's keys are; https, unless it is on this machine.",
+  }),
+  oidcAlgorithms: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_ALGORITHMS',
+    schema: list(oneOf(...OIDC_ALGORITHMS)),
+    default: ['RS256', 'ES256', 'EdDSA'],
+    meaning: `With which the tokens may be signed, with commas between: ${OIDC_ALGORITHMS.join(', ')}.`,
+  }),
+  oidcGroupsClaim: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_GROUPS_CLAIM',
+    schema: Text,
+    default: 'groups',
+    meaning: 'The claim of those tokens that has the names of groups, to which roles can be bound.',
+  }),
+  oidcClockToleranceMs: key({
+    env: 'LONGSHORE_GATEWAY_OIDC_CLOCK_TOLERANCE_MS',
+    schema: wholeFrom(0),
+    default: 5_000,
+    unit: 'ms',
+    meaning: "How far the provider's clock may be off.",
   }),
   content: peerKey('content'),
   image: peerKey('image'),

@@ -7,19 +7,26 @@ import {
   type ServiceContext,
   Upstream,
 } from '@longshore/kit';
-import { migrate } from '@longshore/postgres';
+import { openPool } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
+import { AccessService } from '@longshore/proto/longshore/access/v1/access';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { Channel, createClient, watchRevocations } from '@longshore/rpc';
 import { Revocations } from '@longshore/transport';
+import { AccessAdmin } from './access/access-admin.ts';
 import { AccessControl } from './access/access-control.ts';
+import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
+import { auditMetrics, showWaiting } from './audit/metrics.ts';
+import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
+import { prepareDatabase, SCHEMA } from './database.ts';
 import { Destination } from './door/destination.ts';
 import { gatewayDoor } from './door/gateway-door.ts';
 import type { Backend } from './door/owners.ts';
@@ -31,20 +38,37 @@ import { Backends } from './http/backends.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
+import { accessRpc } from './rpc/access-rpc.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
+import { AccessRepository } from './storage/postgres/access-repository.ts';
+import { AuditRepository } from './storage/postgres/audit-repository.ts';
 import { VERSION } from './version.ts';
-
-const SCHEMA = 'gateway';
 
 export async function start(
   config: ConfigOf<typeof keys>,
   { log, metrics }: ServiceContext,
 ): Promise<RunningService> {
   await using undo = new AsyncDisposableStack();
-  await migrate({ url: config.databaseUrl, schema: SCHEMA });
+  await prepareDatabase(config.databaseUrl);
+  const pool = openPool({
+    url: config.databaseUrl,
+    schema: SCHEMA,
+    size: config.databasePoolSize,
+    plansOnce: true,
+  });
+  undo.defer(() => pool.end());
+  const audit = undo.adopt(
+    await StoredAuditLog.open({
+      repository: new AuditRepository(pool),
+      metrics: auditMetrics(metrics),
+      log,
+    }),
+    (opened) => opened.close(),
+  );
+  showWaiting(metrics, () => audit.waiting);
 
   const revocations = new Revocations();
   const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
@@ -66,9 +90,18 @@ export async function start(
   const lists = new FleetLists(fanOut, nodesOfMatches(containers, log));
   const deletion = new ContainerDeletion({ nodes: directory, containers, timeoutMs, log });
 
+  const repository = new AccessRepository(pool);
+  const accessDirectory = await AccessDirectory.open({ repository, maxAgeMs: config.accessMaxAgeMs, log });
+  undo.defer(() => accessDirectory.close());
+  const adminToken = AdminToken.load(join(config.root, 'gateway.token'));
+  const oidc = config.oidcIssuer === '' ? undefined : await OidcVerifier.open(oidcOptions(config));
+  const access = new AccessControl({ adminToken, directory: accessDirectory, oidc });
+  const accessAdmin = new AccessAdmin({ repository, directory: accessDirectory, access });
+
   const own = new GrpcServer(log, metrics);
   undo.defer(() => own.close(config.shutdownTimeoutMs));
   own.add(Version, { version: async () => VERSION });
+  own.add(AccessService, accessRpc(accessAdmin));
   own.add(Containers, containersRpc(lists, deletion));
   own.add(Tasks, tasksRpc(lists));
   own.add(Snapshots, snapshotsRpc(lists));
@@ -84,8 +117,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const access = new AccessControl({ adminToken: AdminToken.load(join(config.root, 'gateway.token')) });
-  const door = gatewayDoor({ access, destination, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -100,6 +132,8 @@ export async function start(
       deletion,
     }),
     access,
+    accessAdmin,
+    audit,
     isHealthy,
     tls: httpTls(config.httpListen, config),
     log,
@@ -119,5 +153,16 @@ export async function start(
       await Promise.all([own.close(timeoutMs), door.close(timeoutMs), closeHttp(app, timeoutMs)]);
       await closing.disposeAsync();
     },
+  };
+}
+
+function oidcOptions(config: ConfigOf<typeof keys>): OidcOptions {
+  return {
+    issuer: config.oidcIssuer,
+    audience: config.oidcAudience,
+    jwksUrl: config.oidcJwksUrl,
+    algorithms: config.oidcAlgorithms,
+    groupsClaim: config.oidcGroupsClaim,
+    clockToleranceMs: config.oidcClockToleranceMs,
   };
 }

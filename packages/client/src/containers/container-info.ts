@@ -1,6 +1,7 @@
-import { type Any, type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import type { Container as ContainerRecord } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ReservedLabel } from '@longshore/proto/headers';
+import { dateOf } from '../call-time.ts';
 
 /** The record of a container. */
 export interface ContainerInfo {
@@ -39,8 +40,4 @@ export function containerInfoFromProto(record: ContainerRecord): ContainerInfo {
     node: labels[ReservedLabel.Node],
     spec,
   };
-}
-
-function dateOf(timestamp: Timestamp | undefined): Date | undefined {
-  return timestamp && timestampDate(timestamp);
 }

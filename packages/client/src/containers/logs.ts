@@ -1,6 +1,7 @@
-import { type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { StdioService, Stream } from '@longshore/proto/longshore/node/v1/stdio';
 import type { CallOptions } from '@longshore/rpc';
+import { dateOf } from '../call-time.ts';
 import type { Connection } from '../connection/connection.ts';
 
 export interface LogOptions extends CallOptions {
@@ -43,8 +44,4 @@ export async function* readLogs(
       yield { stream: from === Stream.STDERR ? 'stderr' : 'stdout', data, time: dateOf(time), skippedBytes };
     }
   }
-}
-
-function dateOf(time: Timestamp | undefined): Date | undefined {
-  return time && timestampDate(time);
 }

@@ -1,9 +1,7 @@
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
-import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
-import { Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
-import { withLease } from '@longshore/transfer';
 import type { Connection } from '../connection/connection.ts';
+import { underLease } from '../leases/work-lease.ts';
 import { Container } from './container.ts';
 import type { ContainerDraft, ContainerOption } from './container-draft.ts';
 
@@ -19,9 +17,8 @@ export async function newContainer(
   options: readonly ContainerOption[],
   given: CallOptions,
 ): Promise<Container> {
-  const { lease } = connection;
-  const headers = { ...given.headers, ...(lease !== undefined && { [Header.Lease]: lease }) };
-  await withLease(connection.service(Leases), { ...given, headers }, async (call) => {
+  await underLease(connection, async ({ headers }) => {
+    const call = { ...given, headers: { ...given.headers, ...headers } };
     const record = { id, runtime: { name: DEFAULT_RUNTIME } };
     const draft: ContainerDraft = { id, connection, call, record };
     for (const option of options) await option(draft);

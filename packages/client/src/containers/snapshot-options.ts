@@ -1,9 +1,8 @@
 import { chainIds } from '@longshore/oci';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
+import { DEFAULT_SNAPSHOTTER } from '../snapshots/snapshotter.ts';
 import type { ContainerDraft, ContainerOption } from './container-draft.ts';
 import type { ContainerImage } from './container-image.ts';
-
-export const DEFAULT_SNAPSHOTTER = 'overlayfs';
 
 /** For options that come after it. */
 export function withSnapshotter(name: string): ContainerOption {

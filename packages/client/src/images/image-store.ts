@@ -1,5 +1,5 @@
 import { isKind } from '@longshore/errors';
-import type { Labels, Platform } from '@longshore/oci';
+import type { Descriptor, Labels, Platform } from '@longshore/oci';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { ContentStore } from '../content/content-store.ts';
@@ -8,7 +8,7 @@ import { Image } from './image.ts';
 import type { ImageParts } from './image-parts.ts';
 import { pull } from './pull.ts';
 import type { PullOptions } from './pull-options.ts';
-import type { Registries } from './registries.ts';
+import { type PushOptions, push } from './push.ts';
 import { serverPlatform } from './server-platform.ts';
 
 export interface TagOptions {
@@ -23,12 +23,11 @@ export class ImageStore {
   readonly #parts: ImageParts;
   readonly #images: ServiceClient<typeof Images>;
 
-  constructor(services: Services, registries: Registries) {
+  constructor(services: Services) {
     let platform: Promise<Platform> | undefined;
     this.#images = services.service(Images);
     this.#parts = {
       services,
-      registries,
       content: new ContentStore(services),
       platform: () => {
         platform ??= serverPlatform(services).catch((error: unknown) => {
@@ -54,8 +53,14 @@ export class ImageStore {
 
   /** Brings an image to the server: see {@link PullOptions}. */
   async pull(reference: string, options: PullOptions = {}): Promise<Image> {
-    const name = await pull(this.#parts, reference, options);
-    return this.get(name, { signal: options.signal });
+    const { name, platform } = await pull(this.#parts, reference, options);
+    const { image } = await this.#images.get({ name }, { signal: options.signal });
+    return new Image(this.#parts, image!, platform);
+  }
+
+  /** Puts an image to a registry, and answers what was put: see {@link PushOptions}. Throws NotFound. */
+  async push(name: string, options: PushOptions = {}): Promise<Descriptor> {
+    return push(this.#parts, await this.get(name, { signal: options.signal }), options);
   }
 
   /** Gives an image another name. Throws NotFound, AlreadyExists. */

@@ -24,15 +24,13 @@ import { unpackImage } from './unpack-image.ts';
 export interface UnpackOptions {
   /** Default overlayfs. */
   snapshotter?: string | undefined;
-  /** Default: what the server runs. */
-  platform?: Platform | undefined;
   onProgress?: OnProgress | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /**
  * A name for an index or a manifest, as the record was when it was read. What is asked of its content is that of one platform: what the
- * server runs unless another is named; it throws NotFound where that is not stored.
+ * server runs, or the one of {@link forPlatform}; it throws NotFound where that is not stored.
  */
 export class Image {
   readonly name: string;
@@ -41,40 +39,49 @@ export class Image {
   readonly createdAt: Date | undefined;
   readonly updatedAt: Date | undefined;
   readonly #parts: ImageParts;
+  readonly #record: ImageMessage;
+  readonly #platform: Platform | undefined;
 
-  constructor(parts: ImageParts, { name, target, labels, createdAt, updatedAt }: ImageMessage) {
+  constructor(parts: ImageParts, record: ImageMessage, platform?: Platform) {
     this.#parts = parts;
-    this.name = name;
-    this.target = targetFromProto(target!);
-    this.labels = labels;
-    this.createdAt = dateOf(createdAt);
-    this.updatedAt = dateOf(updatedAt);
+    this.#record = record;
+    this.#platform = platform;
+    this.name = record.name;
+    this.target = targetFromProto(record.target!);
+    this.labels = record.labels;
+    this.createdAt = dateOf(record.createdAt);
+    this.updatedAt = dateOf(record.updatedAt);
   }
 
-  async manifest(platform?: Platform, options?: CallOptions): Promise<ImageManifest> {
-    const wanted = platform ?? (await this.#parts.platform());
-    const tree = await readStoredTree(this.#parts.content, this.name, this.target, [wanted], options);
+  /** The same image for machines of another kind. */
+  forPlatform(platform: Platform): Image {
+    return new Image(this.#parts, this.#record, platform);
+  }
+
+  async manifest(options?: CallOptions): Promise<ImageManifest> {
+    const platform = this.#platform ?? (await this.#parts.platform());
+    const tree = await readStoredTree(this.#parts.content, this.name, this.target, [platform], options);
     return tree.images[0]!;
   }
 
   /** Throws InvalidArgument for what is no config of an image. */
-  async config(platform?: Platform, options?: CallOptions): Promise<ImageConfig> {
-    return readConfig(this.#parts.content, await this.manifest(platform, options), options);
+  async config(options?: CallOptions): Promise<ImageConfig> {
+    return readConfig(this.#parts.content, await this.manifest(options), options);
   }
 
   /** Digests of the uncompressed layers, lowest first. */
-  async diffIds(platform?: Platform, options?: CallOptions): Promise<Digest[]> {
-    return (await this.config(platform, options)).rootfs.diff_ids;
+  async diffIds(options?: CallOptions): Promise<Digest[]> {
+    return (await this.config(options)).rootfs.diff_ids;
   }
 
   /** The name of the snapshot that containers stand on; empty for an image without layers. */
-  async chainId(platform?: Platform, options?: CallOptions): Promise<Digest | ''> {
-    return chainIds(await this.diffIds(platform, options)).at(-1) ?? '';
+  async chainId(options?: CallOptions): Promise<Digest | ''> {
+    return chainIds(await this.diffIds(options)).at(-1) ?? '';
   }
 
   /** Of what is stored for it: manifest, config and layers, as they are stored. */
-  async sizeBytes(platform?: Platform, options?: CallOptions): Promise<number> {
-    const { descriptor, manifest } = await this.manifest(platform, options);
+  async sizeBytes(options?: CallOptions): Promise<number> {
+    const { descriptor, manifest } = await this.manifest(options);
     const distinct = new Map(
       [this.target, descriptor, manifest.config, ...manifest.layers].map(({ digest, size }) => [
         digest,
@@ -96,8 +103,8 @@ export class Image {
   }
 
   /** Whether containers can stand on it at once. */
-  async isUnpacked(snapshotter?: string, platform?: Platform, options?: CallOptions): Promise<boolean> {
-    const chainId = await this.chainId(platform, options);
+  async isUnpacked(snapshotter?: string, options?: CallOptions): Promise<boolean> {
+    const chainId = await this.chainId(options);
     if (chainId === '') return true;
     const found = await orUndefined(
       new Snapshotter(this.#parts.services, snapshotter).stat(chainId, options),
@@ -111,7 +118,7 @@ export class Image {
     using tracker = new ProgressTracker(this.name, options.onProgress);
     tracker.phase('unpacking');
     await underLease(this.#parts.services, async (call) => {
-      const image = await this.manifest(options.platform, { ...call, signal });
+      const image = await this.manifest({ ...call, signal });
       for (const layer of fileLayers(image)) tracker.blob(layer, 'exists', layer.size);
       const store = new PlainStore(this.#parts.services.service(Content), call);
       const whenStored = async () => undefined;

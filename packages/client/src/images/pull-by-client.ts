@@ -4,8 +4,8 @@ import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { type BlobProgress, PlainStore, pullImage, recordImage } from '@longshore/transfer';
 import { underLease } from '../leases/work-lease.ts';
 import type { ImageParts } from './image-parts.ts';
+import { openRegistry, type RegistryOptions } from './open-registry.ts';
 import type { BlobState, ProgressTracker } from './progress.ts';
-import type { RegistryOptions } from './registries.ts';
 import { unpackImage } from './unpack-image.ts';
 
 export interface ClientPull {
@@ -34,12 +34,13 @@ const STATES = {
  */
 export async function pullByClient(parts: ImageParts, request: ClientPull): Promise<void> {
   const { reference, tracker, signal, snapshotter } = request;
-  const { services, registries } = parts;
+  const { services } = parts;
+  await using registry = openRegistry(reference.host, request.registry);
   await underLease(services, async (options) => {
     const store = new PlainStore(services.service(Content), options);
     const { target } = await pullImage({
       reference,
-      client: registries.client(reference.host, request.registry),
+      client: registry.client,
       store,
       platforms: request.platforms,
       signal,

@@ -7,6 +7,7 @@ import {
   type PullResponse,
 } from '@longshore/proto/longshore/image/v1/fleet';
 import type { ImageParts } from './image-parts.ts';
+import { hostOf } from './open-registry.ts';
 import type { BlobState, NodeProgress, ProgressTracker } from './progress.ts';
 import type { ClientPull } from './pull-by-client.ts';
 
@@ -28,7 +29,7 @@ const STATES: Readonly<Record<string, BlobState>> = {
  */
 export async function pullByFleet({ services }: ImageParts, request: FleetPull): Promise<void> {
   const { reference, name, labels, platforms, snapshotter, nodes, selector, tracker, signal } = request;
-  const { plainHttp = false, ca, headers } = request.registry.hosts?.[reference.host] ?? {};
+  const { plainHttp = false, ca, headers } = hostOf(request.registry.hosts, reference.host);
   const isPlain = name === formatReference(reference) && Object.keys(labels).length === 0;
   if (!isPlain || platforms.length > 1 || ca !== undefined || headers !== undefined) {
     throw unimplemented(

@@ -11,6 +11,7 @@ import {
 } from '@longshore/proto/containerd/types/transfer/registry';
 import type { CredentialSource, Credentials } from '@longshore/registry';
 import type { ImageParts } from './image-parts.ts';
+import { hostOf } from './open-registry.ts';
 import type { BlobState, ProgressTracker } from './progress.ts';
 import type { ClientPull } from './pull-by-client.ts';
 import { pack, ServerStream, unpackAny } from './server-stream.ts';
@@ -31,7 +32,7 @@ const STATES: Readonly<Record<string, BlobState>> = {
  */
 export async function pullByServer({ services }: ImageParts, request: ClientPull): Promise<void> {
   const { reference, name, labels, registry, platforms, snapshotter, tracker, signal } = request;
-  const { plainHttp = false, headers = {}, ca } = registry.hosts?.[reference.host] ?? {};
+  const { plainHttp = false, headers = {}, ca } = hostOf(registry.hosts, reference.host);
   if (ca !== undefined) throw unimplemented('pull by the server with certificate authorities of the client');
   await using open = new AsyncDisposableStack();
   const stream = async () => {

@@ -1,6 +1,6 @@
 import type { Labels, Platform } from '@longshore/oci';
+import type { RegistryOptions } from './open-registry.ts';
 import type { OnProgress } from './progress.ts';
-import type { RegistryOptions } from './registries.ts';
 
 /**
  * Who fetches: `client` (this process; every containerd), `server` (containerd's transfer service: the bytes do not pass here), `fleet`

@@ -10,11 +10,15 @@ import { pullByServer } from './pull-by-server.ts';
 import type { PullOptions } from './pull-options.ts';
 
 /**
- * Brings an image to the server and records it; answers the record's name. Names may be short: `redis` is
+ * Brings an image to the server and records it; answers the record's name, and the platform if there is one. Names may be short: `redis` is
  * `docker.io/library/redis:latest`. Throws NotFound, Unauthenticated, PermissionDenied, Unavailable in the registry's words;
  * the signal's reason when it aborts.
  */
-export async function pull(parts: ImageParts, text: string, options: PullOptions = {}): Promise<string> {
+export async function pull(
+  parts: ImageParts,
+  text: string,
+  options: PullOptions = {},
+): Promise<{ name: string; platform: Platform | undefined }> {
   const { signal = new AbortController().signal, unpack = false } = options;
   signal.throwIfAborted();
   const reference = parseReference(expandShortName(text));
@@ -37,7 +41,7 @@ export async function pull(parts: ImageParts, text: string, options: PullOptions
     throw error;
   }
   tracker.phase('done');
-  return name;
+  return { name, platform: options.platform === undefined ? undefined : request.platforms[0] };
 }
 
 async function pullBy(parts: ImageParts, request: ClientPull, options: PullOptions): Promise<void> {

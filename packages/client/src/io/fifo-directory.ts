@@ -14,7 +14,7 @@ export class FifoDirectory {
     this.stdio = stdio;
   }
 
-  /** Makes the fifos that the streams need, for their owner only. Rejects with what the file system says; then nothing is left. */
+  /** Makes the fifos that a process with these streams needs, for their owner only. Rejects with what the file system says; then nothing is left. */
   static async make(below: string, id: string, io: StreamsIo): Promise<FifoDirectory> {
     // Few who load this package make fifos.
     const { AT_FDCWD, mknodat } = await import('@longshore/linux');
@@ -28,8 +28,9 @@ export class FifoDirectory {
     };
     try {
       const stdin = make('stdin', io.stdin !== undefined);
-      const stdout = make('stdout', io.stdout !== undefined || io.terminal);
-      const stderr = make('stderr', io.stderr !== undefined);
+      // A shim that is given one of the outputs wants both.
+      const stdout = make('stdout', true);
+      const stderr = make('stderr', !io.terminal);
       return new FifoDirectory(path, { stdin, stdout, stderr, terminal: io.terminal });
     } catch (error) {
       rmSync(path, { recursive: true, force: true });

@@ -1,4 +1,5 @@
-import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { dateOf } from '../call-time.ts';
 
 /** How a process has ended. */
 export interface ExitStatus {
@@ -11,5 +12,5 @@ export function exitStatusFromProto(exit: {
   exitStatus: number;
   exitedAt?: Timestamp | undefined;
 }): ExitStatus {
-  return { code: exit.exitStatus, exitedAt: exit.exitedAt && timestampDate(exit.exitedAt) };
+  return { code: exit.exitStatus, exitedAt: dateOf(exit.exitedAt) };
 }

@@ -1,5 +1,5 @@
-import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { type Process, Status } from '@longshore/proto/containerd/v1/types/task';
+import { dateOf } from '../call-time.ts';
 import type { StdioPaths } from '../io/process-io.ts';
 import type { ExitStatus } from './exit-status.ts';
 
@@ -26,7 +26,7 @@ const STATES: Readonly<Record<Status, ProcessState>> = {
 export function processStatusFromProto(process: Process): ProcessStatus {
   const { pid, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = process;
   const state = STATES[process.status] ?? 'unknown';
-  const exit = { code: exitStatus, exitedAt: exitedAt && timestampDate(exitedAt) };
+  const exit = { code: exitStatus, exitedAt: dateOf(exitedAt) };
   return {
     state,
     pid,

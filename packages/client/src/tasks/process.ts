@@ -52,11 +52,11 @@ export abstract class Process implements AsyncDisposable {
    * How it ended, once it has: as long as it is not deleted no exit is lost, whether this is called before it starts or after it ended. A
    * restart of the server is bridged; one that stays away is Unavailable.
    */
-  async wait(options: CallOptions = {}): Promise<ExitStatus> {
-    const wait = () => this.tasks.wait(this.ids, options);
-    const answer = await bridgeOutages(wait, this.connection.outageMs, options.signal);
-    this.io?.endInput();
-    return exitStatusFromProto(answer);
+  wait(options: CallOptions = {}): Promise<ExitStatus> {
+    const exit = this.untilExit(options);
+    // Asked for before a start that fails, it is not looked at again.
+    exit.catch(() => undefined);
+    return exit;
   }
 
   /** Throws NotFound for one that has ended. `all` is for all processes of a task. */
@@ -94,6 +94,13 @@ export abstract class Process implements AsyncDisposable {
     return execId === '' ? task : `process ${JSON.stringify(execId)} of ${task}`;
   }
 
+  protected async untilExit(options: CallOptions): Promise<ExitStatus> {
+    const wait = () => this.tasks.wait(this.ids, options);
+    const answer = await bridgeOutages(wait, this.connection.outageMs, options.signal);
+    this.io?.endInput();
+    return exitStatusFromProto(answer);
+  }
+
   /** Resolves once this side has all that there is of its output. */
   protected async outputTaken(signal: AbortSignal | undefined): Promise<void> {
     const taken = this.io?.outputEnded.catch(() => undefined);
@@ -103,7 +110,6 @@ export abstract class Process implements AsyncDisposable {
   /** Kills it and waits for its end; nothing when it has ended, or never was. */
   protected async end(options: CallOptions, isWhole: boolean): Promise<void> {
     const exit = this.wait(options);
-    exit.catch(() => undefined);
     try {
       await this.kill('SIGKILL', { ...options, all: isWhole });
     } catch (error) {

@@ -79,7 +79,7 @@ export class RemoteExec extends Process {
     void this.#take(messages);
   }
 
-  override async wait({ signal }: CallOptions = {}): Promise<ExitStatus> {
+  protected override untilExit({ signal }: CallOptions): Promise<ExitStatus> {
     return orAborted(this.#exit.promise, signal, this.name);
   }
 

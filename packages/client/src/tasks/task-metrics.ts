@@ -1,5 +1,4 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import { notFound } from '@longshore/errors';
 import type { Metric } from '@longshore/proto/containerd/types/metrics';
 import {
@@ -10,6 +9,7 @@ import {
   type Metrics as CgroupV2Metrics,
   MetricsSchema as CgroupV2MetricsSchema,
 } from '@longshore/proto/io/containerd/cgroups/v2/metrics';
+import { dateOf } from '../call-time.ts';
 
 /** What a task uses, as its control group tells; which of the two there is goes by the node's kernel. */
 export type TaskMetrics = { readonly time: Date | undefined } & (
@@ -21,7 +21,7 @@ export type TaskMetrics = { readonly time: Date | undefined } & (
 export function taskMetricsFromProto([metric]: readonly Metric[], name: string): TaskMetrics {
   if (!metric?.data) throw notFound(`metrics of ${name}`);
   const { typeUrl, value } = metric.data;
-  const time = timeOf(metric.timestamp);
+  const time = dateOf(metric.timestamp);
   switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
     case CgroupV1MetricsSchema.typeName:
       return { time, kind: 'cgroup-v1', cgroup: fromBinary(CgroupV1MetricsSchema, value) };
@@ -30,8 +30,4 @@ export function taskMetricsFromProto([metric]: readonly Metric[], name: string):
     default:
       return { time, kind: 'other', typeUrl, value };
   }
-}
-
-function timeOf(timestamp: Timestamp | undefined): Date | undefined {
-  return timestamp && timestampDate(timestamp);
 }

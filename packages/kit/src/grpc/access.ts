@@ -52,6 +52,13 @@ export const NODE_MAY_CALL: readonly string[] = [
 
 /** Our own methods that were decided to be none of a node's: for services and, through the gateway, operators. */
 export const NODE_MAY_NOT_CALL: readonly string[] = [
+  'longshore.access.v1.AccessService/CreateBinding',
+  'longshore.access.v1.AccessService/CreateToken',
+  'longshore.access.v1.AccessService/DeleteBinding',
+  'longshore.access.v1.AccessService/ListBindings',
+  'longshore.access.v1.AccessService/ListTokens',
+  'longshore.access.v1.AccessService/RevokeToken',
+  'longshore.access.v1.AccessService/WhoAmI',
   'longshore.content.v1.BlobService/ForgetNode',
   'longshore.content.v1.CollectorService/DryRun',
   'longshore.content.v1.CollectorService/Explain',

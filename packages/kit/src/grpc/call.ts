@@ -17,6 +17,8 @@ export interface RawCall {
   readonly metadata: Metadata;
   getPath(): string;
   getDeadline(): Date | number;
+  /** Of streams. */
+  sendMetadata?(metadata: Metadata): void;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -55,6 +57,7 @@ export class Call {
   readonly #headers: Metadata;
   readonly #parentLog: Logger;
   readonly #findPeer: () => Peer;
+  readonly #raw: RawCall;
   /** Of the caller's certificate; undefined when it showed none. */
   readonly certificateSerial: string | undefined;
   #peer: Peer | undefined;
@@ -70,6 +73,7 @@ export class Call {
   ) {
     const controller = new AbortController();
     raw.on('cancelled', () => controller.abort(CANCELED));
+    this.#raw = raw;
     this.method = raw.getPath();
     this.signal = controller.signal;
     this.deadline = deadlineOf(raw);
@@ -89,6 +93,11 @@ export class Call {
   /** Who made the call at the fleet's edge, e.g. `user/alice`; undefined for one that did not come through the gateway. */
   get caller(): string | undefined {
     return namesCallers(this.peer) ? this.header(Header.Caller) : undefined;
+  }
+
+  /** Tells the caller of a stream, before there is anything to send, that nothing from now on is missed. */
+  begin(): void {
+    this.#raw.sendMetadata?.(new Metadata());
   }
 
   /** Throws PermissionDenied when the caller is a node, and another one than this. */

@@ -40,6 +40,7 @@ export function eventsRpc(
       let accepts = (_envelope: Envelope) => true;
       const signal = AbortSignal.any([call.signal, stopping]);
       const events = hub.subscribe({ signal, accepts: (envelope) => accepts(envelope) });
+      call.begin();
       // Loads the registry of all messages, some 15 MB: most nodes never need it. Nothing is missed meanwhile.
       const { eventFilter } = await import('@longshore/kit/event-filter');
       accepts = asContainerd(() => eventFilter(filters));

@@ -19,6 +19,7 @@ const OWNERS: Readonly<Record<string, Owner>> = {
   'containerd.services.mounts.v1.Mounts': 'agent',
   'containerd.services.sandbox.v1.Controller': 'agent',
   'grpc.health.v1.Health': 'agent',
+  'longshore.content.v1.CollectorService': 'content',
   'longshore.node.v1.ImageService': 'agent',
   'longshore.node.v1.StdioService': 'agent',
   'longshore.node.v1.TaskService': 'agent',

@@ -48,6 +48,7 @@ export function eventsRpc({ events, link, metrics, stopping }: EventsRpcOptions)
       const filter = subjectFilter({ node: node === undefined ? undefined : parseNode(node) });
       const signal = AbortSignal.any([call.signal, stopping]);
       const { last } = await streamBounds(await link.connectedSoon(signal));
+      call.begin();
       const onInvalid = (seq: bigint, error: unknown) => call.log.warn({ seq, err: error }, 'not an event');
       metrics.subscribers.add(1);
       try {

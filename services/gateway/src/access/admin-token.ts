@@ -5,7 +5,7 @@ import { failedPrecondition } from '@longshore/errors';
 
 const TOKEN_BYTES = 32;
 
-/** The one token of the HTTP API, which may do everything. */
+/** The token of a file on this machine, which may do everything: for the first bindings, and for when nobody else may. */
 export class AdminToken {
   readonly #hash: Buffer;
 

@@ -14,6 +14,8 @@ const SELF: RpcRule = { rule: { on: 'self' } };
 const READ = inNamespace('read');
 const WRITE = inNamespace('write');
 const WRITE_STREAM: RpcRule = { ...WRITE, streams: true };
+/** Of a namespace that the request names by its first field; `*`, and none, are the whole fleet. */
+const ADMIN_OF_NAMED: RpcRule = { ...inNamespace('admin'), namespaceAt: [1] };
 const FLEET_READ = onFleet('read');
 const FLEET_WRITE = onFleet('write');
 const FLEET_ADMIN = onFleet('admin');
@@ -89,6 +91,17 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
   'containerd.services.transfer.v1.Transfer': each(WRITE, 'Transfer'),
   'containerd.services.version.v1.Version': each(SELF, 'Version'),
   'grpc.health.v1.Health': each(OPEN, 'Check', 'List', 'Watch'),
+  'longshore.content.v1.CollectorService': {
+    ...each(READ, 'DryRun'),
+    ...each(WRITE, 'Collect'),
+    // It tells of other namespaces that hold the same bytes.
+    ...each(FLEET_READ, 'Explain'),
+  },
+  'longshore.access.v1.AccessService': {
+    ...each(SELF, 'WhoAmI'),
+    ...each(ADMIN_OF_NAMED, 'CreateToken', 'ListTokens', 'RevokeToken'),
+    ...each(ADMIN_OF_NAMED, 'CreateBinding', 'ListBindings', 'DeleteBinding'),
+  },
   'longshore.content.v1.QuotaService': {
     Get: { ...READ, namespaceAt: [1] },
     ...each(FLEET_READ, 'List'),
@@ -127,9 +140,6 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.content.v1.ClaimService/Acquire',
   'longshore.content.v1.ClaimService/Release',
   'longshore.content.v1.ClaimService/Renew',
-  'longshore.content.v1.CollectorService/Collect',
-  'longshore.content.v1.CollectorService/DryRun',
-  'longshore.content.v1.CollectorService/Explain',
   'longshore.events.v1.SpoolService/Append',
   'longshore.events.v1.SpoolService/Check',
   'longshore.node.v1.ImageService/Install',

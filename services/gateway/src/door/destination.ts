@@ -47,6 +47,9 @@ export class Destination {
   async of(call: IncomingCall): Promise<Way> {
     const { plan } = call;
     const named = firstOf(call.headers[Header.Node]);
+    if (plan.isScoped && named !== '' && named !== FLEET) {
+      return { ...this.#service(plan), node: parseIdentifier(named, 'node') };
+    }
     if (plan.isOwn) return this.#service(plan);
     if (named === FLEET) return this.#service(plan);
     if (named !== '') return this.#node(parseIdentifier(named, 'node'), plan);

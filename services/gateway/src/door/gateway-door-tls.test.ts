@@ -34,6 +34,8 @@ function connect(gateway: GatewayFixture, tls: TlsFiles): Channel {
 it('is for users and services, not for nodes, and not for the revoked', async () => {
   const { gateway, authority } = await startOnTcp();
   const images = (tls: TlsFiles) => createClient(Images, connect(gateway, tls));
+  await gateway.bind('service/builder', 'viewer', 'ns');
+  await gateway.bind('user/alice');
   expect((await images(authority.issue('service/builder')).list({}, SCOPE)).images).toHaveLength(1);
   expect(await refusal(images(authority.issue('node/n1')).list({}, SCOPE))).toBe(
     'PermissionDenied: node/n1 may not call here: permission denied',
@@ -56,6 +58,7 @@ it('reaches an agent only when that shows the certificate of its node', async ()
   onTestFinished(async () => {
     await Promise.all(Object.values(agents).map((agent) => agent.close()));
   });
+  await gateway.bind('user/alice');
   const { nodes } = gateway.backends.runtime.registry;
   nodes.set('n1', await agents.n1.listen('127.0.0.1:0', authority.issue('node/n1')));
   nodes.set('n2', await agents.n2.listen('127.0.0.1:0', authority.issue('node/n9')));
@@ -76,6 +79,7 @@ it('takes all transfers of one connection to one replica', async () => {
   const addresses = replicas.map((_, index) => `unix://${directory}/${index}.sock`);
   await Promise.all(replicas.map((replica, index) => replica.listen(addresses[index]!)));
   const { gateway, authority } = await startOnTcp({ LONGSHORE_IMAGE_ADDRESS: addresses.join(',') });
+  await gateway.bind('user/alice');
   const counts = () => replicas.map(({ seen }) => seen.splice(0).length).sort();
   const alice = authority.issue('user/alice');
   for (let connection = 0; connection < 4; connection++) {

@@ -4,8 +4,11 @@ import { endWithError, type Logger, type Peer, passOn, RawListener } from '@long
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
-import type { Caller } from '../access/caller.ts';
+import { type Caller, encodeCaller } from '../access/caller.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
+import type { AuditLog, AuditRefusal } from '../audit/audit-log.ts';
+import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
+import { isRefusal } from '../audit/is-refusal.ts';
 import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
@@ -18,6 +21,7 @@ import { stickyKey } from './sticky-key.ts';
 export interface GatewayDoorOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
   destination: Destination;
+  audit: AuditLog;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -31,6 +35,10 @@ interface Arrival {
   requestId: string;
   /** Who makes it, once that is known. */
   caller?: Caller;
+  /** It changes something, as far as is known. */
+  changes?: boolean;
+  /** The audit log has it. */
+  isKept?: boolean;
 }
 
 /**
@@ -39,11 +47,18 @@ interface Arrival {
  * whether they may, and on, as the bytes that came. Requests that change something are read once on the way; streams and
  * reads are not.
  */
-export function gatewayDoor({ access, destination, revocations, log }: GatewayDoorOptions): RawListener {
+export function gatewayDoor({
+  access,
+  destination,
+  audit,
+  revocations,
+  log,
+}: GatewayDoorOptions): RawListener {
   async function pass(arrival: Arrival): Promise<void> {
     const { stream, headers, requestId } = arrival;
     const path = String(headers[':path']);
     const { rpc, plan } = await knownCall(arrival, path);
+    arrival.changes = changes(rpc);
     let read: Promise<ReadMessage> | undefined;
     const message = async () => {
       read ??= readMessage(stream);
@@ -51,11 +66,14 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     };
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
-    if (arrival.caller) access.authorize(arrival.caller, rpc.rule, about);
-    if (changes(rpc) && !rpc.streams) await message();
+    if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
+    const request = arrival.changes && !rpc.streams ? await message() : undefined;
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
+    const record = arrival.changes
+      ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
+      : undefined;
     await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
@@ -64,13 +82,33 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
         [Header.RequestId]: requestId,
         // The one that was judged, however often the header came.
         ...(namespace !== '' && { [Header.Namespace]: namespace }),
-        ...(arrival.caller && { [Header.Caller]: arrival.caller.name }),
+        ...(arrival.caller && callerTo(plan, arrival.caller)),
       },
-      takeTrailers,
+      takeTrailers: (trailers) => {
+        record?.seeTrailers(trailers);
+        takeTrailers(trailers);
+      },
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
       ...(read && { request: (await read).request }),
     });
+  }
+
+  /** Last of all: what is kept is passed on. */
+  function openRecord(
+    arrival: Arrival,
+    path: string,
+    { namespace, node, request }: { namespace: string; node: string; request: Uint8Array | undefined },
+  ): Promise<CallRecord> {
+    arrival.isKept = true;
+    const entry = {
+      ...placeOf(arrival),
+      action: path.slice(1),
+      namespace,
+      node,
+      subject: grpcSubject(path, request),
+    };
+    return openCallRecord(audit, entry, arrival.stream);
   }
 
   /** Throws Unauthenticated and PermissionDenied before Unimplemented: what there is, is not for strangers to find out. */
@@ -89,6 +127,7 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
       await pass(arrival);
     } catch (error) {
       const { headers, requestId, caller } = arrival;
+      if (!arrival.isKept && (arrival.changes || isRefusal(error))) audit.refused(refusalOf(arrival, error));
       const method = headers[':path'];
       log.info(
         { request_id: requestId, caller: caller?.name, method, error: messageOf(error) },
@@ -102,6 +141,29 @@ export function gatewayDoor({ access, destination, revocations, log }: GatewayDo
     void answer({ stream, headers, peer, requestId: requestIdOf(headers[Header.RequestId]) });
   // Nodes too are told by `access` that they have no business here.
   return new RawListener(onCall, log, { revocations, admits: () => true, strangers: true });
+}
+
+function placeOf({ stream, requestId, caller }: Arrival) {
+  return { requestId, caller: caller?.name ?? '', address: addressOf(stream) };
+}
+
+function refusalOf(arrival: Arrival, error: unknown): AuditRefusal {
+  const { headers } = arrival;
+  const path = String(headers[':path']);
+  return {
+    ...placeOf(arrival),
+    // Nothing that a caller has made up: it is told apart by this.
+    action: rpcRuleOf(path) ? path.slice(1) : '',
+    namespace: firstValue(headers[Header.Namespace]),
+    node: firstValue(headers[Header.Node]),
+    error,
+  };
+}
+
+/** The gateway's own server needs to know more of a caller than others. */
+function callerTo({ owner, isOwn }: Plan, caller: Caller): Record<string, string> {
+  const details = isOwn && owner === 'gateway' ? { [Header.CallerDetails]: encodeCaller(caller) } : {};
+  return { [Header.Caller]: caller.name, ...details };
 }
 
 /** What parts tell one another in trailers is not for callers: at the edge events come by `Subscribe`. */

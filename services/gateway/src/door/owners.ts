@@ -16,6 +16,8 @@ export interface Plan {
   isDeletion?: boolean;
   /** Of longshore's own API: never a node's. */
   isOwn?: boolean;
+  /** Of longshore's own API, about the records of the node that is named. */
+  isScoped?: boolean;
   /** What is kept between calls is in one replica: all such calls of one connection go there. */
   isSticky?: boolean;
 }
@@ -77,6 +79,8 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.diff.v1.Diff': NODE_ONLY,
   'containerd.services.mounts.v1.Mounts': NODE_ONLY,
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
+  'longshore.content.v1.CollectorService': { owner: 'content', isOwn: true, isScoped: true },
+  'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.events.v1.EventService': { owner: 'events', isOwn: true },

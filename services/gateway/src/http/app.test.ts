@@ -157,10 +157,13 @@ describe('GET /openapi.json', () => {
         Object.entries(methods).map(([method, described]) => ({ name: `${method} ${path}`, described })),
     );
     expect(operations.map(({ name }) => name).sort()).toEqual([
+      'delete /v1/bindings',
       'delete /v1/containers/{id}',
       'delete /v1/containers/{id}/task',
       'delete /v1/join-tokens/{id}',
       'delete /v1/nodes/{id}',
+      'delete /v1/tokens/{id}',
+      'get /v1/bindings',
       'get /v1/containers',
       'get /v1/containers/{id}/attach',
       'get /v1/containers/{id}/exec',
@@ -178,7 +181,10 @@ describe('GET /openapi.json', () => {
       'get /v1/nodes',
       'get /v1/nodes/{id}',
       'get /v1/tasks',
+      'get /v1/tokens',
       'get /v1/version',
+      'get /v1/whoami',
+      'post /v1/bindings',
       'post /v1/certificates/revoke',
       'post /v1/containers/run',
       'post /v1/containers/{id}/exec',
@@ -193,6 +199,7 @@ describe('GET /openapi.json', () => {
       'post /v1/nodes/{id}/cordon',
       'post /v1/nodes/{id}/drain',
       'post /v1/nodes/{id}/uncordon',
+      'post /v1/tokens',
       'put /v1/nodes/{id}/labels',
     ]);
     for (const { described } of operations) {

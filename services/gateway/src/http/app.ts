@@ -8,13 +8,17 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import { auditRequests } from '../audit/http-hooks.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
 import { describeRoutes } from './document.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
+import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
@@ -38,6 +42,8 @@ import { taskRoutes } from './tasks/task-routes.ts';
 export interface HttpAppOptions {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  accessAdmin: AccessAdmin;
+  audit: AuditLog;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
@@ -46,7 +52,7 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { backends, access, log } = options;
+  const { access, audit, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -62,13 +68,14 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   app.addHook('onRequest', takeSocketToken);
   requireAccess(app, access);
+  auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
   app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
     if (!options.isHealthy()) reply.code(503);
     return { healthy: options.isHealthy() };
   });
-  const routes = (v1: FastifyInstance) => addRoutes(v1, backends);
+  const routes = (v1: FastifyInstance) => addRoutes(v1, options);
   let document: Promise<object> | undefined;
   app.get('/openapi.json', { config: FOR_ANYONE }, () => {
     document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
@@ -87,7 +94,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, backends: Backends): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+  accessRoutes(v1, accessAdmin);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
   joinTokenRoutes(v1, backends);

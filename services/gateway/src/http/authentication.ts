@@ -39,7 +39,7 @@ export function requireAccess(
     const { rule } = request.routeOptions.config;
     if (request.is404 || isOpen(request)) return;
     if (!rule) throw new LongshoreError('PermissionDenied', 'the route has no rule: permission denied');
-    access.authorize(request.caller, rule, rule.on === 'namespace' ? namespaceOf(request) : '');
+    await access.authorize(request.caller, rule, rule.on === 'namespace' ? namespaceOf(request) : '');
   });
 }
 

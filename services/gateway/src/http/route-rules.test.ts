@@ -1,5 +1,6 @@
 import { createLogger } from '@longshore/kit';
 import { expect, it } from 'vitest';
+import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
 import { createHttpApp } from './app.ts';
 import type { Backends } from './backends.ts';
@@ -9,7 +10,9 @@ const someone: Caller = { kind: 'token', name: 'token/1', groups: [] };
 function openApp() {
   return createHttpApp({
     backends: {} as Backends,
-    access: { authenticate: async () => someone, authorize: () => undefined },
+    access: { authenticate: async () => someone, authorize: async () => undefined },
+    audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
+    accessAdmin: {} as AccessAdmin,
     isHealthy: () => true,
     tls: undefined,
     log: createLogger('test', 'silent'),

@@ -106,6 +106,12 @@ export class GatewayFixture {
     });
   }
 
+  /** Gives a role at the fleet's edge. */
+  async bind(subject: string, role = 'admin', namespace = '*'): Promise<void> {
+    const { status } = await this.send('POST', '/v1/bindings', { subject, role, namespace });
+    if (status !== 200) throw new Error(`binding of ${subject}: ${status}`);
+  }
+
   async close(): Promise<void> {
     for (const channel of this.#channels) channel.close();
     await this.#service.close();

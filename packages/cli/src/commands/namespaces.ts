@@ -1,0 +1,67 @@
+import { type Namespace, Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import { collect, type Define, examples } from '../command.ts';
+import { labelsText, parseLabels } from '../labels.ts';
+import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { show, type View } from '../output/show.ts';
+import { listNamespaces } from '../resources/namespaces.ts';
+import type { Session } from '../session.ts';
+
+export const define: Define = (command, session) => {
+  addOutputOptions(
+    command.command('ls', { isDefault: true }).alias('list').description('List namespaces.'),
+  ).action(session.action((options: OutputOptions) => ls(session, options)));
+  command
+    .command('create <name>')
+    .description('Make a namespace. None has to be made: the first write in it does so too.')
+    .option('-l, --label <key=value>', 'may be repeated', collect)
+    .action(session.action((name: string, options: { label?: string[] }) => create(session, name, options)));
+  command
+    .command('label <name> <label...>')
+    .description('Set labels (key=value), or remove them (key-).')
+    .action(session.action((name: string, labels: string[]) => label(session, name, labels)));
+  command
+    .command('rm <name...>')
+    .alias('remove')
+    .description('Remove namespaces, which must be empty.')
+    .action(session.action((names: string[]) => rm(session, names)));
+  examples(
+    command,
+    ['What there is', 'longshore namespaces'],
+    [
+      'A namespace, and where new containers of it keep their files',
+      'longshore ns create ci -l containerd.io/defaults/snapshotter=overlayfs',
+    ],
+  );
+};
+
+async function ls(session: Session, options: OutputOptions): Promise<void> {
+  await show(session, await listNamespaces(await session.client()), VIEW, options);
+}
+
+async function create(session: Session, name: string, options: { label?: string[] }): Promise<void> {
+  const client = await session.client();
+  await client.service(Namespaces).create({ namespace: { name, labels: parseLabels(options.label ?? []) } });
+  session.line(name);
+}
+
+async function label(session: Session, name: string, texts: string[]): Promise<void> {
+  const labels = parseLabels(texts);
+  const client = await session.client();
+  const paths = Object.keys(labels).map((key) => `labels.${key}`);
+  await client.service(Namespaces).update({ namespace: { name, labels }, updateMask: { paths } });
+  session.line(name);
+}
+
+async function rm(session: Session, names: string[]): Promise<void> {
+  const client = await session.client();
+  await session.each(names, (name) => client.service(Namespaces).delete({ name }));
+}
+
+const VIEW: View<Namespace> = {
+  columns: [
+    { header: 'NAME', value: ({ name }) => name },
+    { header: 'LABELS', value: ({ labels }) => labelsText(labels), shrinks: true },
+  ],
+  name: ({ name }) => name,
+  document: ({ name, labels }) => ({ name, labels }),
+};

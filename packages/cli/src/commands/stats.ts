@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from '@longshore/client';
+import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { Option } from 'commander';
+import { type Define, examples } from '../command.ts';
+import type { Format } from '../output/output-options.ts';
+import { sizeText } from '../output/quantity.ts';
+import { showNext } from '../output/show.ts';
+import { type Column, tableLines } from '../output/table.ts';
+import { findContainer } from '../resources/find-container.ts';
+import { cpuPercent, type Usage, usageOf } from '../resources/usage.ts';
+import type { Session } from '../session.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface Options {
+  stream: boolean;
+  interval: number;
+  output?: Format;
+}
+
+interface Shown extends Usage {
+  cpuPercent: number;
+}
+
+const HOME_AND_CLEAR = '\x1b[H\x1b[J';
+
+export const define: Define = (command, session) => {
+  command
+    .argument('[container...]', 'ids, or beginnings of ids; all that run when none is given')
+    .option('--no-stream', 'once, not again and again')
+    .option('--interval <seconds>', 'between two readings', parseInterval, 1)
+    .addOption(
+      new Option('-o, --output <format>', 'json (one container a line) or yaml (default: a table)').choices([
+        'json',
+        'yaml',
+      ]),
+    )
+    .action(session.action((names: string[], options: Options) => stats(session, names, options)));
+  examples(
+    command,
+    ['All that run, each second', 'longshore stats'],
+    ['One of them, once, for a script', 'longshore stats --no-stream -o json web | jq .memory_bytes'],
+  );
+};
+
+async function stats(session: Session, names: string[], options: Options): Promise<void> {
+  const signal = session.interrupted;
+  const client = await session.client();
+  const ids = await Promise.all(names.map(async (name) => (await findContainer(client, name)).record.id));
+  let before = await readUsage(client, ids, signal);
+  for (;;) {
+    await delay(options.interval * 1_000, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const after = await readUsage(client, ids, signal);
+    const shown = [...after.values()].map((usage) => {
+      const earlier = before.get(usage.id);
+      return { ...usage, cpuPercent: earlier ? cpuPercent(earlier, usage) : 0 };
+    });
+    await print(session, shown, options);
+    if (!options.stream) return;
+    before = after;
+  }
+}
+
+async function readUsage(
+  client: Client,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, Usage>> {
+  const filters = ids.map((id) => `id==${JSON.stringify(id)}`);
+  const { metrics } = await client.service(Tasks).metrics({ filters }, { signal });
+  const usages = metrics.map(usageOf).filter((usage) => usage !== undefined);
+  return new Map(usages.sort((a, b) => (a.id < b.id ? -1 : 1)).map((usage) => [usage.id, usage]));
+}
+
+async function print(session: Session, shown: readonly Shown[], { output, stream }: Options): Promise<void> {
+  if (output) {
+    for (const each of shown) await showNext(session, documentOf(each), output);
+    return;
+  }
+  const { stdout } = session.host;
+  const isLive = stdout.isTTY === true && stream;
+  const lines = tableLines(shown, COLUMNS, stdout.isTTY ? stdout.columns : undefined);
+  const kept = isLive ? lines.slice(0, (stdout.rows ?? 24) - 1) : lines;
+  session.line((isLive ? HOME_AND_CLEAR : '') + kept.join('\n'));
+}
+
+const COLUMNS: readonly Column<Shown>[] = [
+  { header: 'CONTAINER ID', value: ({ id }) => id, shrinks: true },
+  { header: 'CPU %', value: ({ cpuPercent }) => `${cpuPercent.toFixed(2)}%` },
+  {
+    header: 'MEM USAGE / LIMIT',
+    value: ({ memoryBytes, memoryLimitBytes }) =>
+      `${sizeText(memoryBytes)} / ${memoryLimitBytes === undefined ? '-' : sizeText(memoryLimitBytes)}`,
+  },
+  {
+    header: 'MEM %',
+    value: ({ memoryBytes, memoryLimitBytes }) =>
+      memoryLimitBytes === undefined ? '-' : `${((memoryBytes / memoryLimitBytes) * 100).toFixed(2)}%`,
+  },
+  {
+    header: 'BLOCK I/O',
+    value: ({ readBytes, writtenBytes }) => `${sizeText(readBytes)} / ${sizeText(writtenBytes)}`,
+  },
+  { header: 'PIDS', value: ({ pids }) => String(pids) },
+];
+
+function documentOf({
+  id,
+  time,
+  cpuPercent,
+  cpuMs,
+  memoryBytes,
+  memoryLimitBytes,
+  pids,
+  readBytes,
+  writtenBytes,
+}: Shown) {
+  return {
+    id,
+    time: new Date(time).toISOString(),
+    cpu_percent: Number(cpuPercent.toFixed(2)),
+    cpu_milliseconds: cpuMs,
+    memory_bytes: memoryBytes,
+    memory_limit_bytes: memoryLimitBytes ?? null,
+    pids,
+    read_bytes: readBytes,
+    written_bytes: writtenBytes,
+  };
+}
+
+function parseInterval(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 0.1 && seconds <= 3_600) return seconds;
+  throw new UsageError(`--interval "${text}": not between 0.1 and 3600 seconds`);
+}

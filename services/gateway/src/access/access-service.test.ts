@@ -1,0 +1,144 @@
+import { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import { AccessService, Role } from '@longshore/proto/longshore/access/v1/access';
+import { createClient } from '@longshore/rpc';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GatewayFixture } from '../testing/gateway-fixture.ts';
+import { refusal } from '../testing/refusal.ts';
+
+let gateway: GatewayFixture;
+/** Another replica, with the same database. */
+let second: GatewayFixture;
+
+beforeAll(async () => {
+  gateway = await GatewayFixture.start();
+  second = await GatewayFixture.start({ DATABASE_URL: gateway.database.url });
+});
+afterAll(async () => {
+  await second?.close();
+  await gateway?.close();
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: any JSON; what it holds is for the assertions to say.
+async function json(answer: Promise<Response>): Promise<any> {
+  return (await answer).json();
+}
+
+async function newToken(role: string, namespace: string): Promise<{ id: string; secret: string }> {
+  return json(gateway.send('POST', '/v1/tokens', { role, namespace, description: 'of a test' }));
+}
+
+function ask(secret: string, method: string, path: string, body?: object, at = gateway): Promise<Response> {
+  const headers = { authorization: `Bearer ${secret}`, ...(body && { 'content-type': 'application/json' }) };
+  return fetch(`${at.http}${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+}
+
+async function status(...args: Parameters<typeof ask>): Promise<number> {
+  return (await ask(...args)).status;
+}
+
+describe('an API token', () => {
+  it('is good for its role in its namespace, at every gateway at once', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    for (const at of [second, gateway]) {
+      expect(await status(secret, 'GET', '/v1/images?namespace=team', undefined, at)).toBe(200);
+      expect(await status(secret, 'GET', '/v1/images?namespace=team-b', undefined, at)).toBe(403);
+      expect(await status(secret, 'GET', '/v1/images', undefined, at)).toBe(403);
+      expect(await status(secret, 'GET', '/v1/nodes', undefined, at)).toBe(403);
+      expect(await status(secret, 'DELETE', '/v1/containers/x?namespace=team', undefined, at)).toBe(403);
+    }
+    const me = await json(ask(secret, 'GET', '/v1/whoami', undefined, second));
+    expect(me).toEqual({
+      name: `token/${id}`,
+      groups: [],
+      bindings: [{ subject: `token/${id}`, namespace: 'team', role: 'viewer' }],
+      unrestricted: false,
+    });
+  });
+
+  it('is worthless everywhere soon after it is revoked, or expired, or changed', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    const whoami = (at: GatewayFixture, token = secret) => status(token, 'GET', '/v1/whoami', undefined, at);
+    expect(await whoami(second)).toBe(200);
+    expect(await whoami(second, `${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}`)).toBe(401);
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}?namespace=team-b`)).status).toBe(404);
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}?namespace=team`)).status).toBe(204);
+    expect(await whoami(gateway)).toBe(401);
+    await expect.poll(() => whoami(second), { timeout: 15_000, interval: 200 }).toBe(401);
+    const brief = await json(gateway.send('POST', '/v1/tokens', { role: 'viewer', ttl_seconds: 1 }));
+    await expect.poll(() => whoami(gateway, brief.secret), { timeout: 15_000, interval: 200 }).toBe(401);
+  });
+
+  it('is kept as a hash alone', async () => {
+    const { secret } = await newToken('viewer', 'team');
+    const { tokens } = await json(gateway.get('/v1/tokens?namespace=*'));
+    expect(JSON.stringify(tokens)).not.toContain(secret.slice(-40));
+    expect(tokens[0]).toMatchObject({
+      namespace: 'team',
+      description: 'of a test',
+      created_by: 'token/gateway',
+    });
+  });
+});
+
+describe("a namespace's admin", () => {
+  it('decides about that namespace alone, and gives no host away', async () => {
+    const { secret } = await newToken('admin', 'team');
+    const bind = (namespace: string, role: string) =>
+      status(secret, 'POST', '/v1/bindings', { subject: 'user/bob', namespace, role });
+    expect(await bind('team', 'operator')).toBe(200);
+    expect(await bind('other', 'viewer')).toBe(403);
+    expect(await bind('*', 'viewer')).toBe(403);
+    expect(await bind('team', 'host')).toBe(403);
+    expect(await status(secret, 'POST', '/v1/tokens', { namespace: 'team', role: 'host' })).toBe(403);
+    expect(await status(secret, 'POST', '/v1/tokens', { namespace: '*', role: 'viewer' })).toBe(403);
+    expect(await status(secret, 'GET', '/v1/bindings?namespace=*')).toBe(403);
+    const { bindings } = await json(ask(secret, 'GET', '/v1/bindings?namespace=team'));
+    expect(bindings).toContainEqual(
+      expect.objectContaining({ subject: 'user/bob', role: 'operator', namespace: 'team' }),
+    );
+    const gone = '/v1/bindings?namespace=team&subject=user/bob&role=operator';
+    expect(await status(secret, 'DELETE', gone)).toBe(204);
+    expect(await status(secret, 'DELETE', gone)).toBe(404);
+  });
+
+  it('cannot be asked for with what is no subject, namespace or role', async () => {
+    const binding = { subject: 'user/bob', namespace: 'team', role: 'viewer' };
+    for (const wrong of [{ subject: 'bob' }, { namespace: 'a b' }, { role: 'root' }]) {
+      expect((await gateway.send('POST', '/v1/bindings', { ...binding, ...wrong })).status).toBe(400);
+    }
+    for (const wrong of [{ ttl_seconds: 0 }, { ttl_seconds: 1e9 }, { description: 'x'.repeat(300) }]) {
+      expect((await gateway.send('POST', '/v1/tokens', { role: 'viewer', ...wrong })).status).toBe(400);
+    }
+  });
+});
+
+describe('AccessService', () => {
+  it('does the same for callers of gRPC, by the namespace that the request names', async () => {
+    const access = createClient(AccessService, gateway.connect());
+    expect(await access.whoAmI({})).toMatchObject({ name: 'local', unrestricted: true });
+    const { token, secret } = await access.createToken({ namespace: 'ns', role: Role.ADMIN });
+    expect(secret).toMatch(/^lst_/);
+    const subject = `token/${token!.id}`;
+    expect((await access.listBindings({ namespace: 'ns' })).bindings).toMatchObject([
+      { subject, namespace: 'ns', role: Role.ADMIN, createdBy: 'local' },
+    ]);
+    const bearer = { headers: { authorization: `Bearer ${secret}`, 'containerd-namespace': 'ns' } };
+    const asToken = createClient(Images, gateway.connect());
+    expect((await asToken.list({}, bearer)).images).toHaveLength(1);
+    expect(await access.whoAmI({}, bearer)).toMatchObject({ name: subject, unrestricted: false });
+    for (const namespace of ['other', '*', '']) {
+      expect(
+        await refusal(access.createBinding({ namespace, subject: 'user/x', role: Role.VIEWER }, bearer)),
+      ).toBe(
+        `PermissionDenied: ${subject} may not admin in ${namespace === 'other' ? 'namespace "other"' : 'the whole fleet'}: permission denied`,
+      );
+    }
+    expect(
+      await refusal(access.createBinding({ namespace: 'ns', subject: 'user/x', role: 9 as Role })),
+    ).toMatch(/^InvalidArgument: role 9/);
+    await access.revokeToken({ id: token!.id });
+    expect(await refusal(asToken.list({}, bearer))).toBe(
+      'Unauthenticated: the bearer token is not valid: unauthenticated',
+    );
+  });
+});
