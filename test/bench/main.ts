@@ -9,6 +9,7 @@ import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
 import { benchDensity } from './density.ts';
 import { benchExits } from './exit-latency.ts';
+import { benchHttpList } from './http-list.ts';
 import { benchScale } from './scale.ts';
 import { type Side, startSides } from './sides.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
@@ -25,6 +26,7 @@ Parts, all when none is named. Any failed step makes it fail.
   delay           Compares ctr run on a node of a fleet, whose link to the control plane is slow, with a containerd's.
   content         Writes, reads and lists content through the node socket, beside a containerd.
   scale           Simulates a fleet, and prints what its nodes cost each service, and how long lists take.
+  http-list       Asks the HTTP API for pages of 100 among many containers of many nodes.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
@@ -41,6 +43,8 @@ Options:
   --seconds S     scale: for how long the cost at each number of nodes is measured (default 60); collection: calls
                   without a collection
   --lists N       scale: how often each list is asked for (default 200)
+  --fleet N       http-list: nodes, which share 100,000 containers (default 100)
+  --calls N       http-list: of each list (default 1000)
   --objects N     collection: records in the scope (default 100000)
   --help          this text
 `;
@@ -72,6 +76,8 @@ const { values, positionals } = parseArgs({
     nodes: { type: 'string', default: '0,250,500,1000' },
     seconds: { type: 'string', default: '60' },
     lists: { type: 'string', default: '200' },
+    fleet: { type: 'string', default: '100' },
+    calls: { type: 'string', default: '1000' },
     objects: { type: 'string', default: '100000' },
     help: { type: 'boolean', default: false },
   },
@@ -102,6 +108,8 @@ const PARTS: Record<string, () => Promise<void>> = {
       seconds: Number(values.seconds),
       lists: Number(values.lists),
     }),
+  'http-list': () =>
+    benchHttpList({ containers: 100_000, nodes: Number(values.fleet), calls: Number(values.calls) }),
   collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 

@@ -140,6 +140,6 @@ export class CutOff {
 export async function nodeStates(fleet: Fleet): Promise<Record<string, string>> {
   const response = await fleet.http('/v1/nodes').catch(() => undefined);
   if (!response?.ok) return {};
-  const { nodes } = (await response.json()) as { nodes: { id: string; state: string }[] };
-  return Object.fromEntries(nodes.map(({ id, state }) => [id, state]));
+  const { items } = (await response.json()) as { items: { id: string; state: string }[] };
+  return Object.fromEntries(items.map(({ id, state }) => [id, state]));
 }

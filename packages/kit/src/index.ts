@@ -39,6 +39,7 @@ export * from './node-record.ts';
 export * from './opaque-any.ts';
 export { Counter, Gauge } from './prometheus.ts';
 export * from './record-event.ts';
+export * from './record-tag.ts';
 export * from './scope.ts';
 export * from './tracing.ts';
 export * from './value-schema.ts';

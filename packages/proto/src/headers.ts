@@ -12,6 +12,11 @@ export const Header = {
    */
   LiveTasks: 'longshore-live-tasks',
   /**
+   * On a change or a deletion: tags of the versions of the record, separated by spaces, that it is meant for; any other is
+   * FailedPrecondition. As `If-Match` of HTTP.
+   */
+  IfMatch: 'longshore-if-match',
+  /**
    * Who made a call at the fleet's edge, e.g. `user/alice`. Set by the gateway alone, which takes out what callers send;
    * believed of nobody else, but those on the same machine.
    */

@@ -22,6 +22,7 @@ import { joinRpc } from './rpc/join-rpc.ts';
 import { nodeAdminRpc } from './rpc/node-admin-rpc.ts';
 import { nodesRpc } from './rpc/nodes-rpc.ts';
 import type { CertificateRepository } from './storage/postgres/certificate-repository.ts';
+import { ContainerListing } from './storage/postgres/container-listing.ts';
 import type { ContainerRepository } from './storage/postgres/container-repository.ts';
 import { HeartbeatRepository } from './storage/postgres/heartbeat-repository.ts';
 import { JoinTokenRepository } from './storage/postgres/join-token-repository.ts';
@@ -69,7 +70,10 @@ export async function startFleet(parts: FleetParts) {
     CertificateService,
     certificatesRpc({ pool, issuer, certificates, nodes, revocations, stopping: server.stopping }),
   );
-  server.add(ContainerService, containerFleetRpc(parts.containers, parts.collector));
+  server.add(
+    ContainerService,
+    containerFleetRpc(parts.containers, new ContainerListing(parts.pool), parts.collector),
+  );
 
   const records = new NodeRecordsRepository(pool);
   const forgetting = new Forgetting({ nodes, records, blobs: createClient(BlobService, parts.content), log });

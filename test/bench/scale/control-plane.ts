@@ -19,6 +19,9 @@ export interface ControlPlane extends AsyncDisposable {
   /** Where the services' sockets are. */
   readonly state: string;
   readonly databaseUrl: string;
+  /** Of the gateway. */
+  readonly httpUrl: string;
+  readonly tokenFile: string;
   /** Of the gRPC server of a service. */
   address(name: ServiceName): string;
   /** Of every process, by what it is. */
@@ -57,6 +60,8 @@ export async function startControlPlane(): Promise<ControlPlane> {
   return {
     state,
     databaseUrl: stores.postgres.url,
+    httpUrl: services.addresses('gateway').http ?? '',
+    tokenFile: join(root, 'gateway.token'),
     address: (name) => services.addresses(name).grpc ?? '',
     async unsentEvents() {
       const { rows } = await pool.query('SELECT count(*)::int AS count FROM outbox WHERE stream_seq IS NULL');

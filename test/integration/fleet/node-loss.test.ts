@@ -125,8 +125,8 @@ describe('a node whose link is cut', () => {
 describe('a container that is deleted at the edge while its node is cut off', () => {
   const listed = async () => {
     const answer = await fleet.http('/v1/containers?namespace=default&node=n2');
-    const body = (await answer.json()) as { containers: { id: string; status: string }[] };
-    return new Map(body.containers.map(({ id, status }) => [id, status]));
+    const body = (await answer.json()) as { items: { id: string; status: string }[] };
+    return new Map(body.items.map(({ id, status }) => [id, status]));
   };
 
   it('stays deleting until its node is back, and until its task has ended', async () => {

@@ -81,6 +81,7 @@ export const NODE_MAY_NOT_CALL: readonly string[] = [
   'longshore.runtime.v1.CertificateService/Issue',
   'longshore.runtime.v1.CertificateService/Revoke',
   'longshore.runtime.v1.ContainerService/Find',
+  'longshore.runtime.v1.ContainerService/ListPage',
   'longshore.runtime.v1.ContainerService/MarkDeleting',
   'longshore.runtime.v1.JoinService/Join',
   'longshore.runtime.v1.NodeAdminService/CreateJoinToken',

@@ -155,7 +155,11 @@ describe('Namespaces', () => {
     const scope = { namespace: 'unsure', node: 'n6' };
     await fixture.namespaces.create({ namespace: { name: scope.namespace } }, on(scope.node));
     const views = new CollectionViews(['content', 'elsewhere']);
-    const attempt = new NamespaceRepository(fixture.pool, views).delete(scope, () => expect.unreachable());
+    const attempt = new NamespaceRepository(fixture.pool, views).delete(
+      scope,
+      () => undefined,
+      () => expect.unreachable(),
+    );
     await expect(attempt).rejects.toMatchObject({ kind: 'Unavailable' });
     expect(await list('n6')).toEqual(['unsure']);
   });

@@ -1,7 +1,11 @@
+import { create } from '@bufbuild/protobuf';
 import { invalidArgument } from '@longshore/errors';
-import type { Call, Handlers } from '@longshore/kit';
+import { type Call, type Handlers, requireTag } from '@longshore/kit';
 import { type Labels, parseIdentifier } from '@longshore/oci';
-import type { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import {
+  NamespaceSchema,
+  type Namespaces,
+} from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { updateNamespaceLabels, validateNewNamespace } from '../domain/namespace.ts';
 import { namespaceEvents } from '../events.ts';
 import type { NamespaceRepository } from '../storage/postgres/namespace-repository.ts';
@@ -40,6 +44,7 @@ export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof 
       const scope = scopeOf(name, call);
       let after = labels;
       const change = (stored: Labels) => {
+        requireVersion(call, name, stored);
         after = updateNamespaceLabels(stored, labels, updateMask?.paths ?? []);
         return after;
       };
@@ -53,7 +58,8 @@ export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof 
 
     async delete({ name }, call) {
       const scope = scopeOf(name, call);
-      const event = await namespaces.delete(scope, (change) =>
+      const check = (stored: Labels) => requireVersion(call, name, stored);
+      const event = await namespaces.delete(scope, check, (change) =>
         namespaceEvents.deleted({ ...change, labels: {} }),
       );
       call.reportEvent(event);
@@ -61,4 +67,9 @@ export function namespacesRpc(namespaces: NamespaceRepository): Handlers<typeof 
       return {};
     },
   };
+}
+
+/** Throws FailedPrecondition when the call is meant for another version of the namespace. */
+function requireVersion(call: Call, name: string, labels: Labels): void {
+  requireTag(call, `namespace ${JSON.stringify(name)}`, () => create(NamespaceSchema, { name, labels }));
 }

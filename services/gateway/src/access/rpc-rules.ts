@@ -92,9 +92,9 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
   'containerd.services.version.v1.Version': each(SELF, 'Version'),
   'grpc.health.v1.Health': each(OPEN, 'Check', 'List', 'Watch'),
   'longshore.content.v1.CollectorService': {
-    ...each(READ, 'DryRun'),
     ...each(WRITE, 'Collect'),
-    // It tells of other namespaces that hold the same bytes.
+    ...each(READ, 'DryRun'),
+    // It tells who else has the bytes.
     ...each(FLEET_READ, 'Explain'),
   },
   'longshore.access.v1.AccessService': {
@@ -148,6 +148,7 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.runtime.v1.CertificateService/WatchRevocations',
   'longshore.runtime.v1.ContainerService/ConfirmDeleting',
   'longshore.runtime.v1.ContainerService/Find',
+  'longshore.runtime.v1.ContainerService/ListPage',
   'longshore.runtime.v1.ContainerService/MarkDeleting',
   'longshore.runtime.v1.ContainerService/ReleaseTask',
   'longshore.runtime.v1.JoinService/Join',

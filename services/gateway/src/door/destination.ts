@@ -47,10 +47,7 @@ export class Destination {
   async of(call: IncomingCall): Promise<Way> {
     const { plan } = call;
     const named = firstOf(call.headers[Header.Node]);
-    if (plan.isScoped && named !== '' && named !== FLEET) {
-      return { ...this.#service(plan), node: parseIdentifier(named, 'node') };
-    }
-    if (plan.isOwn) return this.#service(plan);
+    if (plan.isOwn) return this.#own(plan, named);
     if (named === FLEET) return this.#service(plan);
     if (named !== '') return this.#node(parseIdentifier(named, 'node'), plan);
     if (plan.isList) return this.#gateway(FLEET);
@@ -65,6 +62,11 @@ export class Destination {
       upstream: this.#options.upstreams[owner],
       node: FLEET,
     };
+  }
+
+  #own(plan: Plan, named: string): Way {
+    const way = this.#service(plan);
+    return plan.isScoped && named !== '' ? { ...way, node: parseScopeNode(named) } : way;
   }
 
   #gateway(node: string): Way {
@@ -86,6 +88,10 @@ export class Destination {
       deadline: new Date(Date.now() + FIND_TIMEOUT_MS),
     });
   }
+}
+
+function parseScopeNode(named: string): string {
+  return named === FLEET ? FLEET : parseIdentifier(named, 'node');
 }
 
 /** Values of a repeated header are joined by commas; as everywhere in containerd's API, the first one counts. */

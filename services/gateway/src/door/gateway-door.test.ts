@@ -11,7 +11,7 @@ import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/sna
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@longshore/proto/grpc/health/v1/health';
-import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
+import { ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeAdminService, NodeService, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { type Channel, createClient } from '@longshore/rpc';
@@ -137,11 +137,11 @@ describe("a call in a node's scope", () => {
 
 describe('a call that the edge does not have', () => {
   it("is Unimplemented: an unknown service, and longshore's own for its parts", async () => {
-    const own = createClient(BlobService, channel);
-    expect(await refusal(own.locate({}, as()))).toBe(
-      'Unimplemented: unknown service longshore.content.v1.BlobService: not implemented',
+    const own = createClient(ClaimService, channel);
+    expect(await refusal(own.renew({}, as()))).toBe(
+      'Unimplemented: unknown service longshore.content.v1.ClaimService: not implemented',
     );
-    expect(await refusal(own.locate({}, as('n1')))).toMatch(/^Unimplemented/);
+    expect(await refusal(own.renew({}, as('n1')))).toMatch(/^Unimplemented/);
     expect(await refusal(createClient(NodeService, channel).heartbeat({ id: 'n1' }))).toMatch(
       /^Unimplemented/,
     );

@@ -16,7 +16,7 @@ export interface Plan {
   isDeletion?: boolean;
   /** Of longshore's own API: never a node's. */
   isOwn?: boolean;
-  /** Of longshore's own API, about the records of the node that is named. */
+  /** With {@link isOwn}: it works in the scope of a node that is named, though its agent is not asked. */
   isScoped?: boolean;
   /** What is kept between calls is in one replica: all such calls of one connection go there. */
   isSticky?: boolean;

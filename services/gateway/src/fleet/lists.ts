@@ -1,3 +1,4 @@
+import { isKind } from '@longshore/errors';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { type Info, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -46,14 +47,30 @@ export class FleetLists {
     });
   }
 
-  /** Of all nodes, or of the one that is named. */
-  tasks(asker: Asker, filter: string, only?: string): FleetAnswer<Process> {
+  /** Of all nodes. */
+  tasks(asker: Asker, filter: string): FleetAnswer<Process> {
     async function* list(node: NodeConnection, options: CallOptions) {
       yield* (await node.client(Tasks).list({ filter }, options)).tasks;
     }
-    return this.#fanOut.ask(asker, (node, options) =>
-      only === undefined || only === node.id ? list(node, options) : undefined,
-    );
+    return this.#fanOut.ask(asker, list);
+  }
+
+  /**
+   * Of these containers, by node: of those that have a task. Lists ask every shim of a node, so each task is asked for by
+   * itself, however many others there are.
+   */
+  tasksOf(asker: Asker, containers: ReadonlyMap<string, readonly string[]>): FleetAnswer<Process> {
+    async function* get(node: NodeConnection, ids: readonly string[], options: CallOptions) {
+      const client = node.client(Tasks);
+      const asked = ids.map((containerId) => client.get({ containerId }, options).catch(none));
+      for (const { process } of await Promise.all(asked)) if (process) yield process;
+    }
+    const question = (node: NodeConnection, options: CallOptions) => {
+      const ids = containers.get(node.id);
+      return ids && get(node, ids, options);
+    };
+    const nodes = new Set(containers.keys());
+    return this.#fanOut.ask(asker, question, async () => nodes);
   }
 
   /** Filters are of containerd's tasks, which have no labels. */
@@ -76,4 +93,10 @@ export class FleetLists {
     };
     return this.#fanOut.ask(asker, question, choice);
   }
+}
+
+/** For a container without a task. */
+function none(error: unknown): { process?: Process } {
+  if (isKind(error, 'NotFound')) return {};
+  throw error;
 }

@@ -20,12 +20,15 @@ import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
 import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
 import { imageRoutes } from './routes/images.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { quotaRoutes } from './routes/quotas.ts';
 import { versionRoutes } from './routes/version.ts';
 import { runRoute } from './run/run-route.ts';
 import { attachSocket } from './streams/attach-socket.ts';
@@ -38,6 +41,10 @@ import { execRoute } from './tasks/exec-route.ts';
 import { logRoutes } from './tasks/log-routes.ts';
 import { statsRoutes } from './tasks/stats-routes.ts';
 import { taskRoutes } from './tasks/task-routes.ts';
+import { closeSchema, validateStrictly } from './validation.ts';
+
+/** Names of images may be long. */
+const MAX_PARAM_LENGTH = 1024;
 
 export interface HttpAppOptions {
   backends: Backends;
@@ -56,11 +63,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
     ...(options.tls && { https: options.tls }),
   });
   endStreamsAtClose(app);
   await acceptSockets(app);
+  validateStrictly(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
@@ -86,6 +95,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   await app.register(
     async (v1) => {
+      v1.addHook('onRoute', closeSchema);
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
@@ -98,6 +108,9 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   accessRoutes(v1, accessAdmin);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
+  leaseRoutes(v1, backends);
+  collectionRoutes(v1, backends);
+  quotaRoutes(v1, backends);
   joinTokenRoutes(v1, backends);
   certificateRoutes(v1, backends);
   imageRoutes(v1, backends);

@@ -1,8 +1,12 @@
 import { parseIdentifier } from '@longshore/oci';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { FLEET } from '@longshore/proto/headers';
+import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
+import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { FleetService } from '@longshore/proto/longshore/image/v1/fleet';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
@@ -16,6 +20,9 @@ import type { NodeDirectory } from '../nodes/node-directory.ts';
 
 /** Clients for the scope of one node, or for the fleet's own. */
 export interface ScopedClients {
+  containers: ServiceClient<typeof Containers>;
+  content: ServiceClient<typeof Content>;
+  leases: ServiceClient<typeof Leases>;
   namespaces: ServiceClient<typeof Namespaces>;
   images: ServiceClient<typeof Images>;
 }
@@ -39,6 +46,9 @@ export class Backends {
   readonly nodes: ServiceClient<typeof NodeService>;
   readonly nodeAdmin: ServiceClient<typeof NodeAdminService>;
   readonly certificates: ServiceClient<typeof CertificateService>;
+  /** Of any scope: its collections are not its agent's. */
+  readonly collector: ServiceClient<typeof CollectorService>;
+  readonly quotas: ServiceClient<typeof QuotaService>;
   readonly fleetImages: ServiceClient<typeof FleetService>;
   /** Where containers are. */
   readonly containers: ServiceClient<typeof ContainerService>;
@@ -55,6 +65,8 @@ export class Backends {
     this.nodes = createClient(NodeService, channels.runtime);
     this.nodeAdmin = createClient(NodeAdminService, channels.runtime);
     this.certificates = createClient(CertificateService, channels.runtime);
+    this.collector = createClient(CollectorService, channels.content);
+    this.quotas = createClient(QuotaService, channels.content);
     this.fleetImages = createClient(FleetService, channels.image);
     this.containers = createClient(ContainerService, channels.runtime);
     this.events = createClient(EventService, channels.events);
@@ -62,6 +74,9 @@ export class Backends {
     this.lists = lists;
     this.deletion = deletion;
     this.#fleet = {
+      containers: this.containerRecords,
+      content: createClient(Content, channels.content),
+      leases: createClient(Leases, channels.content),
       namespaces: createClient(Namespaces, channels.content),
       images: createClient(Images, channels.image),
     };
@@ -82,6 +97,12 @@ export class Backends {
   async in(node: string): Promise<ScopedClients> {
     if (node === FLEET) return this.#fleet;
     const connection = await this.#directory.reach(parseIdentifier(node, 'node'));
-    return { namespaces: connection.client(Namespaces), images: connection.client(Images) };
+    return {
+      containers: connection.client(Containers),
+      content: connection.client(Content),
+      leases: connection.client(Leases),
+      namespaces: connection.client(Namespaces),
+      images: connection.client(Images),
+    };
   }
 }

@@ -68,7 +68,7 @@ describe('join tokens', () => {
       command: 'printf %s secret.a/b | node services/agent/src/main.ts join --server cp:7000',
     });
     expect(asked()).toMatchObject({ ttl: { seconds: 60n }, labels: { a: 'b' }, nodeId: '' });
-    const { join_tokens: tokens } = await getJson('/v1/join-tokens');
+    const { items: tokens } = await getJson('/v1/join-tokens');
     expect(tokens).toEqual([
       {
         id: 't1',
@@ -140,15 +140,15 @@ describe('a fleet pull', () => {
 
 describe('containers of the fleet', () => {
   it('are listed over all nodes, by the records where a node is away', async () => {
-    gateway.backends.runtime.registry.marked.add('gone/of-runtime');
+    gateway.backends.runtime.registry.marked.add('gone/of-gone');
     const answer = await getJson('/v1/containers?filter=id~%3Dof');
     const brief = ({ id, node, status }: Record<string, string>) => `${node}/${id} ${status}`;
-    expect(answer.containers.map(brief)).toEqual([
+    expect(answer.items.map(brief)).toEqual([
       'n1/of-agent running',
       'n2/of-n2 running',
-      'gone/of-runtime deleting',
+      'gone/of-gone deleting',
     ]);
-    expect(answer.containers[2].labels).toEqual({});
+    expect(answer.items[2].labels).toEqual({});
     expect(answer.unreachable_nodes).toEqual(['gone']);
     expect((await gateway.get('/v1/containers?node=none')).status).toBe(404);
   });

@@ -1,5 +1,6 @@
 import { type ErrorKind, kindOf, LongshoreError, messageOf, toHttpStatus } from '@longshore/errors';
 import { http } from '@longshore/transport';
+import { type FieldProblem, InvalidRequest } from './validation.ts';
 
 /** Errors as RFC 9457 has them. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -15,6 +16,19 @@ export const problemSchema = {
     detail: { type: 'string', description: 'What is wrong, for people.' },
     kind: { type: 'string', description: "The error's class as containerd's API has it, e.g. NotFound." },
     request_id: { type: 'string', description: 'Names the request in the logs of every service.' },
+    errors: {
+      type: 'array',
+      description: 'Of a request that is not as described: which fields, and what is wrong with them.',
+      items: {
+        type: 'object',
+        required: ['in', 'field', 'detail'],
+        properties: {
+          in: { enum: ['query', 'path', 'body', 'header'] },
+          field: { type: 'string' },
+          detail: { type: 'string' },
+        },
+      },
+    },
   },
 } as const;
 
@@ -25,6 +39,7 @@ export interface Problem {
   detail: string;
   kind: ErrorKind;
   request_id: string;
+  errors?: readonly FieldProblem[];
 }
 
 /** What fastify says about a request that it refuses by itself. */
@@ -44,6 +59,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     detail: isKnown ? messageOf(error) : 'internal error',
     kind: isRefusal ? 'InvalidArgument' : kindOf(error),
     request_id: requestId,
+    ...(error instanceof InvalidRequest && { errors: error.fields }),
   };
 }
 

@@ -3,7 +3,7 @@ import { FLEET, Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Asker } from '../fleet/fan-out.ts';
-import { namespaceOf } from './route-rule.ts';
+import { givenNamespaceOf, namespaceOf } from './route-rule.ts';
 
 /** What is asked over HTTP takes no longer when all is well, a pull apart. */
 const TIMEOUT_MS = 10_000;
@@ -44,8 +44,9 @@ export function openCallOf(
     [Header.Caller]: request.caller.name,
     [Header.Node]: node === FLEET ? FLEET : parseIdentifier(node, 'node'),
   };
-  if (request.routeOptions.config.rule?.on === 'namespace') {
-    headers[Header.Namespace] = parseIdentifier(namespaceOf(request), 'namespace');
-  }
+  // Who may do a thing for the fleet may do it in every namespace.
+  const isOfNamespace = request.routeOptions.config.rule?.on === 'namespace';
+  const namespace = isOfNamespace ? namespaceOf(request) : givenNamespaceOf(request);
+  if (namespace !== undefined) headers[Header.Namespace] = parseIdentifier(namespace, 'namespace');
   return { headers, signal: gone.signal };
 }

@@ -5,12 +5,15 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may use the route; one without is refused to everyone. */
     rule?: Rule;
+    /** It makes something: a caller that repeats it with the same `Idempotency-Key` gets the first answer again. */
+    isCreation?: boolean;
   }
 }
 
 /** A route's `config`. */
 export interface RouteConfig {
   rule: Rule;
+  isCreation?: boolean;
 }
 
 export const FOR_ANYONE: RouteConfig = { rule: { on: 'nothing' } };
@@ -26,20 +29,28 @@ export function ofFleet(need: Need): RouteConfig {
   return { rule: { on: 'fleet', need } };
 }
 
+/** Of a route that makes something, and answers with a short document. */
+export function creating(config: RouteConfig): RouteConfig {
+  return { ...config, isCreation: true };
+}
+
 export const DEFAULT_NAMESPACE = 'default';
 
 /**
  * The namespace of a validated request: of its path, its query or its body, whichever the route's schema has. Rules and
  * handlers both go by this.
  */
-export function namespaceOf({
-  params,
-  query,
-  body,
-}: Pick<FastifyRequest, 'params' | 'query' | 'body'>): string {
+export function namespaceOf(request: RequestParts): string {
+  return givenNamespaceOf(request) ?? DEFAULT_NAMESPACE;
+}
+
+type RequestParts = Pick<FastifyRequest, 'params' | 'query' | 'body'>;
+
+/** Undefined for a request that names none. */
+export function givenNamespaceOf({ params, query, body }: RequestParts): string | undefined {
   for (const part of [params, query, body]) {
     const { namespace } = (part ?? {}) as { namespace?: unknown };
     if (typeof namespace === 'string') return namespace;
   }
-  return DEFAULT_NAMESPACE;
+  return undefined;
 }

@@ -7,6 +7,12 @@ export const time = { type: 'string', format: 'date-time' } as const;
 export const texts = { type: 'object', additionalProperties: text } as const;
 const count = { type: 'integer' } as const;
 
+export const namespaceParams = {
+  type: 'object',
+  required: ['namespace'],
+  properties: { namespace: text },
+} as const;
+
 export const nodeQuery = {
   type: 'string',
   default: FLEET,
@@ -47,15 +53,17 @@ export const nodeSchema = object({
 
 export const namespaceSchema = object({ name: text, labels: texts });
 
+export const descriptorSchema = object({
+  media_type: text,
+  digest: text,
+  size: { type: 'integer', description: 'Bytes of the manifest or index, not of the image.' },
+  annotations: texts,
+});
+
 export const imageSchema = object({
   name: text,
   labels: texts,
-  target: object({
-    media_type: text,
-    digest: text,
-    size: { type: 'integer', description: 'Bytes of the manifest or index, not of the image.' },
-    annotations: texts,
-  }),
+  target: descriptorSchema,
   created_at: time,
   updated_at: time,
 });
@@ -79,6 +87,15 @@ export const containerSchema = object({
   updated_at: time,
 });
 
+export const wholeContainerSchema = object({
+  ...containerSchema.properties,
+  spec: {
+    type: ['object', 'null'],
+    additionalProperties: true,
+    description: 'As the OCI runtime spec has it; null for one of another kind.',
+  },
+});
+
 export const unreachableSchema = {
   type: 'array',
   items: text,
@@ -92,6 +109,11 @@ export function answers(description: string, schema: object) {
   return { 200: { description, ...schema }, ...problems };
 }
 
+/** What a route made, or a problem. */
+export function answersCreated(description: string, schema: object) {
+  return { 201: { description, ...schema }, ...problems };
+}
+
 /** For a route that has nothing to say when all went well. */
 export const answersNothing = { 204: { description: 'Done.', type: 'null' }, ...problems };
 
@@ -100,9 +122,48 @@ export function answersEvents(description: string) {
   return { 200: { description, content: { 'text/event-stream': { schema: text } } }, ...problems };
 }
 
+/** Of what is never much. */
 export function listOf(name: string, items: object) {
   return object({ [name]: { type: 'array', items } });
 }
+
+/** A page of a list. */
+export function pageSchema(items: object) {
+  return object({
+    items: { type: 'array', items },
+    next_cursor: {
+      type: ['string', 'null'],
+      description: 'What `cursor` is to be for the next items; null behind the last one.',
+    },
+  });
+}
+
+/** Of a request: nothing but these. */
+export function fields<const P extends Record<string, object>, const R extends readonly string[] = []>(
+  properties: P,
+  required?: R,
+) {
+  return { type: 'object', additionalProperties: false, properties, required: required ?? ([] as const) } as {
+    readonly type: 'object';
+    readonly additionalProperties: false;
+    readonly properties: P;
+    readonly required: R;
+  };
+}
+
+export const filterQuery = {
+  type: 'array',
+  items: text,
+  maxItems: 100,
+  description: "containerd's filters, of which one must match, e.g. `labels.app==web`.",
+} as const;
+
+/** Changes of labels: null takes one away, what is not named stays. As JSON merge patch, RFC 7396. */
+export const labelChanges = {
+  type: 'object',
+  additionalProperties: { type: ['string', 'null'] },
+  description: 'What is not named stays; null takes a label away.',
+} as const;
 
 /** All of whose properties are always there. */
 export function object(properties: Record<string, object>) {

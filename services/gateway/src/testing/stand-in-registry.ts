@@ -1,5 +1,6 @@
 import { notFound } from '@longshore/errors';
 import type { Call, GrpcServer } from '@longshore/kit';
+import { ReservedLabel } from '@longshore/proto/headers';
 import { FleetService, PullResponse_Phase as Phase } from '@longshore/proto/longshore/image/v1/fleet';
 import { CertificateService } from '@longshore/proto/longshore/runtime/v1/certificates';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
@@ -16,6 +17,8 @@ export class StandInRegistry {
   readonly found = new Map<string, string[]>();
   /** Nodes by filters, with commas between; any when not said. */
   readonly matching = new Map<string, string[]>();
+  /** Ids of the containers of a node; `of-<node>` when not said. */
+  readonly containers = new Map<string, string[]>([['n1', ['of-agent']]]);
   /** `<node>/<container>` of containers that were marked as deleting. */
   readonly marked = new Set<string>();
   readonly asked: object[] = [];
@@ -37,6 +40,16 @@ export class StandInRegistry {
       find: ({ id, filters }, call) => {
         const nodes = id === '' ? this.matching.get(filters.join()) : (this.found.get(id) ?? []);
         return this.#with(call, { nodes: nodes ?? [], anyNode: nodes === undefined });
+      },
+      listPage: (request, call) => {
+        const nodes = [...this.nodes.keys()].filter((node) => request.node === '' || request.node === node);
+        const containers = nodes.flatMap((node) =>
+          (this.containers.get(node) ?? [`of-${node}`]).map((id) => ({
+            node,
+            container: this.#record(node, id),
+          })),
+        );
+        return this.#with(call, { containers }, request);
       },
       markDeleting: async ({ id }, call) => {
         this.marked.add(`${call.node}/${id}`);
@@ -92,6 +105,17 @@ export class StandInRegistry {
         { node: 'n1', done: true },
         { node: 'n2', done: true, error: 'node "n2": away: unavailable', code: 14 },
       ],
+    };
+  }
+
+  #record(node: string, id: string) {
+    const isMarked = this.marked.has(`${node}/${id}`);
+    return {
+      id,
+      runtime: { name: 'r' },
+      labels: isMarked ? { [ReservedLabel.Deleting]: 'true' } : {},
+      createdAt: { seconds: 1n },
+      updatedAt: { seconds: 1n },
     };
   }
 

@@ -148,7 +148,8 @@ export class StandIn {
     });
     const tasks = () => this.containers.map((id) => ({ id, pid: 1, status: Status.RUNNING }));
     this.#server.add(Tasks, {
-      get: (_, call) => this.#with(call, {}),
+      get: ({ containerId }, call) =>
+        this.#with(call, { process: tasks().find(({ id }) => id === containerId) ?? {} }),
       exec: (_, call) => this.#with(call, {}),
       list: (_, call) => this.#with(call, { tasks: tasks() }),
     });

@@ -68,6 +68,15 @@ export function updateImage(stored: Image, requested: ImageSpec, mask: readonly 
   return { ...stored, ...validateImage({ name: stored.name, labels, target }) };
 }
 
+/** Throws NotFound when the name stands for another target than `digest`; an empty one is any. */
+export function requireTarget({ name, target }: ImageSpec, digest: string): void {
+  if (digest === '' || target.digest === digest) return;
+  throw new LongshoreError(
+    'NotFound',
+    `image ${JSON.stringify(name)} has target ${target.digest}, not ${digest}: not found`,
+  );
+}
+
 const GC_LABEL_PREFIX = 'containerd.io/gc.';
 
 /** Whether a changed image keeps less from being collected than before. */

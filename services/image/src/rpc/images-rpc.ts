@@ -1,10 +1,18 @@
+import { create } from '@bufbuild/protobuf';
 import { parseFilters, selectFrom } from '@longshore/filters';
-import type { Call, Handlers } from '@longshore/kit';
+import { type Call, type Handlers, requireTag } from '@longshore/kit';
 import { GcLabel } from '@longshore/oci';
-import type { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import { ImageSchema, type Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { type Collector, leaseOf, type ServiceClient } from '@longshore/rpc';
-import { dropsReference, type Image, type ImageSpec, updateImage, validateImage } from '../domain/image.ts';
+import {
+  dropsReference,
+  type Image,
+  type ImageSpec,
+  requireTarget,
+  updateImage,
+  validateImage,
+} from '../domain/image.ts';
 import { imageEvents } from '../events.ts';
 import type { ImageRepository } from '../storage/postgres/image-repository.ts';
 import { epochFromProto, imageFromProto, imageToProto } from './convert.ts';
@@ -53,6 +61,7 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
       const at = epochFromProto(sourceDateEpoch);
       let before: Image | undefined;
       const change = (stored: Image) => {
+        requireVersion(call, stored);
         before = stored;
         return updateImage(stored, requested, updateMask?.paths ?? []);
       };
@@ -66,7 +75,11 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
     },
 
     async delete({ name, sync, target }, call) {
-      const deleted = await images.delete(call.scope, name, target?.digest ?? '', imageEvents.deleted);
+      const check = (stored: Image) => {
+        requireVersion(call, stored);
+        requireTarget(stored, target?.digest ?? '');
+      };
+      const deleted = await images.delete(call.scope, name, check, imageEvents.deleted);
       call.reportEvent(imageEvents.deleted(deleted));
       call.reportRecord(imageRecord.deleted(deleted));
       await leaseOf(call, leases, LEASE_TYPE)?.release(name);
@@ -75,4 +88,10 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
       return {};
     },
   };
+}
+
+/** Throws FailedPrecondition when the call is meant for another version of the image. */
+function requireVersion(call: Call, stored: Image): void {
+  const subject = `image ${JSON.stringify(stored.name)}`;
+  requireTag(call, subject, () => create(ImageSchema, imageToProto(stored)));
 }

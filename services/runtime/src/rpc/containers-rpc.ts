@@ -1,7 +1,11 @@
+import { create } from '@bufbuild/protobuf';
 import { invalidArgument } from '@longshore/errors';
 import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
-import type { Call, Handlers } from '@longshore/kit';
-import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { type Call, type Handlers, requireTag } from '@longshore/kit';
+import {
+  ContainerSchema,
+  type Containers,
+} from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ANY_TASK, Header } from '@longshore/proto/headers';
 import type { Collector } from '@longshore/rpc';
 import { type Container, updateContainer, validateNewContainer } from '../domain/container.ts';
@@ -50,6 +54,7 @@ export function containersRpc(
       if (requested.id === '') throw invalidArgument('container.ID must be set');
       let drops = false;
       const change = (stored: Container) => {
+        requireVersion(call, stored);
         const changed = updateContainer(stored, requested, updateMask?.paths ?? []);
         drops = dropsReference(stored, changed);
         return changed;
@@ -63,13 +68,22 @@ export function containersRpc(
 
     async delete({ id }, call) {
       const hasTask = namesTask(call.header(Header.LiveTasks), id);
-      const deleted = await containers.delete(call.scope, id, containerEvents.deleted, { hasTask });
+      const deleted = await containers.delete(call.scope, id, containerEvents.deleted, {
+        hasTask,
+        ...(call.header(Header.IfMatch) && { check: (stored) => requireVersion(call, stored) }),
+      });
       call.reportEvent(containerEvents.deleted(deleted));
       call.reportRecord(containerRecord.deleted(deleted));
       collector.ask(call.scope);
       return {};
     },
   };
+}
+
+/** Throws FailedPrecondition when the call is meant for another version of the container. */
+export function requireVersion(call: Call, stored: Container): void {
+  const subject = `container ${JSON.stringify(stored.id)}`;
+  requireTag(call, subject, () => create(ContainerSchema, containerToProto(stored)));
 }
 
 function namesTask(liveTasks: string | undefined, id: string): boolean {

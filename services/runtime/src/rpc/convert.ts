@@ -2,12 +2,15 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { invalidArgument } from '@longshore/errors';
 import type { OpaqueAny } from '@longshore/kit';
+import type { Labels } from '@longshore/oci';
 import type {
   Container as ContainerMessage,
   ContainerSchema,
 } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ReservedLabel } from '@longshore/proto/headers';
+import type { ListedContainerSchema } from '@longshore/proto/longshore/runtime/v1/containers';
 import type { Container, ContainerSpec } from '../domain/container.ts';
+import type { ListedContainer } from '../storage/postgres/container-listing.ts';
 import {
   anyFromProto,
   anyMapFromProto,
@@ -37,9 +40,7 @@ export function containerFromProto(
 export function containerToProto(container: Container): MessageInitShape<typeof ContainerSchema> {
   return {
     id: container.id,
-    labels: container.deletingAt
-      ? { ...container.labels, [ReservedLabel.Deleting]: 'true' }
-      : container.labels,
+    labels: labelsToProto(container),
     image: container.image,
     runtime: runtimeToProto(container.runtime),
     spec: container.spec,
@@ -50,4 +51,28 @@ export function containerToProto(container: Container): MessageInitShape<typeof 
     createdAt: timestampFromDate(container.createdAt),
     updatedAt: timestampFromDate(container.updatedAt),
   };
+}
+
+export function listedContainerToProto(
+  listed: ListedContainer,
+): MessageInitShape<typeof ListedContainerSchema> {
+  const { node, id, image, runtimeName, snapshotter, snapshotKey, sandbox, createdAt, updatedAt } = listed;
+  return {
+    node,
+    container: {
+      id,
+      labels: labelsToProto(listed),
+      image,
+      runtime: { name: runtimeName },
+      snapshotter,
+      snapshotKey,
+      sandbox,
+      createdAt: timestampFromDate(createdAt),
+      updatedAt: timestampFromDate(updatedAt),
+    },
+  };
+}
+
+function labelsToProto({ labels, deletingAt }: Pick<Container, 'labels' | 'deletingAt'>): Labels {
+  return deletingAt ? { ...labels, [ReservedLabel.Deleting]: 'true' } : labels;
 }

@@ -49,9 +49,13 @@ export class NamespaceRepository {
   }
 
   /** No labels for a namespace that does not exist. */
-  async labels(scope: Scope): Promise<Labels> {
+  labels(scope: Scope): Promise<Labels> {
+    return this.#labels(this.#pool, scope);
+  }
+
+  async #labels(db: Queryable, scope: Scope): Promise<Labels> {
     const rows = await query<{ labels: Labels }>(
-      this.#pool,
+      db,
       'SELECT labels FROM namespaces WHERE namespace = $1 AND node = $2',
       [scope.namespace, scope.node],
     );
@@ -124,11 +128,12 @@ export class NamespaceRepository {
 
   /**
    * Deletes the namespace with its leases, ingests and sandboxes. Throws NotFound, FailedPrecondition while it holds images,
-   * blobs, containers or snapshots, or Unavailable while a service does not say what it holds.
+   * blobs, containers or snapshots, Unavailable while a service does not say what it holds, and what `check` throws.
    */
-  delete(scope: Scope, eventOf: EventOf): Promise<OutboxEvent> {
+  delete(scope: Scope, check: (stored: Labels) => void, eventOf: EventOf): Promise<OutboxEvent> {
     return transaction(this.#pool, async (tx) => {
       await lockScopeAlone(tx, scope);
+      check(await this.#labels(tx, scope));
       await this.#views.requireAll(tx);
       const remains = describeRemains(await this.#views.remains(tx, scope));
       if (remains.length > 0) {

@@ -2,9 +2,20 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { JoinToken } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
+import { type PageQuery, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
 import { ofFleet } from '../route-rule.ts';
-import { answers, answersNothing, idParams, listOf, object, text, texts, time } from '../schemas.ts';
+import {
+  answers,
+  answersNothing,
+  fields,
+  idParams,
+  object,
+  pageSchema,
+  text,
+  texts,
+  time,
+} from '../schemas.ts';
 import { timeToJson } from '../time.ts';
 
 const WEEK_SECONDS = 7 * 24 * 3600;
@@ -48,10 +59,10 @@ const createSchema = {
 const listSchema = {
   summary: 'Lists the join tokens, without what makes them good',
   operationId: 'listJoinTokens',
+  querystring: fields(pageQuery),
   response: answers(
     'The tokens.',
-    listOf(
-      'join_tokens',
+    pageSchema(
       object({
         id: text,
         node_id: text,
@@ -94,10 +105,15 @@ export function joinTokenRoutes(app: FastifyInstance, { nodeAdmin }: Backends): 
     },
   );
 
-  app.get('/join-tokens', { schema: listSchema, config: ofFleet('admin') }, async (request, reply) => {
-    const { tokens } = await nodeAdmin.listJoinTokens({}, callOf(request, reply, {}));
-    return { join_tokens: tokens.map(tokenToJson) };
-  });
+  app.get<{ Querystring: PageQuery }>(
+    '/join-tokens',
+    { schema: listSchema, config: ofFleet('admin') },
+    async (request, reply) => {
+      const { tokens } = await nodeAdmin.listJoinTokens({}, callOf(request, reply, {}));
+      const page = await pageOf(tokens, ({ id }) => [id], request.query);
+      return { ...page, items: page.items.map(tokenToJson) };
+    },
+  );
 
   app.delete<{ Params: { id: string } }>(
     '/join-tokens/:id',

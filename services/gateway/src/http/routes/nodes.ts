@@ -4,9 +4,10 @@ import type { Node } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { nodeToJson, STATE_NAMES, type StateName, stateFromJson } from '../node-json.ts';
+import { type PageQuery, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
 import { ofFleet } from '../route-rule.ts';
-import { answers, listOf, nodeParams, nodeSchema, texts } from '../schemas.ts';
+import { answers, nodeParams, nodeSchema, pageSchema, texts } from '../schemas.ts';
 
 interface OfNode {
   Params: { id: string };
@@ -22,9 +23,10 @@ const listSchema = {
     properties: {
       selector: { type: 'string', description: 'Labels that all match, e.g. `zone=a,gpu,!spot`.' },
       state: { enum: STATE_NAMES, description: 'Default: all but `gone`.' },
+      ...pageQuery,
     },
   },
-  response: answers('The nodes, in byte order of their ids.', listOf('nodes', nodeSchema)),
+  response: answers('The nodes, in byte order of their ids.', pageSchema(nodeSchema)),
 };
 
 const getSchema = {
@@ -82,14 +84,15 @@ const uncordonSchema = {
 };
 
 export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends): void {
-  app.get<{ Querystring: { selector?: string; state?: StateName } }>(
+  app.get<{ Querystring: { selector?: string; state?: StateName } & PageQuery }>(
     '/nodes',
     { schema: listSchema, config: ofFleet('read') },
     async (request, reply) => {
       const { selector = '', state } = request.query;
       const states = state === undefined ? [] : [stateFromJson(state)];
       const found = await nodes.list({ selector, states }, callOf(request, reply, {}));
-      return { nodes: found.nodes.map(nodeToJson) };
+      const page = await pageOf(found.nodes, ({ id }) => [id], request.query);
+      return { ...page, items: page.items.map(nodeToJson) };
     },
   );
 

@@ -1,4 +1,4 @@
-import { alreadyExists, LongshoreError, notFound } from '@longshore/errors';
+import { alreadyExists, notFound } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
@@ -138,14 +138,13 @@ export class ImageRepository {
   }
 
   /**
-   * Throws NotFound, also when the name stands for another target than `digest`; an empty one is any.
-   * The image returned carries the revision of its deletion.
+   * Throws NotFound, and what `check` throws, which keeps the image. The image returned carries the revision of its deletion.
    */
-  delete(scope: Scope, name: string, digest: string, eventOf: EventOf): Promise<Image> {
+  delete(scope: Scope, name: string, check: (stored: Image) => void, eventOf: EventOf): Promise<Image> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['images', name]);
       const image = await hold(tx, scope, name);
-      if (digest !== '' && image.target.digest !== digest) throw otherTarget(image, digest);
+      check(image);
       const { rows } = await tx.query<{ revision: bigint }>(
         `DELETE FROM images WHERE uid = $1 RETURNING ${DELETION_REVISION} AS revision`,
         [image.uid],
@@ -177,13 +176,6 @@ function subject(name: string): string {
 
 function missing(name: string): Error {
   return notFound(subject(name));
-}
-
-function otherTarget(image: Image, digest: string): Error {
-  return new LongshoreError(
-    'NotFound',
-    `${subject(image.name)} has target ${image.target.digest}, not ${digest}: not found`,
-  );
 }
 
 function columnValues({ labels, target }: ImageSpec): unknown[] {

@@ -1,5 +1,5 @@
 import { alreadyExists, internal, notFound } from '@longshore/errors';
-import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
+import { compileToSql, type Filter } from '@longshore/filters';
 import type { Scope } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
 import {
@@ -13,13 +13,14 @@ import {
   type OutboxEvent,
   orderedPages,
   type Pool,
+  type Queryable,
   query,
   type RecordTable,
   transaction,
 } from '@longshore/postgres';
-import { ReservedLabel } from '@longshore/proto/headers';
 import type { Container, ContainerSpec, DeletedContainer, NewContainer } from '../../domain/container.ts';
 import { type Node, requireOpen } from '../../domain/node.ts';
+import { CONTAINER_FILTERS } from './container-filters.ts';
 import { fromStoredAny, mapValues, type StoredAny, toStoredAny } from './stored-any.ts';
 
 interface Row {
@@ -58,19 +59,6 @@ const COLUMNS = `uid, namespace, node, id, revision, labels, image, runtime_name
 /** A spec may be as large as a message. */
 const CONTAINER_PAGE_ROWS = 100;
 
-/** What filters can ask for. The index of images has their beginnings: they may be longer than an entry can be. */
-const FILTERED: SqlColumns = {
-  texts: {
-    id: { column: 'id' },
-    image: {
-      column: 'image',
-      equals: (value) => `left(image, 256) = left(${value}, 256) AND image = ${value}`,
-    },
-    'runtime.name': { column: 'runtime_name' },
-  },
-  labels: { column: 'labels', notStored: new Set(Object.values(ReservedLabel)) },
-};
-
 /** For the watch. Specs may be large. */
 export const containerTable: RecordTable<Row, Container> = {
   columns: COLUMNS,
@@ -101,7 +89,7 @@ export class ContainerRepository {
   /** At least the containers that the filter matches, in byte order of the ids. */
   async *pages(scope: Scope, filter: Filter): AsyncGenerator<Container[]> {
     const parameters: unknown[] = [scope.namespace, scope.node];
-    const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
+    const matching = compileToSql(filter, CONTAINER_FILTERS, parameters) ?? 'true';
     const pages = orderedPages<Row>(this.#pool, {
       columns: COLUMNS,
       from: 'containers',
@@ -139,13 +127,7 @@ export class ContainerRepository {
   ): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope);
-      const found = await tx.query<Row>(`SELECT ${COLUMNS} FROM containers WHERE ${BY_NAME} FOR UPDATE`, [
-        scope.namespace,
-        scope.node,
-        id,
-      ]);
-      if (!found.rows[0]) throw missing(scope, id);
-      const changed = change(fromRow(found.rows[0]));
+      const changed = change(await hold(tx, scope, id));
       const { rows } = await tx.query<Row>(
         `UPDATE containers SET revision = nextval('revision'), labels = $2, image = $3, runtime_name = $4,
            runtime_options = $5, spec_type_url = $6, spec = $7, snapshotter = $8, snapshot_key = $9,
@@ -175,7 +157,7 @@ export class ContainerRepository {
    */
   async nodesMatching(namespace: string, filter: Filter): Promise<string[] | undefined> {
     const parameters: unknown[] = [namespace];
-    const condition = compileToSql(filter, FILTERED, parameters);
+    const condition = compileToSql(filter, CONTAINER_FILTERS, parameters);
     if (condition === undefined) return undefined;
     const rows = await query<{ node: string }>(
       this.#pool,
@@ -185,10 +167,14 @@ export class ContainerRepository {
     return rows.map(({ node }) => node);
   }
 
-  /** The container stays, as it is, until its node agrees that it goes. Asking again changes nothing. Throws NotFound. */
-  markDeleting(scope: Scope, id: string): Promise<Container> {
+  /**
+   * The container stays, as it is, until its node agrees that it goes. Asking again changes nothing. Throws NotFound, and what
+   * `check` throws, which keeps it as it is.
+   */
+  markDeleting(scope: Scope, id: string, check: (stored: Container) => void): Promise<Container> {
     return transaction(this.#pool, async (tx) => {
       await lockScope(tx, scope, ['containers', id]);
+      check(await hold(tx, scope, id));
       await tx.query(
         `UPDATE containers SET revision = nextval('revision'), deleting_at = clock_timestamp(),
            changed = pg_current_xact_id() WHERE ${BY_NAME} AND deleting_at IS NULL`,
@@ -205,16 +191,21 @@ export class ContainerRepository {
   }
 
   /**
-   * Throws NotFound. What is returned carries the revision of the deletion. While a task of it runs, what that has mounted
-   * is kept until {@link releaseTask}.
+   * Throws NotFound, and what `check` throws, which keeps the container. What is returned carries the revision of the
+   * deletion. While a task of it runs, what that has mounted is kept until {@link releaseTask}.
    */
   delete(
     scope: Scope,
     id: string,
     eventOf: DeletionEventOf,
-    { hasTask = false }: { hasTask?: boolean } = {},
+    { hasTask = false, check }: { hasTask?: boolean; check?: (stored: Container) => void } = {},
   ): Promise<DeletedContainer> {
-    return this.#delete(scope, id, DELETE, eventOf, hasTask);
+    if (!check) return this.#delete(this.#pool, scope, id, DELETE, eventOf, hasTask);
+    return transaction(this.#pool, async (tx) => {
+      await lockScope(tx, scope, ['containers', id]);
+      check(await hold(tx, scope, id));
+      return this.#delete(tx, scope, id, DELETE, eventOf, hasTask);
+    });
   }
 
   /** The task of a deleted container does not run any more. */
@@ -227,10 +218,11 @@ export class ContainerRepository {
 
   /** As {@link delete}, for a container that is marked: any other is NotFound. */
   deleteMarked(scope: Scope, id: string, eventOf: DeletionEventOf): Promise<DeletedContainer> {
-    return this.#delete(scope, id, DELETE_MARKED, eventOf, false);
+    return this.#delete(this.#pool, scope, id, DELETE_MARKED, eventOf, false);
   }
 
   async #delete(
+    db: Queryable,
     scope: Scope,
     id: string,
     statement: string,
@@ -239,13 +231,21 @@ export class ContainerRepository {
   ): Promise<DeletedContainer> {
     const event = eventOf({ scope, id, revision: DRAWN_LATER });
     const values = [scope.namespace, scope.node, id, hasTask, ...eventValues(event)];
-    const [row] = await query<{ revision: bigint }>(this.#pool, statement, values);
+    const [row] = await query<{ revision: bigint }>(db, statement, values);
     if (!row) throw missing(scope, id);
     return { scope, id, revision: row.revision };
   }
 }
 
 const BY_NAME = 'namespace = $1 AND node = $2 AND id = $3';
+
+/** Reads a container and keeps others from changing it until the transaction ends. */
+async function hold(tx: Queryable, scope: Scope, id: string): Promise<Container> {
+  const values = [scope.namespace, scope.node, id];
+  const found = await tx.query<Row>(`SELECT ${COLUMNS} FROM containers WHERE ${BY_NAME} FOR UPDATE`, values);
+  if (!found.rows[0]) throw missing(scope, id);
+  return fromRow(found.rows[0]);
+}
 
 /** Of an event before its change: the statement of both draws it. */
 const DRAWN_LATER = 0n;

@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { Container } from "../../../containerd/services/containers/v1/containers_pb.js";
 
 /**
  * Describes the file longshore/runtime/v1/containers.proto.
@@ -55,6 +56,112 @@ export declare type FindResponse = Message<"longshore.runtime.v1.FindResponse"> 
  * Use `create(FindResponseSchema)` to create a new message.
  */
 export declare const FindResponseSchema: GenMessage<FindResponse>;
+
+/**
+ * @generated from message longshore.runtime.v1.ListPageRequest
+ */
+export declare type ListPageRequest = Message<"longshore.runtime.v1.ListPageRequest"> & {
+  /**
+   * As containerd's lists have them; `labels."longshore.io/node"` is known too.
+   *
+   * @generated from field: repeated string filters = 1;
+   */
+  filters: string[];
+
+  /**
+   * Empty: all nodes, without the fleet's own scope.
+   *
+   * @generated from field: string node = 2;
+   */
+  node: string;
+
+  /**
+   * Of containers in the answer. It may have fewer though there are more: see next.
+   *
+   * @generated from field: int32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * What comes behind this; unset: from the first one.
+   *
+   * @generated from field: longshore.runtime.v1.ContainerPosition after = 4;
+   */
+  after?: ContainerPosition | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ListPageRequest.
+ * Use `create(ListPageRequestSchema)` to create a new message.
+ */
+export declare const ListPageRequestSchema: GenMessage<ListPageRequest>;
+
+/**
+ * @generated from message longshore.runtime.v1.ContainerPosition
+ */
+export declare type ContainerPosition = Message<"longshore.runtime.v1.ContainerPosition"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string node = 2;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ContainerPosition.
+ * Use `create(ContainerPositionSchema)` to create a new message.
+ */
+export declare const ContainerPositionSchema: GenMessage<ContainerPosition>;
+
+/**
+ * @generated from message longshore.runtime.v1.ListedContainer
+ */
+export declare type ListedContainer = Message<"longshore.runtime.v1.ListedContainer"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * Without its spec, the options of its runtime, and its extensions.
+   *
+   * @generated from field: containerd.services.containers.v1.Container container = 2;
+   */
+  container?: Container | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ListedContainer.
+ * Use `create(ListedContainerSchema)` to create a new message.
+ */
+export declare const ListedContainerSchema: GenMessage<ListedContainer>;
+
+/**
+ * @generated from message longshore.runtime.v1.ListPageResponse
+ */
+export declare type ListPageResponse = Message<"longshore.runtime.v1.ListPageResponse"> & {
+  /**
+   * @generated from field: repeated longshore.runtime.v1.ListedContainer containers = 1;
+   */
+  containers: ListedContainer[];
+
+  /**
+   * Where the next page begins; unset: there is nothing more.
+   *
+   * @generated from field: longshore.runtime.v1.ContainerPosition next = 2;
+   */
+  next?: ContainerPosition | undefined;
+};
+
+/**
+ * Describes the message longshore.runtime.v1.ListPageResponse.
+ * Use `create(ListPageResponseSchema)` to create a new message.
+ */
+export declare const ListPageResponseSchema: GenMessage<ListPageResponse>;
 
 /**
  * @generated from message longshore.runtime.v1.MarkDeletingRequest
@@ -156,6 +263,16 @@ export declare const ContainerService: GenService<{
     methodKind: "unary";
     input: typeof FindRequestSchema;
     output: typeof FindResponseSchema;
+  },
+  /**
+   * ListPage lists some of the containers of all nodes, in byte order of their ids and then of their nodes.
+   *
+   * @generated from rpc longshore.runtime.v1.ContainerService.ListPage
+   */
+  listPage: {
+    methodKind: "unary";
+    input: typeof ListPageRequestSchema;
+    output: typeof ListPageResponseSchema;
   },
   /**
    * MarkDeleting deletes a container whose node cannot be asked: it stays, marked, until the node agrees.

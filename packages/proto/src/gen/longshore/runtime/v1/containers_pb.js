@@ -3,12 +3,13 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_containerd_services_containers_v1_containers } from "../../../containerd/services/containers/v1/containers_pb.js";
 
 /**
  * Describes the file longshore/runtime/v1/containers.proto.
  */
 export const file_longshore_runtime_v1_containers = /*@__PURE__*/
-  fileDesc("CiVsb25nc2hvcmUvcnVudGltZS92MS9jb250YWluZXJzLnByb3RvEhRsb25nc2hvcmUucnVudGltZS52MSIqCgtGaW5kUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdmaWx0ZXJzGAIgAygJIi8KDEZpbmRSZXNwb25zZRINCgVub2RlcxgBIAMoCRIQCghhbnlfbm9kZRgCIAEoCCIhChNNYXJrRGVsZXRpbmdSZXF1ZXN0EgoKAmlkGAEgASgJIhYKFE1hcmtEZWxldGluZ1Jlc3BvbnNlIiQKFkNvbmZpcm1EZWxldGluZ1JlcXVlc3QSCgoCaWQYASABKAkiGQoXQ29uZmlybURlbGV0aW5nUmVzcG9uc2UiIAoSUmVsZWFzZVRhc2tSZXF1ZXN0EgoKAmlkGAEgASgJIhUKE1JlbGVhc2VUYXNrUmVzcG9uc2UynAMKEENvbnRhaW5lclNlcnZpY2USTQoERmluZBIhLmxvbmdzaG9yZS5ydW50aW1lLnYxLkZpbmRSZXF1ZXN0GiIubG9uZ3Nob3JlLnJ1bnRpbWUudjEuRmluZFJlc3BvbnNlEmUKDE1hcmtEZWxldGluZxIpLmxvbmdzaG9yZS5ydW50aW1lLnYxLk1hcmtEZWxldGluZ1JlcXVlc3QaKi5sb25nc2hvcmUucnVudGltZS52MS5NYXJrRGVsZXRpbmdSZXNwb25zZRJuCg9Db25maXJtRGVsZXRpbmcSLC5sb25nc2hvcmUucnVudGltZS52MS5Db25maXJtRGVsZXRpbmdSZXF1ZXN0Gi0ubG9uZ3Nob3JlLnJ1bnRpbWUudjEuQ29uZmlybURlbGV0aW5nUmVzcG9uc2USYgoLUmVsZWFzZVRhc2sSKC5sb25nc2hvcmUucnVudGltZS52MS5SZWxlYXNlVGFza1JlcXVlc3QaKS5sb25nc2hvcmUucnVudGltZS52MS5SZWxlYXNlVGFza1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("CiVsb25nc2hvcmUvcnVudGltZS92MS9jb250YWluZXJzLnByb3RvEhRsb25nc2hvcmUucnVudGltZS52MSIqCgtGaW5kUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgdmaWx0ZXJzGAIgAygJIi8KDEZpbmRSZXNwb25zZRINCgVub2RlcxgBIAMoCRIQCghhbnlfbm9kZRgCIAEoCCJ3Cg9MaXN0UGFnZVJlcXVlc3QSDwoHZmlsdGVycxgBIAMoCRIMCgRub2RlGAIgASgJEg0KBWxpbWl0GAMgASgFEjYKBWFmdGVyGAQgASgLMicubG9uZ3Nob3JlLnJ1bnRpbWUudjEuQ29udGFpbmVyUG9zaXRpb24iLQoRQ29udGFpbmVyUG9zaXRpb24SCgoCaWQYASABKAkSDAoEbm9kZRgCIAEoCSJgCg9MaXN0ZWRDb250YWluZXISDAoEbm9kZRgBIAEoCRI/Cgljb250YWluZXIYAiABKAsyLC5jb250YWluZXJkLnNlcnZpY2VzLmNvbnRhaW5lcnMudjEuQ29udGFpbmVyIoQBChBMaXN0UGFnZVJlc3BvbnNlEjkKCmNvbnRhaW5lcnMYASADKAsyJS5sb25nc2hvcmUucnVudGltZS52MS5MaXN0ZWRDb250YWluZXISNQoEbmV4dBgCIAEoCzInLmxvbmdzaG9yZS5ydW50aW1lLnYxLkNvbnRhaW5lclBvc2l0aW9uIiEKE01hcmtEZWxldGluZ1JlcXVlc3QSCgoCaWQYASABKAkiFgoUTWFya0RlbGV0aW5nUmVzcG9uc2UiJAoWQ29uZmlybURlbGV0aW5nUmVxdWVzdBIKCgJpZBgBIAEoCSIZChdDb25maXJtRGVsZXRpbmdSZXNwb25zZSIgChJSZWxlYXNlVGFza1JlcXVlc3QSCgoCaWQYASABKAkiFQoTUmVsZWFzZVRhc2tSZXNwb25zZTL3AwoQQ29udGFpbmVyU2VydmljZRJNCgRGaW5kEiEubG9uZ3Nob3JlLnJ1bnRpbWUudjEuRmluZFJlcXVlc3QaIi5sb25nc2hvcmUucnVudGltZS52MS5GaW5kUmVzcG9uc2USWQoITGlzdFBhZ2USJS5sb25nc2hvcmUucnVudGltZS52MS5MaXN0UGFnZVJlcXVlc3QaJi5sb25nc2hvcmUucnVudGltZS52MS5MaXN0UGFnZVJlc3BvbnNlEmUKDE1hcmtEZWxldGluZxIpLmxvbmdzaG9yZS5ydW50aW1lLnYxLk1hcmtEZWxldGluZ1JlcXVlc3QaKi5sb25nc2hvcmUucnVudGltZS52MS5NYXJrRGVsZXRpbmdSZXNwb25zZRJuCg9Db25maXJtRGVsZXRpbmcSLC5sb25nc2hvcmUucnVudGltZS52MS5Db25maXJtRGVsZXRpbmdSZXF1ZXN0Gi0ubG9uZ3Nob3JlLnJ1bnRpbWUudjEuQ29uZmlybURlbGV0aW5nUmVzcG9uc2USYgoLUmVsZWFzZVRhc2sSKC5sb25nc2hvcmUucnVudGltZS52MS5SZWxlYXNlVGFza1JlcXVlc3QaKS5sb25nc2hvcmUucnVudGltZS52MS5SZWxlYXNlVGFza1Jlc3BvbnNlYgZwcm90bzM", [file_containerd_services_containers_v1_containers]);
 
 /**
  * Describes the message longshore.runtime.v1.FindRequest.
@@ -25,46 +26,74 @@ export const FindResponseSchema = /*@__PURE__*/
   messageDesc(file_longshore_runtime_v1_containers, 1);
 
 /**
+ * Describes the message longshore.runtime.v1.ListPageRequest.
+ * Use `create(ListPageRequestSchema)` to create a new message.
+ */
+export const ListPageRequestSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_containers, 2);
+
+/**
+ * Describes the message longshore.runtime.v1.ContainerPosition.
+ * Use `create(ContainerPositionSchema)` to create a new message.
+ */
+export const ContainerPositionSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_containers, 3);
+
+/**
+ * Describes the message longshore.runtime.v1.ListedContainer.
+ * Use `create(ListedContainerSchema)` to create a new message.
+ */
+export const ListedContainerSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_containers, 4);
+
+/**
+ * Describes the message longshore.runtime.v1.ListPageResponse.
+ * Use `create(ListPageResponseSchema)` to create a new message.
+ */
+export const ListPageResponseSchema = /*@__PURE__*/
+  messageDesc(file_longshore_runtime_v1_containers, 5);
+
+/**
  * Describes the message longshore.runtime.v1.MarkDeletingRequest.
  * Use `create(MarkDeletingRequestSchema)` to create a new message.
  */
 export const MarkDeletingRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 2);
+  messageDesc(file_longshore_runtime_v1_containers, 6);
 
 /**
  * Describes the message longshore.runtime.v1.MarkDeletingResponse.
  * Use `create(MarkDeletingResponseSchema)` to create a new message.
  */
 export const MarkDeletingResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 3);
+  messageDesc(file_longshore_runtime_v1_containers, 7);
 
 /**
  * Describes the message longshore.runtime.v1.ConfirmDeletingRequest.
  * Use `create(ConfirmDeletingRequestSchema)` to create a new message.
  */
 export const ConfirmDeletingRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 4);
+  messageDesc(file_longshore_runtime_v1_containers, 8);
 
 /**
  * Describes the message longshore.runtime.v1.ConfirmDeletingResponse.
  * Use `create(ConfirmDeletingResponseSchema)` to create a new message.
  */
 export const ConfirmDeletingResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 5);
+  messageDesc(file_longshore_runtime_v1_containers, 9);
 
 /**
  * Describes the message longshore.runtime.v1.ReleaseTaskRequest.
  * Use `create(ReleaseTaskRequestSchema)` to create a new message.
  */
 export const ReleaseTaskRequestSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 6);
+  messageDesc(file_longshore_runtime_v1_containers, 10);
 
 /**
  * Describes the message longshore.runtime.v1.ReleaseTaskResponse.
  * Use `create(ReleaseTaskResponseSchema)` to create a new message.
  */
 export const ReleaseTaskResponseSchema = /*@__PURE__*/
-  messageDesc(file_longshore_runtime_v1_containers, 7);
+  messageDesc(file_longshore_runtime_v1_containers, 11);
 
 /**
  * ContainerService is what the fleet's edge and the agents need of containers beyond containerd's API.
