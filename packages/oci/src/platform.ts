@@ -71,8 +71,13 @@ export function platformsEqual(a: Platform, b: Platform): boolean {
   return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b));
 }
 
+/** The image specification's name of an architecture that Node names: `amd64` of `x64`. */
+export function imageArchitecture(name: string): string {
+  return NODE_ARCHITECTURES[name] ?? name;
+}
+
 export function hostPlatform(): Platform {
-  return normalizePlatform({ os: hostOs, architecture: NODE_ARCHITECTURES[arch] ?? arch });
+  return normalizePlatform({ os: hostOs, architecture: imageArchitecture(arch) });
 }
 
 function parseSingle(word: string): Platform {

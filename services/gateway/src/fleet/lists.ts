@@ -47,12 +47,14 @@ export class FleetLists {
     });
   }
 
-  /** Of all nodes. */
-  tasks(asker: Asker, filter: string): FleetAnswer<Process> {
+  /** Of all nodes, or of the one that is named. */
+  tasks(asker: Asker, filter: string, only?: string): FleetAnswer<Process> {
     async function* list(node: NodeConnection, options: CallOptions) {
       yield* (await node.client(Tasks).list({ filter }, options)).tasks;
     }
-    return this.#fanOut.ask(asker, list);
+    return this.#fanOut.ask(asker, (node, options) =>
+      only === undefined || only === node.id ? list(node, options) : undefined,
+    );
   }
 
   /**

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { failedPrecondition, internal, invalidArgument, isKind } from '@longshore/errors';
-import { parseIdentifier } from '@longshore/oci';
+import { imageArchitecture, parseIdentifier } from '@longshore/oci';
 import { encodeSpec, type RuntimeSpec } from '@longshore/oci/runtime-spec';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -12,6 +12,7 @@ import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
 import type { RequestCall } from '../request-call.ts';
 import { type ContainerDescription, MADE_INTO_SPEC } from './description.ts';
+import { imageUsers, ROOT_ONLY } from './image-users.ts';
 import { specOf } from './spec-of.ts';
 import { readImage, type UnpackedImage } from './unpacked-image.ts';
 
@@ -41,14 +42,18 @@ export async function createContainer(
   const image =
     wanted.image === undefined ? undefined : await readImage(clients, call, wanted.image, architecture);
   const namespace = call.headers[Header.Namespace] ?? '';
+  const agent = await backends.agent(node);
+  const user = wanted.user ?? image?.config.config?.User ?? '';
+  const { snapshotter } = wanted;
+  const files = image
+    ? await imageUsers(agent, call, { snapshotter, chainId: image.chainId, user })
+    : ROOT_ONLY;
   const spec =
     (wanted.spec as RuntimeSpec | undefined) ??
-    specOf(wanted, { namespace, id, image: image?.config, architecture });
+    specOf(wanted, { namespace, id, image: image?.config, architecture, files });
   judge(spec, wanted);
-  const agent = await backends.agent(node);
   return withLease(clients.leases, call, async (leased) => {
     const snapshots = agent.client(Snapshots);
-    const { snapshotter } = wanted;
     if (image) await prepare(snapshots, leased, { id, node, snapshotter, image, name: wanted.image ?? '' });
     const record = {
       id,
@@ -83,7 +88,7 @@ function requireOne(wanted: ContainerDescription): void {
 
 async function architectureOf({ nodes }: Backends, { signal, headers }: RequestCall, id: string) {
   const { node } = await nodes.get({ id }, { signal, headers });
-  return node?.architecture || 'amd64';
+  return imageArchitecture(node?.architecture || 'amd64');
 }
 
 interface Rootfs {

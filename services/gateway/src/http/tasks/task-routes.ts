@@ -60,7 +60,7 @@ const listSchema = {
   },
   response: answers(
     'The tasks, in byte order of their ids.',
-    object({ ...listOf('tasks', taskSchema).properties, unreachable_nodes: unreachableSchema }),
+    object({ ...listOf('items', taskSchema).properties, unreachable_nodes: unreachableSchema }),
   ),
 };
 
@@ -132,7 +132,7 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
       const answer = backends.lists.tasks(openCallOf(request, reply, {}), '', node);
       const tasks = await Array.fromAsync(answer, ({ item, node }) => taskToJson(item, node));
       tasks.sort((a, b) => compare(a.id, b.id) || compare(a.node, b.node));
-      return { tasks, unreachable_nodes: answer.unreachable() };
+      return { items: tasks, unreachable_nodes: answer.unreachable() };
     },
   );
 
