@@ -10,7 +10,9 @@ import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
+import { eventsSuite } from './client/events.suite.ts';
 import type { Server } from './client/server.ts';
+import { serverInfoSuite } from './client/server-info.suite.ts';
 import { tasksSuite } from './client/tasks.suite.ts';
 
 /** Of this run: peers of other runs may share the machine. */
@@ -61,6 +63,8 @@ describe.each<[string, () => Server]>([
 ])('the client of %s', (_, serverOf) => {
   containersSuite(serverOf);
   tasksSuite(serverOf);
+  eventsSuite(serverOf);
+  serverInfoSuite(serverOf);
 });
 
 /** The two servers on this machine must not share runc's state. */

@@ -1,3 +1,5 @@
+export { type ExtractOptions, extractTree } from './archive/extract-tree.ts';
+export { packTree } from './archive/pack-tree.ts';
 export { Client } from './client.ts';
 export { Connection } from './connection/connection.ts';
 export type { ClientTls, ConnectionOptions, ScopeOptions, Token } from './connection/options.ts';
@@ -20,8 +22,10 @@ export type { KnownEvent } from './events/known-events.ts';
 export type { Change } from './events/list-then-watch.ts';
 export { type SubscribeOptions, Subscription } from './events/subscription.ts';
 export type { ImageRecord, WatchedItems } from './events/watchable.ts';
+export type { ExportOptions } from './images/export.ts';
 export { Image, type UnpackOptions } from './images/image.ts';
 export { ImageStore, type TagOptions } from './images/image-store.ts';
+export type { ImportOptions } from './images/import.ts';
 export type { RegistryHost, RegistryHosts, RegistryOptions } from './images/open-registry.ts';
 export type {
   BlobProgress,

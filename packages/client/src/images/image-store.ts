@@ -4,8 +4,10 @@ import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { ContentStore } from '../content/content-store.ts';
 import type { Services } from '../services.ts';
+import { type ExportOptions, exportImages } from './export.ts';
 import { Image } from './image.ts';
 import type { ImageParts } from './image-parts.ts';
+import { type ImportOptions, importImages } from './import.ts';
 import { pull } from './pull.ts';
 import type { PullOptions } from './pull-options.ts';
 import { type PushOptions, push } from './push.ts';
@@ -61,6 +63,19 @@ export class ImageStore {
   /** Puts an image to a registry, and answers what was put: see {@link PushOptions}. Throws NotFound. */
   async push(name: string, options: PushOptions = {}): Promise<Descriptor> {
     return push(this.#parts, await this.get(name, { signal: options.signal }), options);
+  }
+
+  /** Stores and records the images of an archive: see {@link ImportOptions}. */
+  async import(archive: AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<Image[]> {
+    const names = await importImages(this.#parts, archive, options);
+    return Promise.all(names.map((name) => this.get(name, { signal: options.signal })));
+  }
+
+  /** One archive of images, by their names: see {@link ExportOptions}. Throws NotFound. */
+  async *export(names: readonly string[], options: ExportOptions = {}): AsyncGenerator<Buffer> {
+    const { signal } = options;
+    const images = await Promise.all(names.map((name) => this.get(name, { signal })));
+    yield* exportImages(this.#parts, images, options);
   }
 
   /** Gives an image another name. Throws NotFound, AlreadyExists. */

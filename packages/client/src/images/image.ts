@@ -18,7 +18,7 @@ import { underLease } from '../leases/work-lease.ts';
 import { DEFAULT_SNAPSHOTTER, Snapshotter } from '../snapshots/snapshotter.ts';
 import type { ImageParts } from './image-parts.ts';
 import { type OnProgress, ProgressTracker } from './progress.ts';
-import { readConfig, readStoredTree, storedImages } from './stored-tree.ts';
+import { isRunnable, readConfig, readStoredTree, storedTree } from './stored-tree.ts';
 import { unpackImage } from './unpack-image.ts';
 
 export interface UnpackOptions {
@@ -95,9 +95,12 @@ export class Image {
   async platforms(options?: CallOptions): Promise<Platform[]> {
     const { content } = this.#parts;
     const found: Platform[] = [];
-    for (const image of await storedImages(content, this.target, options)) {
+    const { images } = await storedTree(content, this.target, options);
+    for (const image of images.filter(isRunnable)) {
       const platform = image.platform ?? (await orUndefined(readConfig(content, image, options)));
-      if (platform) found.push(normalizePlatform(platform));
+      if (!platform) continue;
+      const { os, architecture, variant } = platform;
+      found.push(normalizePlatform({ os, architecture, ...(variant !== undefined && { variant }) }));
     }
     return found;
   }

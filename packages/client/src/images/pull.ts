@@ -1,4 +1,4 @@
-import { invalidArgument, isKind } from '@longshore/errors';
+import { invalidArgument, isKind, unimplemented } from '@longshore/errors';
 import { formatReference, type Platform, parsePlatform, parseReference } from '@longshore/oci';
 import { expandShortName } from '@longshore/registry';
 import { DEFAULT_SNAPSHOTTER } from '../snapshots/snapshotter.ts';
@@ -49,6 +49,7 @@ async function pullBy(parts: ImageParts, request: ClientPull, options: PullOptio
   const { isLocal, node } = parts.services;
   const isForFleet = nodes.length > 0 || selector !== '' || (!isLocal && node === undefined);
   if (by === 'fleet' || (by === 'auto' && isForFleet)) {
+    if (options.allPlatforms) throw unimplemented('pull of all platforms by a fleet');
     // Each node takes what it runs, if nothing else is asked for.
     const platforms = options.platform === undefined ? [] : request.platforms;
     return pullByFleet(parts, { ...request, platforms, nodes, selector });

@@ -142,8 +142,10 @@ async function putDocuments(
     const { locator, host, repository } = reference;
     const { digest } = descriptor;
     const byDigest = { locator, host, repository, object: `@${digest}`, tag: '', digest };
-    await pusher.putManifest(digest === target.digest ? reference : byDigest, descriptor, bytes, signal);
-    tracker.blob(descriptor, 'done', descriptor.size);
+    const named = digest === target.digest ? reference : byDigest;
+    const isThere = await pusher.hasManifest(named, descriptor, signal);
+    if (!isThere) await pusher.putManifest(named, descriptor, bytes, signal);
+    tracker.blob(descriptor, isThere ? 'exists' : 'done', descriptor.size);
   }
 }
 

@@ -1,5 +1,5 @@
 import { isKind } from '@longshore/errors';
-import type { Descriptor, ImageConfig, Platform } from '@longshore/oci';
+import type { Descriptor, Digest, ImageConfig, Platform } from '@longshore/oci';
 import type { CallOptions } from '@longshore/rpc';
 import {
   diffIdsOf,
@@ -14,7 +14,6 @@ import type { ContentStore } from '../content/content-store.ts';
 /** As registries and containerd limit manifests and configs. */
 export const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 
-/** Attestations and the like, which no machine runs. */
 const NO_PLATFORM = 'unknown';
 
 /**
@@ -45,30 +44,43 @@ export async function readConfig(
   return { ...document, os, architecture, rootfs: { type: 'layers', diff_ids: diffIds } };
 }
 
-/** The images of a target whose manifests are stored, with their platforms as far as the index says them. */
-export async function storedImages(
+/** What is stored of a target's documents. */
+export interface StoredTree {
+  /** Indexes and manifests, parents before children. */
+  documents: Descriptor[];
+  /** With their platforms as far as the index says them. */
+  images: ImageManifest[];
+}
+
+/** An index that was pulled for one platform lacks the manifests of the others. Throws NotFound for the target itself. */
+export async function storedTree(
   content: ContentStore,
   target: Descriptor,
   options?: CallOptions,
-): Promise<ImageManifest[]> {
-  const document = parseImageDocument(target, await content.readWhole(target, MAX_DOCUMENT_BYTES, options));
-  if (document.kind === 'manifest') {
-    return [{ descriptor: target, manifest: document.manifest, platform: undefined }];
-  }
-  const found: ImageManifest[] = [];
-  for (const child of document.index.manifests) {
-    const below = await orNone(storedImages(content, child, options));
-    found.push(...below.map((image) => ({ ...image, platform: image.platform ?? child.platform })));
-  }
-  return found.filter(({ platform }) => platform?.os !== NO_PLATFORM);
+): Promise<StoredTree> {
+  const tree: StoredTree = { documents: [], images: [] };
+  const seen = new Set<Digest>();
+  const visit = async (descriptor: Descriptor, platform: Platform | undefined): Promise<void> => {
+    if (seen.has(descriptor.digest)) return;
+    seen.add(descriptor.digest);
+    const bytes = await content.readWhole(descriptor, MAX_DOCUMENT_BYTES, options);
+    const document = parseImageDocument(descriptor, bytes);
+    tree.documents.push(descriptor);
+    if (document.kind === 'manifest') {
+      tree.images.push({ descriptor, manifest: document.manifest, platform });
+      return;
+    }
+    for (const child of document.index.manifests) {
+      await visit(child, child.platform).catch((error: unknown) => {
+        if (!isKind(error, 'NotFound')) throw error;
+      });
+    }
+  };
+  await visit(target, undefined);
+  return tree;
 }
 
-/** An index that was pulled for one platform lacks the manifests of the others. */
-async function orNone(images: Promise<ImageManifest[]>): Promise<ImageManifest[]> {
-  try {
-    return await images;
-  } catch (error) {
-    if (isKind(error, 'NotFound')) return [];
-    throw error;
-  }
+/** Attestations and the like are for no machine. */
+export function isRunnable({ platform }: ImageManifest): boolean {
+  return platform?.os !== NO_PLATFORM;
 }

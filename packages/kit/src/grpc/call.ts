@@ -12,9 +12,14 @@ import type { NodeRecord } from '../node-record.ts';
 import type { Scope } from '../scope.ts';
 import { checkNode, namesCallers } from './access.ts';
 
+/** The part of grpc-js's `Metadata` that reads the headers of a call. */
+export interface HeadersRead {
+  get(name: string): readonly (string | Buffer)[];
+}
+
 /** The part of grpc-js's server calls that is the same for unary and streaming ones. */
 export interface RawCall {
-  readonly metadata: Metadata;
+  readonly metadata: HeadersRead;
   getPath(): string;
   getDeadline(): Date | number;
   /** Of streams. */
@@ -54,7 +59,7 @@ export class Call {
   readonly requestId: string;
   /** Sent with the status of the call. */
   readonly trailers = new Metadata();
-  readonly #headers: Metadata;
+  readonly #headers: HeadersRead;
   readonly #parentLog: Logger;
   readonly #findPeer: () => Peer;
   readonly #raw: RawCall;

@@ -1,11 +1,10 @@
 import type { DescMethod } from '@bufbuild/protobuf';
-import type { Metadata } from '@grpc/grpc-js';
 import { GrpcCode, toGrpcStatus } from '@longshore/errors';
 import { parseTrace, runInTrace } from '@longshore/transport';
 import type { Metrics } from '../metrics.ts';
 import type { Span } from '../span.ts';
 import { startSpan } from '../tracing.ts';
-import type { Call } from './call.ts';
+import type { Call, HeadersRead } from './call.ts';
 
 /** Statuses that say that this service, not its caller, has a problem. */
 const OUR_FAULT: ReadonlySet<number> = new Set([GrpcCode.Unknown, GrpcCode.Internal, GrpcCode.DataLoss]);
@@ -14,7 +13,7 @@ const OUR_FAULT: ReadonlySet<number> = new Set([GrpcCode.Unknown, GrpcCode.Inter
 export function observe<T>(
   method: DescMethod,
   call: Call,
-  headers: Metadata,
+  headers: HeadersRead,
   metrics: Metrics,
   handle: () => Promise<T>,
 ): Promise<T> {

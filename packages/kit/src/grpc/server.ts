@@ -35,13 +35,14 @@ import {
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import { checkAccess } from './access.ts';
-import { Call, type RawCall } from './call.ts';
+import { Call, type HeadersRead, type RawCall } from './call.ts';
 import { statusTrailers } from './end-with-error.ts';
 import type { Handlers } from './handlers.ts';
 import { HealthService } from './health.ts';
 import { CHANNEL_LIMITS, STREAM_RESETS } from './limits.ts';
 import { callersOf, keepFresh, type ListenOptions, openIdentity } from './listener-tls.ts';
 import { observe } from './observe.ts';
+import { isPlain, serveUnary } from './serve-unary.ts';
 import { type Callers, ServerSessions } from './server-sessions.ts';
 import type { UnaryMethod } from './unary-method.ts';
 
@@ -59,6 +60,7 @@ export interface GrpcServerOptions {
 /** What a handler of any shape looks like to the adapters below. */
 type AnyHandler = (input: unknown, call: Call) => unknown;
 type AnyStream = ServerDuplexStream<unknown, unknown>;
+type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => void;
 
 const OK_TRAILERS = { 'grpc-status': '0' };
 
@@ -143,11 +145,23 @@ export class GrpcServer {
   }
 
   #watch(server: Http2Server | Http2SecureServer, callers: Callers): void {
+    this.#takeUnary(server);
     const sessions = this.#sessions;
     server.prependListener('session', (session) => sessions.add(session, callers));
     if (callers === 'local') return;
     server.prependListener('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       headers[CONNECTION_HEADER] = sessions.idOf(stream.session);
+    });
+  }
+
+  /** Has calls of unary methods answered without grpc-js, which has put up its listeners already. */
+  #takeUnary(server: Http2Server | Http2SecureServer): void {
+    const theirs = server.listeners('stream') as OnStream[];
+    server.removeAllListeners('stream');
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]) => {
+      const method = this.#unaryMethods.get(String(headers[':path']));
+      if (method && isPlain(headers)) void serveUnary(stream, headers, method);
+      else for (const listener of theirs) listener.call(server, stream, headers, ...more);
     });
   }
 
@@ -186,7 +200,7 @@ export class GrpcServer {
     method: DescMethod,
     handler: AnyHandler,
     call: Call,
-    { request, metadata }: { request: unknown; metadata: Metadata },
+    { request, metadata }: { request: unknown; metadata: HeadersRead },
   ): Promise<Message> {
     return observe(method, call, metadata, this.#metrics, async () => {
       checkAccess(call);

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
+import { FakeUploads } from './fake-uploads.ts';
 
 export interface FakeRequest {
   method: string;
@@ -30,6 +32,7 @@ export class FakeRegistry {
   readonly requests: FakeRequest[] = [];
   /** By path, first come first served. */
   readonly faults = new Map<string, Fault[]>();
+  readonly uploads = new FakeUploads(this.blobs);
   /** Who may read; everyone without it. */
   auth: { kind: 'basic' | 'bearer'; username: string; password: string } | undefined;
   readonly #tokens = new Set<string>();
@@ -76,11 +79,22 @@ export class FakeRegistry {
     const found = this.#find(url);
     if (url.startsWith('/token')) this.#token(authorization, response);
     else if (!this.#mayRead(authorization)) this.#challenge(response);
+    else if (url.includes('/blobs/uploads/'))
+      void this.uploads.answer(request, response, fault?.cutAfterBytes).catch(() => response.destroy());
+    else if (method === 'PUT') void this.#putManifest(request, response);
     else if (!found) sendError(response, 404, url.includes('/blobs/') ? 'blob unknown' : 'manifest unknown');
     else {
       const bytes = asBuffer(fault?.body) ?? found.bytes;
       this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
     }
+  }
+
+  async #putManifest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, repository, name = ''] = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(request.url ?? '') ?? [];
+    const mediaType = request.headers['content-type'] ?? '';
+    const key = name.startsWith('sha256:') ? name : `${repository}:${name}`;
+    this.manifests.set(key, { mediaType, bytes: await buffer(request) });
+    response.writeHead(201).end();
   }
 
   #find(url: string): { mediaType: string; bytes: Buffer } | undefined {

@@ -47,14 +47,12 @@ export class FleetLists {
     });
   }
 
-  /** Of all nodes, or of the one that is named. */
-  tasks(asker: Asker, filter: string, only?: string): FleetAnswer<Process> {
+  /** Of all nodes, or of one. */
+  tasks(asker: Asker, filter: string, node?: string): FleetAnswer<Process> {
     async function* list(node: NodeConnection, options: CallOptions) {
       yield* (await node.client(Tasks).list({ filter }, options)).tasks;
     }
-    return this.#fanOut.ask(asker, (node, options) =>
-      only === undefined || only === node.id ? list(node, options) : undefined,
-    );
+    return this.#fanOut.ask(asker, list, node === undefined ? undefined : async () => new Set([node]));
   }
 
   /**

@@ -93,7 +93,7 @@ describe('the routes', () => {
         ['image Images/List', 'default', '_'],
         ['agent Images/List', 'k8s.io', 'n1'],
         ['runtime ContainerService/ListPage', 'default', '_'],
-        ['agent Tasks/List', 'default', 'n1'],
+        ['agent Tasks/Get', 'default', 'n1'],
       ]),
     );
   });

@@ -68,9 +68,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
     ...(options.tls && { https: options.tls }),
   });
+  validateStrictly(app);
   endStreamsAtClose(app);
   await acceptSockets(app);
-  validateStrictly(app);
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
