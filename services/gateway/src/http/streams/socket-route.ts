@@ -1,5 +1,5 @@
 import websocket from '@fastify/websocket';
-import { unavailable } from '@longshore/errors';
+import { kindOf, unavailable } from '@longshore/errors';
 import { type Output, Stream } from '@longshore/proto/longshore/node/v1/stdio';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify';
 import type { RouteConfig } from '../route-rule.ts';
@@ -52,10 +52,13 @@ export function addSocketRoute<R extends RouteGenericInterface, T>(
       const socket = new ProcessSocket(raw, request.id);
       try {
         await talk(socket, ready.get(request as FastifyRequest)!);
+        request.record?.end('ok');
         socket.close();
       } catch (error) {
-        if (socket.gone.aborted) return;
-        await socket.fail(error);
+        // One who leaves ends what is done for it.
+        const isLeft = socket.gone.aborted;
+        request.record?.end(isLeft ? 'ok' : { error: kindOf(error) });
+        if (!isLeft) await socket.fail(error);
       }
     },
   });
