@@ -5,6 +5,7 @@ import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
+import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
 import type { AuditLog, AuditRefusal } from '../audit/audit-log.ts';
 import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
@@ -13,13 +14,13 @@ import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
 import { type Plan, planOf } from './owners.ts';
-import { type ReadMessage, readMessage } from './read-message.ts';
+import { type ReadMessage, readFirstMessage, readMessage } from './read-message.ts';
 import { textAt } from './request-fields.ts';
 import { refuseReservedLabels, writesLabels } from './reserved-labels.ts';
 import { stickyKey } from './sticky-key.ts';
 
 export interface GatewayDoorOptions {
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   destination: Destination;
   audit: AuditLog;
   /** Whose certificates are worthless. */
@@ -61,13 +62,18 @@ export function gatewayDoor({
     arrival.changes = changes(rpc);
     let read: Promise<ReadMessage> | undefined;
     const message = async () => {
-      read ??= readMessage(stream);
+      read ??= rpc.streams ? readFirstMessage(stream) : readMessage(stream);
       return (await read).message;
     };
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
     const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    const judge = judgeOf(path);
+    if (judge && arrival.caller) {
+      const reason = judge(await message());
+      if (reason) await access.authorizeHost(arrival.caller, namespace, reason);
+    }
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);

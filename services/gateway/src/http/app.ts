@@ -49,7 +49,7 @@ const MAX_PARAM_LENGTH = 1024;
 
 export interface HttpAppOptions {
   backends: Backends;
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
   audit: AuditLog;
   isHealthy(): boolean;

@@ -10,7 +10,11 @@ const someone: Caller = { kind: 'token', name: 'token/1', groups: [] };
 function openApp() {
   return createHttpApp({
     backends: {} as Backends,
-    access: { authenticate: async () => someone, authorize: async () => undefined },
+    access: {
+      authenticate: async () => someone,
+      authorize: async () => undefined,
+      authorizeHost: async () => undefined,
+    },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     accessAdmin: {} as AccessAdmin,
     isHealthy: () => true,

@@ -8,6 +8,7 @@ import { Header } from '@longshore/proto/headers';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { withLease } from '@longshore/transfer';
+import type { ContainerParts } from '../../access/host/container-reason.ts';
 import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
 import type { RequestCall } from '../request-call.ts';
@@ -19,8 +20,8 @@ import { readImage, type UnpackedImage } from './unpacked-image.ts';
 /** By which a node knows how an image wants to be stopped. */
 const STOP_SIGNAL_LABEL = 'io.containerd.image.config.stop-signal';
 
-/** Throws PermissionDenied when the caller may not make a container of this spec. */
-export type JudgeSpec = (spec: RuntimeSpec, wanted: ContainerDescription) => void;
+/** Throws PermissionDenied when the caller may not make a container of this record. */
+export type JudgeContainer = (container: ContainerParts) => Promise<void>;
 
 /**
  * Makes a container on a node as a person describes it: its root file system over the image's, its spec, its record. What
@@ -32,7 +33,7 @@ export async function createContainer(
   call: RequestCall,
   node: string,
   wanted: ContainerDescription,
-  judge: JudgeSpec,
+  judge: JudgeContainer,
 ): Promise<Container> {
   const id = parseIdentifier(wanted.id ?? `c-${randomBytes(6).toString('hex')}`);
   requireOne(wanted);
@@ -51,18 +52,18 @@ export async function createContainer(
   const spec =
     (wanted.spec as RuntimeSpec | undefined) ??
     specOf(wanted, { namespace, id, image: image?.config, architecture, files });
-  judge(spec, wanted);
+  const record = {
+    id,
+    labels: { ...stopSignalOf(image), ...wanted.labels },
+    image: wanted.image ?? '',
+    runtime: { name: wanted.runtime },
+    spec: { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(spec) },
+    ...(image && { snapshotter, snapshotKey: id }),
+  };
+  await judge(record);
   return withLease(clients.leases, call, async (leased) => {
     const snapshots = agent.client(Snapshots);
     if (image) await prepare(snapshots, leased, { id, node, snapshotter, image, name: wanted.image ?? '' });
-    const record = {
-      id,
-      labels: { ...stopSignalOf(image), ...wanted.labels },
-      image: wanted.image ?? '',
-      runtime: { name: wanted.runtime },
-      spec: { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(spec) },
-      ...(image && { snapshotter, snapshotKey: id }),
-    };
     try {
       const { container } = await agent.client(Containers).create({ container: record }, leased);
       if (!container) throw internal('container: none was answered');

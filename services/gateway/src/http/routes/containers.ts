@@ -151,7 +151,9 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { node } = request.query;
       const call = callOf(request, reply, { node });
-      const made = await createContainer(backends, call, node, request.body, () => undefined);
+      const made = await createContainer(backends, call, node, request.body, (container) =>
+        request.requireHost(container),
+      );
       reply.code(201).header('location', `/v1/containers/${encodeURIComponent(made.id)}`);
       return answer(reply, made, node, 'none');
     },
@@ -163,6 +165,7 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { id, node, call } = await scopeOf(request, reply);
       const { labels, paths } = labelUpdate(request.body.labels);
+      await request.requireHost({ labels });
       const { containers } = await backends.in(node);
       const wanted = { container: { id, labels }, updateMask: { paths } };
       const { container } =

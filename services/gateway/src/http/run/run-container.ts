@@ -16,7 +16,7 @@ import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import type { CallOptions } from '@longshore/rpc';
 import type { NodeConnection } from '../../nodes/node-connection.ts';
 import type { Backends } from '../backends.ts';
-import { createContainer, type JudgeSpec } from '../containers/create-container.ts';
+import { createContainer, type JudgeContainer } from '../containers/create-container.ts';
 import { readImage } from '../containers/unpacked-image.ts';
 import { pullEvents } from '../pull-events.ts';
 import type { RequestCall } from '../request-call.ts';
@@ -50,7 +50,7 @@ export async function* runContainer(
   backends: Backends,
   request: RunRequest,
   place: RunPlace,
-  judge: JudgeSpec,
+  judge: JudgeContainer,
 ): AsyncGenerator<ServerSentEvent> {
   yield* readyImage(backends, request, place);
   const run = new Run(place, request);
@@ -125,7 +125,7 @@ class Run {
     this.#request = request;
   }
 
-  async create(backends: Backends, judge: JudgeSpec): Promise<void> {
+  async create(backends: Backends, judge: JudgeContainer): Promise<void> {
     const { id, node, image, agent, call } = this.#place;
     const { terminal, stdin, ...rest } = this.#request;
     await createContainer(backends, call, node, { ...rest, terminal, image, id }, judge);

@@ -36,7 +36,7 @@ export function runRoute(app: FastifyInstance, backends: Backends): void {
     const { requireSense, runContainer } = await import('./run-container.ts');
     requireSense(request.body);
     const place = await placeOf(backends, request, reply);
-    const events = runContainer(backends, request.body, place, () => undefined);
+    const events = runContainer(backends, request.body, place, (container) => request.requireHost(container));
     if (!request.body.detach) return sendEvents(reply, request.id, events);
     return reply.code(201).send(await summary(events));
   });
