@@ -71,13 +71,13 @@ export function platformsEqual(a: Platform, b: Platform): boolean {
   return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b));
 }
 
-/** The image specification's name of an architecture that Node names: `amd64` of `x64`. */
-export function imageArchitecture(name: string): string {
-  return NODE_ARCHITECTURES[name] ?? name;
+export function hostPlatform(): Platform {
+  return { ...platformOfNode(arch), os: hostOs };
 }
 
-export function hostPlatform(): Platform {
-  return normalizePlatform({ os: hostOs, architecture: imageArchitecture(arch) });
+/** Of a Linux host by the architecture that it reports, in Node.js's words. */
+export function platformOfNode(architecture: string): Platform {
+  return normalizePlatform({ os: 'linux', architecture: NODE_ARCHITECTURES[architecture] ?? architecture });
 }
 
 function parseSingle(word: string): Platform {

@@ -7,7 +7,7 @@ import {
   type ServiceContext,
   Upstream,
 } from '@longshore/kit';
-import { openPool } from '@longshore/postgres';
+import { openPool, pingDatabase } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -45,6 +45,7 @@ import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
 import { AccessRepository } from './storage/postgres/access-repository.ts';
 import { AuditRepository } from './storage/postgres/audit-repository.ts';
+import { IdempotencyRepository } from './storage/postgres/idempotency-repository.ts';
 import { VERSION } from './version.ts';
 
 export async function start(
@@ -134,7 +135,9 @@ export async function start(
     access,
     accessAdmin,
     audit,
+    answers: new IdempotencyRepository(pool),
     isHealthy,
+    pingDatabase: () => pingDatabase(config.databaseUrl),
     tls: httpTls(config.httpListen, config),
     log,
   });

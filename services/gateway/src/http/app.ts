@@ -13,15 +13,18 @@ import type { AccessControl } from '../access/access-control.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
 import { requestIdOf } from '../request-id.ts';
+import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
-import { describeRoutes } from './document.ts';
+import { keepAnswers } from './idempotency.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
-import { FOR_ANYONE } from './route-rule.ts';
 import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
+import { contentRoutes } from './routes/content.ts';
+import { documentRoutes } from './routes/document.ts';
+import { type HealthSource, healthRoutes } from './routes/health.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
 import { imageRoutes } from './routes/images.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
@@ -29,6 +32,7 @@ import { leaseRoutes } from './routes/leases.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
+import { snapshotRoutes } from './routes/snapshots.ts';
 import { versionRoutes } from './routes/version.ts';
 import { runRoute } from './run/run-route.ts';
 import { attachSocket } from './streams/attach-socket.ts';
@@ -47,12 +51,13 @@ import { closeSchema, validateStrictly } from './validation.ts';
 /** Names of images may be long. */
 const MAX_PARAM_LENGTH = 1024;
 
-export interface HttpAppOptions {
+export interface HttpAppOptions extends HealthSource {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
   audit: AuditLog;
-  isHealthy(): boolean;
+  /** To requests that may be repeated. */
+  answers: IdempotencyRepository;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
   log: Logger;
@@ -81,22 +86,13 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
-  app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
-    if (!options.isHealthy()) reply.code(503);
-    return { healthy: options.isHealthy() };
-  });
   const routes = (v1: FastifyInstance) => addRoutes(v1, options);
-  let document: Promise<object> | undefined;
-  app.get('/openapi.json', { config: FOR_ANYONE }, () => {
-    document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
-      document = undefined;
-      throw error;
-    });
-    return document;
-  });
+  healthRoutes(app, options);
+  documentRoutes(app, routes, '/v1');
   await app.register(
     async (v1) => {
       v1.addHook('onRoute', closeSchema);
+      keepAnswers(v1, options.answers);
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
@@ -116,6 +112,8 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   certificateRoutes(v1, backends);
   imageRoutes(v1, backends);
   imagePullRoute(v1, backends);
+  contentRoutes(v1, backends);
+  snapshotRoutes(v1, backends);
   containerRoutes(v1, backends);
   taskRoutes(v1, backends);
   logRoutes(v1, backends);

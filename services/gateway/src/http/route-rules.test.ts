@@ -2,6 +2,7 @@ import { createLogger } from '@longshore/kit';
 import { expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
+import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { createHttpApp } from './app.ts';
 import type { Backends } from './backends.ts';
 
@@ -17,6 +18,8 @@ function openApp() {
     },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     accessAdmin: {} as AccessAdmin,
+    answers: {} as IdempotencyRepository,
+    pingDatabase: async () => undefined,
     isHealthy: () => true,
     tls: undefined,
     log: createLogger('test', 'silent'),

@@ -102,7 +102,7 @@ export const unreachableSchema = {
   description: 'Ids of nodes that did not answer.',
 } as const;
 
-const problems = { default: { content: { 'application/problem+json': { schema: problemSchema } } } };
+export const problems = { default: { content: { 'application/problem+json': { schema: problemSchema } } } };
 
 /** What a route answers: this, or a problem. */
 export function answers(description: string, schema: object) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { failedPrecondition, internal, invalidArgument, isKind } from '@longshore/errors';
-import { imageArchitecture, parseIdentifier } from '@longshore/oci';
+import { parseIdentifier, platformOfNode } from '@longshore/oci';
 import { encodeSpec, type RuntimeSpec } from '@longshore/oci/runtime-spec';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -89,7 +89,7 @@ function requireOne(wanted: ContainerDescription): void {
 
 async function architectureOf({ nodes }: Backends, { signal, headers }: RequestCall, id: string) {
   const { node } = await nodes.get({ id }, { signal, headers });
-  return imageArchitecture(node?.architecture || 'amd64');
+  return platformOfNode(node?.architecture ?? '').architecture;
 }
 
 interface Rootfs {

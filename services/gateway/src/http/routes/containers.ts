@@ -10,6 +10,7 @@ import { createContainer } from '../containers/create-container.ts';
 import { descriptionSchema } from '../containers/description.ts';
 import { listContainers } from '../containers/list-containers.ts';
 import { ifMatch, tagReply } from '../entity-tag.ts';
+import { repeatableName } from '../idempotency.ts';
 import { labelUpdate } from '../labels.ts';
 import { pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
@@ -151,7 +152,9 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { node } = request.query;
       const call = callOf(request, reply, { node });
-      const made = await createContainer(backends, call, node, request.body, (container) =>
+      const id = request.body.id ?? repeatableName(request);
+      const wanted = { ...request.body, ...(id !== undefined && { id }) };
+      const made = await createContainer(backends, call, node, wanted, (container) =>
         request.requireHost(container),
       );
       reply.code(201).header('location', `/v1/containers/${encodeURIComponent(made.id)}`);

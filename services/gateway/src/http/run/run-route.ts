@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { imageArchitecture, parseIdentifier } from '@longshore/oci';
+import { parseIdentifier, platformOfNode } from '@longshore/oci';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { openCallOf } from '../request-call.ts';
@@ -54,7 +54,7 @@ async function placeOf(
   const chosen = await nodeOfRun(backends, node, openCallOf(request, reply, {}));
   return {
     node: chosen.id,
-    architecture: imageArchitecture(chosen.architecture),
+    architecture: platformOfNode(chosen.architecture).architecture,
     agent: await backends.agent(chosen.id),
     image: expandShortName(image),
     id,

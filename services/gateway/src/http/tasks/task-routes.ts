@@ -3,7 +3,7 @@ import type { CallOptions } from '@longshore/rpc';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { openCallOf, type RequestCall, type ScopeQuery } from '../request-call.ts';
-import { inNamespace } from '../route-rule.ts';
+import { creating, inNamespace } from '../route-rule.ts';
 import {
   answers,
   answersNothing,
@@ -138,7 +138,7 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
 
   app.post<OfContainer & { Body: Creation | null }>(
     '/containers/:id/task',
-    { schema: createSchema, config: write },
+    { schema: createSchema, config: creating(write) },
     async (request, reply) => {
       const { terminal = false, stdin = false, start = true } = request.body ?? {};
       const target = await taskTarget(backends, request, reply);
