@@ -128,8 +128,11 @@ class Run {
   async create(backends: Backends, judge: JudgeContainer): Promise<void> {
     const { id, node, image, agent, call } = this.#place;
     const { terminal, stdin, ...rest } = this.#request;
-    await createContainer(backends, call, node, { ...rest, terminal, image, id }, judge);
+    // Not to be cut in the middle: whether there is a container then, nobody could say.
+    const uncut = { ...call, signal: new AbortController().signal };
+    await createContainer(backends, uncut, node, { ...rest, terminal, image, id }, judge);
     this.#isMade = true;
+    call.signal.throwIfAborted();
     await agent.client(StdioService).create({ containerId: id, terminal, stdin }, call);
   }
 
