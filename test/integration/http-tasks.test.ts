@@ -211,7 +211,7 @@ describe('run, over HTTP', () => {
     const more = {
       args: ['sh', '-c', script],
       env: { GREETING: 'hi' },
-      user: '7:8',
+      user: 'app',
       hostname: 'there',
       rm: true,
     };
