@@ -43,6 +43,7 @@ import { execSocket } from './streams/exec-socket.ts';
 import { endStreamsAtClose } from './streams/open-streams.ts';
 import { takeSocketToken } from './streams/socket-requests.ts';
 import { acceptSockets } from './streams/socket-route.ts';
+import { watchRoutes } from './streams/watch-routes.ts';
 import { execRoute } from './tasks/exec-route.ts';
 import { logRoutes } from './tasks/log-routes.ts';
 import { statsRoutes } from './tasks/stats-routes.ts';
@@ -126,6 +127,7 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   attachSocket(v1, backends);
   execRoute(v1, backends);
   eventRoutes(v1, backends);
+  watchRoutes(v1, backends);
   runRoute(v1, backends);
   versionRoutes(v1);
 }

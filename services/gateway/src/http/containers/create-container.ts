@@ -13,6 +13,7 @@ import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
 import type { RequestCall } from '../request-call.ts';
 import { type ContainerDescription, MADE_INTO_SPEC } from './description.ts';
+import { imageUsers, ROOT_ONLY } from './image-users.ts';
 import { specOf } from './spec-of.ts';
 import { readImage, type UnpackedImage } from './unpacked-image.ts';
 
@@ -42,22 +43,26 @@ export async function createContainer(
   const image =
     wanted.image === undefined ? undefined : await readImage(clients, call, wanted.image, architecture);
   const namespace = call.headers[Header.Namespace] ?? '';
+  const agent = await backends.agent(node);
+  const user = wanted.user ?? image?.config.config?.User ?? '';
+  const { snapshotter } = wanted;
+  const files = image
+    ? await imageUsers(agent, call, { snapshotter, chainId: image.chainId, user })
+    : ROOT_ONLY;
   const spec =
     (wanted.spec as RuntimeSpec | undefined) ??
-    specOf(wanted, { namespace, id, image: image?.config, architecture });
+    specOf(wanted, { namespace, id, image: image?.config, architecture, files });
   const record = {
     id,
     labels: { ...stopSignalOf(image), ...wanted.labels },
     image: wanted.image ?? '',
     runtime: { name: wanted.runtime },
     spec: { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(spec) },
-    ...(image && { snapshotter: wanted.snapshotter, snapshotKey: id }),
+    ...(image && { snapshotter, snapshotKey: id }),
   };
   await judge(record);
-  const agent = await backends.agent(node);
   return withLease(clients.leases, call, async (leased) => {
     const snapshots = agent.client(Snapshots);
-    const { snapshotter } = wanted;
     if (image) await prepare(snapshots, leased, { id, node, snapshotter, image, name: wanted.image ?? '' });
     try {
       const { container } = await agent.client(Containers).create({ container: record }, leased);
