@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ctr } from './ctr.ts';
 import { quote } from './ctr.ts';
@@ -38,6 +39,7 @@ export function describeWhereabouts({ instance, services, postgres, nats, ctr, i
     ...['ps --all', 'images', '--help'].map((args) => `  ${longshore(instance)} ${args}`),
     ...suggestions(image).map((args) => `  ${ctr.commandLine(args)}`),
     `  psql ${quote(postgres.url)} -c '\\dn'`,
+    ...roleSuggestion(join(instance.root, 'gateway.token'), services.addresses('gateway').http ?? ''),
     '',
     'Ctrl-C ends everything, containers included.',
     '',
@@ -48,6 +50,14 @@ export function describeWhereabouts({ instance, services, postgres, nats, ctr, i
 function longshore({ socket }: Instance): string {
   const program = fileURLToPath(new URL('../../../packages/cli/bin/longshore.mjs', import.meta.url));
   return [process.execPath, program, '--address', `unix://${socket}`].map(quote).join(' ');
+}
+
+/** At the fleet's edge nobody may do anything before somebody with this token says so. */
+function roleSuggestion(token: string, url: string): string[] {
+  const bearer = `-H "Authorization: Bearer $(cat ${quote(token)})"`;
+  return [
+    `  curl -s ${bearer} --json '{"namespace": "default", "role": "operator"}' ${url}/v1/tokens   # a token for the HTTP API`,
+  ];
 }
 
 function suggestions(image: JobImage | undefined): string[][] {

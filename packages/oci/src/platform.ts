@@ -72,7 +72,12 @@ export function platformsEqual(a: Platform, b: Platform): boolean {
 }
 
 export function hostPlatform(): Platform {
-  return normalizePlatform({ os: hostOs, architecture: NODE_ARCHITECTURES[arch] ?? arch });
+  return { ...platformOfNode(arch), os: hostOs };
+}
+
+/** Of a Linux host by the architecture that it reports, in Node.js's words. */
+export function platformOfNode(architecture: string): Platform {
+  return normalizePlatform({ os: 'linux', architecture: NODE_ARCHITECTURES[architecture] ?? architecture });
 }
 
 function parseSingle(word: string): Platform {

@@ -47,6 +47,31 @@ describe.each(['shared', 'isolated'])('content that is %s', (sharing) => {
     else await expect(fixture.read(digest, asker)).rejects.toMatchObject({ kind: 'NotFound' });
   });
 
+  it("gives nothing of another namespace to who came by the fleet's edge, on its own node neither", async () => {
+    const text = randomUUID();
+    const digest = await fixture.put(text, {}, { namespace: 'a', node: 'n1' });
+    const asker = { node: 'n1', edge: 'user/eve' };
+    const session = fixture.write(asker);
+    const { offset } = await session.send({ ref: text, total: BigInt(text.length), expected: digest });
+    expect(offset).toBe(0n);
+    await session.end();
+    const unknown = digestOf('nowhere');
+    for (const ask of [
+      (each: string) => fixture.read(each, asker),
+      (each: string) => fixture.content.info({ digest: each }, callOf(asker)),
+      (each: string) => fixture.content.delete({ digest: each }, callOf(asker)),
+    ]) {
+      const told = async (each: string) => {
+        const error = await ask(each).then(
+          () => new Error('no error'),
+          (failed: Error) => failed,
+        );
+        return error.message.replace(each, 'D');
+      };
+      expect(await told(digest)).toBe(await told(unknown));
+    }
+  });
+
   it('links nothing that is not stored, or has another size', async () => {
     const digest = await fixture.put('sized');
     const { blobs } = await fixture.blobs.link(

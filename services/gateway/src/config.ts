@@ -23,6 +23,66 @@ export const keys = {
       'Where HTTP/JSON is answered; port 0 takes a free one. Other hosts than this one reach it with TLS only, by ' +
       'LONGSHORE_TLS_CERT and LONGSHORE_TLS_KEY.',
   }),
+  callsPerSecond: key({
+    env: 'LONGSHORE_GATEWAY_CALLS_PER_SECOND',
+    schema: wholeFrom(1),
+    default: 2000,
+    unit: 'calls/s',
+    meaning: 'How many calls one caller may make in a second, by gRPC and HTTP; more are ResourceExhausted.',
+  }),
+  callsAtOnce: key({
+    env: 'LONGSHORE_GATEWAY_CALLS_AT_ONCE',
+    schema: wholeFrom(1),
+    default: 1000,
+    unit: 'calls',
+    meaning: 'How many calls one caller may have under way, those that wait or watch among them.',
+  }),
+  maxConnections: key({
+    env: 'LONGSHORE_GATEWAY_MAX_CONNECTIONS',
+    schema: wholeFrom(1),
+    default: 10_000,
+    unit: 'connections',
+    meaning: 'How many connections are held at a time, by gRPC and by HTTP each; more are turned away.',
+  }),
+  strikesPerSecond: key({
+    env: 'LONGSHORE_GATEWAY_STRIKES_PER_SECOND',
+    schema: wholeFrom(1),
+    default: 100,
+    unit: 'calls/s',
+    meaning:
+      'How many calls one gRPC connection may give up before their answer, or make without a credential that is good, in a ' +
+      'second; ten times that at once. Then it is ended.',
+  }),
+  requestTimeoutMs: key({
+    env: 'LONGSHORE_GATEWAY_REQUEST_TIMEOUT_MS',
+    schema: wholeFrom(1),
+    default: 30_000,
+    unit: 'ms',
+    meaning: 'How long a request may take to come, unless it is a stream.',
+  }),
+  unreadTimeoutMs: key({
+    env: 'LONGSHORE_GATEWAY_UNREAD_TIMEOUT_MS',
+    schema: wholeFrom(1),
+    default: 60_000,
+    unit: 'ms',
+    meaning: 'How long an answer may wait for a caller that reads nothing of it; then it is cut.',
+  }),
+  httpBodyBytes: key({
+    env: 'LONGSHORE_GATEWAY_HTTP_BODY_BYTES',
+    schema: wholeFrom(1),
+    default: 1024 * 1024,
+    unit: 'bytes',
+    meaning: 'The largest body of an HTTP request.',
+  }),
+  httpOrigins: key({
+    env: 'LONGSHORE_GATEWAY_HTTP_ORIGINS',
+    schema: list(AnyText),
+    default: [],
+    unit: 'origins',
+    meaning:
+      'Whose pages may have browsers change something here, or open a WebSocket, besides its own; separated by commas, e.g. ' +
+      'https://console.example.',
+  }),
   nodeTimeoutMs: key({
     env: 'LONGSHORE_GATEWAY_NODE_TIMEOUT_MS',
     schema: wholeFrom(1),

@@ -7,7 +7,7 @@ import {
   type ServiceContext,
   Upstream,
 } from '@longshore/kit';
-import { openPool } from '@longshore/postgres';
+import { openPool, pingDatabase } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -23,6 +23,7 @@ import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
 import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
+import { cutConnection } from './audit/grpc-refusal.ts';
 import { auditMetrics, showWaiting } from './audit/metrics.ts';
 import { StoredAuditLog } from './audit/stored-audit-log.ts';
 import type { keys } from './config.ts';
@@ -36,6 +37,8 @@ import { FleetLists } from './fleet/lists.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
+import { GatewayLimits } from './limits/gateway-limits.ts';
+import { limitMetrics } from './limits/metrics.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { accessRpc } from './rpc/access-rpc.ts';
@@ -45,6 +48,7 @@ import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
 import { AccessRepository } from './storage/postgres/access-repository.ts';
 import { AuditRepository } from './storage/postgres/audit-repository.ts';
+import { IdempotencyRepository } from './storage/postgres/idempotency-repository.ts';
 import { VERSION } from './version.ts';
 
 export async function start(
@@ -69,6 +73,12 @@ export async function start(
     (opened) => opened.close(),
   );
   showWaiting(metrics, () => audit.waiting);
+  const limits = new GatewayLimits(config, {
+    metrics: limitMetrics(metrics),
+    onCut: (reason, address) => audit.refused(cutConnection(reason, address)),
+    log,
+  });
+  undo.defer(() => limits.close());
 
   const revocations = new Revocations();
   const to = (name: string) => ({ expect: `service/${name}`, revocations, log });
@@ -117,7 +127,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, audit, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, limits, revocations, log });
   const isHealthy = () => own.health.serving;
   const app = await createHttpApp({
     backends: new Backends({
@@ -134,7 +144,10 @@ export async function start(
     access,
     accessAdmin,
     audit,
+    limits: { gateway: limits, maxBodyBytes: config.httpBodyBytes, origins: config.httpOrigins },
+    answers: new IdempotencyRepository(pool),
     isHealthy,
+    pingDatabase: () => pingDatabase(config.databaseUrl),
     tls: httpTls(config.httpListen, config),
     log,
   });

@@ -32,7 +32,8 @@ export interface ControlPlane extends AsyncDisposable {
   startAgent(id: string): Promise<Services>;
 }
 
-export async function startControlPlane(): Promise<ControlPlane> {
+/** `env`: more of the services' variables. */
+export async function startControlPlane(env: Record<string, string> = {}): Promise<ControlPlane> {
   await using undo = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), 'longshore-scale-'));
   // Postgres' own user must be able to pass through.
@@ -50,7 +51,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
     state,
     databaseUrl: stores.postgres.url,
     nats: stores.nats,
-    env: { LONGSHORE_LOG_LEVEL: 'info' },
+    env: { LONGSHORE_LOG_LEVEL: 'info', ...env },
   };
   const services = undo.use(await startServices({ ...options, only: CONTROL_PLANE }));
   const pool = undo.adopt(openPool({ url: stores.postgres.url, schema: 'runtime', size: 2 }), (opened) =>

@@ -124,7 +124,7 @@ describe('a node whose link is cut', () => {
 
 describe('a container that is deleted at the edge while its node is cut off', () => {
   const listed = async () => {
-    const answer = await fleet.http('/v1/containers?namespace=default&node=n2');
+    const answer = await fleet.http('/v1/containers?namespace=default&node=n2&status=true');
     const body = (await answer.json()) as { items: { id: string; status: string }[] };
     return new Map(body.items.map(({ id, status }) => [id, status]));
   };

@@ -35,6 +35,7 @@ export function describeFleet(fleet: Fleet, image: string, ctr: string): string 
     '',
     'What to try next (in another terminal, as root):',
     `  curl -sH "Authorization: Bearer $(cat ${quote(token)})" http://${http}/v1/nodes`,
+    `  curl -sH "Authorization: Bearer $(cat ${quote(token)})" --json '{"subject": "user/me", "namespace": "*", "role": "admin"}' http://${http}/v1/bindings`,
     ...(first === undefined ? [] : nodeSuggestions(first, image)),
     '',
     'Ctrl-C ends everything, containers included.',

@@ -105,6 +105,11 @@ export class Call {
     this.#raw.sendMetadata?.(new Metadata());
   }
 
+  /** Whether it says that it came through the gateway, to a node too: whoever says so has less for it, so anyone may. */
+  get isFromEdge(): boolean {
+    return this.header(Header.Caller) !== undefined;
+  }
+
   /** Throws PermissionDenied when the caller is a node, and another one than this. */
   requireNode(id: string): void {
     checkNode(this.peer, id, 'the request');

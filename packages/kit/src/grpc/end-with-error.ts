@@ -3,13 +3,18 @@ import { toGrpcStatus } from '@longshore/errors';
 
 const { HTTP2_HEADER_STATUS, HTTP2_HEADER_CONTENT_TYPE } = constants;
 
-/** Ends a call that has not been answered yet with a gRPC status alone. */
-export function endWithError(stream: ServerHttp2Stream, error: unknown): void {
+/** Ends a call that has not been answered yet with a gRPC status, and with `more` for the caller. */
+export function endWithError(
+  stream: ServerHttp2Stream,
+  error: unknown,
+  more: OutgoingHttpHeaders = {},
+): void {
   if (isOver(stream) || stream.headersSent) return;
   const headers = {
     [HTTP2_HEADER_STATUS]: 200,
     [HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
     ...statusTrailers(error),
+    ...more,
   };
   stream.respond(headers, { endStream: true });
   // What the caller still sends is of no interest, but it must not stop the session's flow control.

@@ -3,6 +3,7 @@ import {
   createServer,
   type Http2SecureServer,
   type Http2Server,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -38,7 +39,22 @@ export interface RawListenerOptions {
   admits?: ((peer: Peer) => boolean) | undefined;
   /** Over TLS also those without a certificate may connect; their peer is `anonymous`. */
   strangers?: boolean | undefined;
+  /** Calls that one connection may have under way. */
+  maxStreams?: number | undefined;
+  /** Sees the server of each address of TCP before it listens, e.g. to end connections that only cost. */
+  onServer?: ((server: Http2SecureServer) => void) | undefined;
+  /** Told of calls, and of connections without their headers, that are turned away before anybody else hears of them. */
+  onRefused?: ((refusal: ListenerRefusal) => void) | undefined;
 }
+
+export interface ListenerRefusal {
+  session: Http2Session | undefined;
+  headers?: IncomingHttpHeaders;
+  error: unknown;
+}
+
+/** Node's default is two minutes. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Listens for gRPC calls as raw HTTP/2 streams, for those who pass them on without decoding. */
 export class RawListener {
@@ -46,11 +62,13 @@ export class RawListener {
   readonly #log: Logger;
   readonly #admits: (peer: Peer) => boolean;
   readonly #certified: Callers;
+  readonly #options: RawListenerOptions;
   readonly #servers: (Http2Server | Http2SecureServer)[] = [];
   readonly #sessions: ServerSessions;
 
   constructor(onCall: OnCall, log: Logger, options: RawListenerOptions = {}) {
     const { revocations, admits = isPart, strangers = false } = options;
+    this.#options = options;
     this.#certified = strangers ? 'either' : 'certified';
     this.#onCall = onCall;
     this.#log = log;
@@ -89,8 +107,13 @@ export class RawListener {
   }
 
   #serve(address: Address, tls: TlsFiles): Http2Server | Http2SecureServer {
+    const { maxStreams } = this.#options;
     const options = {
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: MAX_HEADER_LIST_BYTES },
+      settings: {
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+        ...(maxStreams && { maxConcurrentStreams: maxStreams }),
+      },
       maxSessionMemory: 64,
       ...STREAM_RESETS,
     };
@@ -103,13 +126,19 @@ export class RawListener {
           // A certificate of another authority ends the connection all the same: see ServerSessions.
           rejectUnauthorized: this.#certified === 'certified',
           allowHTTP1: false,
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
         })
       : createServer(options);
-    if (identity) keepFresh(server as Http2SecureServer, identity);
+    if (identity) {
+      keepFresh(server as Http2SecureServer, identity);
+      this.#options.onServer?.(server as Http2SecureServer);
+    }
     server.on('session', (session) => this.#keep(session, identity !== undefined));
     server.on('stream', (stream, headers) => {
       // A broken stream has ended for both sides by the time that this is heard; nobody is left to tell.
       stream.on('error', (error) => this.#log.debug({ err: error }, 'call broke'));
+      // One that is given up before anybody reads of it would not close while its connection lasts.
+      stream.once('aborted', () => stream.resume());
       this.#take(stream, headers);
     });
     server.on('sessionError', (error) => this.#log.debug({ err: error }, 'connection broke'));
@@ -123,6 +152,7 @@ export class RawListener {
       if (!this.#admits(peer)) throw refusal(peer);
       if (!namesCallers(peer)) delete headers[Header.Caller];
     } catch (error) {
+      this.#options.onRefused?.({ session: stream.session, headers, error });
       endWithError(stream, error);
       return;
     }
@@ -132,6 +162,12 @@ export class RawListener {
   #keep(session: ServerHttp2Session, isTls: boolean): void {
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     this.#sessions.add(session, isTls ? this.#certified : 'local');
+    if (!session.destroyed) return;
+    try {
+      this.#sessions.peerOn(this.#sessions.idOf(session));
+    } catch (error) {
+      this.#options.onRefused?.({ session, error });
+    }
   }
 }
 

@@ -66,7 +66,7 @@ export class ServerSessions {
     if (typeof shown === 'string') return;
     // What `rejectUnauthorized` does for those who must show one.
     if (callers === 'either' && shown.serial === '') session.destroy();
-    this.#endRevoked();
+    if (this.#revocations?.has(shown.serial)) session.destroy();
     this.#timer ??= setInterval(() => this.#endExpired(), EXPIRY_EVERY_MS).unref();
   }
 

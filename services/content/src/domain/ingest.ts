@@ -27,6 +27,8 @@ export interface OpenRequest {
   readonly expected: Digest | undefined;
   /** The caller's lease, which keeps the ingest and later the content. */
   readonly lease: string | undefined;
+  /** Nothing of other namespaces is linked, whatever is configured. */
+  readonly isIsolated?: boolean | undefined;
 }
 
 export interface CommitRequest {

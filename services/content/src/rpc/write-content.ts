@@ -69,7 +69,9 @@ class WriteSession {
     if (ref === '') throw invalidArgument('first message must have a reference');
     const expected = expectedOf(first);
     const { scope, lease, signal } = call;
-    const request = { ref, totalBytes: Number(first.total), expected, lease };
+    // At the edge a namespace gains no blob by knowing its digest, on no node.
+    const isIsolated = call.isFromEdge;
+    const request = { ref, totalBytes: Number(first.total), expected, lease, isIsolated };
     const writer = await parts.writers.open(scope, request, signal);
     if (!writer) throw alreadyExists(`content ${expected}`);
     return new WriteSession(parts, call, writer, first);

@@ -37,6 +37,8 @@ export interface Caller {
   namespace?: string;
   node?: string;
   lease?: string;
+  /** Who called at the fleet's edge, for calls that came there. */
+  edge?: string;
 }
 
 /** What is called of a running service. */
@@ -189,11 +191,12 @@ export class ContentFixture extends ContentClients {
   }
 }
 
-export function callOf({ namespace = 'default', node, lease }: Caller = {}): CallOptions {
+export function callOf({ namespace = 'default', node, lease, edge }: Caller = {}): CallOptions {
   const headers: Record<string, string> = {};
   if (namespace) headers['containerd-namespace'] = namespace;
   if (node) headers['longshore-node'] = node;
   if (lease) headers['containerd-lease'] = lease;
+  if (edge) headers['longshore-caller'] = edge;
   return { headers };
 }
 

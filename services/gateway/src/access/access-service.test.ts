@@ -1,3 +1,4 @@
+import { defaultSpec } from '@longshore/oci/runtime-spec';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { AccessService, Role } from '@longshore/proto/longshore/access/v1/access';
 import { createClient } from '@longshore/rpc';
@@ -109,6 +110,25 @@ describe("a namespace's admin", () => {
     for (const wrong of [{ ttl_seconds: 0 }, { ttl_seconds: 1e9 }, { description: 'x'.repeat(300) }]) {
       expect((await gateway.send('POST', '/v1/tokens', { role: 'viewer', ...wrong })).status).toBe(400);
     }
+  });
+});
+
+describe('an operator without the role host', () => {
+  it('makes no container over HTTP that would give it the host, by spec or by label', async () => {
+    const { secret } = await newToken('operator', 'team');
+    const of = (more: object) => ({ ...defaultSpec({ namespace: 'team', id: 'web' }), ...more });
+    const create = async (body: object) =>
+      (await json(ask(secret, 'POST', '/v1/containers?namespace=team&node=n1', body))).kind;
+    expect(await create({ id: 'web', spec: of({ hooks: { prestart: [{ path: '/bin/sh' }] } }) })).toBe(
+      'PermissionDenied',
+    );
+    expect(await create({ id: 'web', spec: of({}), runtime: '/bin/evil' })).toBe('PermissionDenied');
+    const labels = { 'containerd.io/restart.loguri': 'binary:///bin/sh' };
+    expect(await create({ id: 'web', spec: of({}), labels })).toBe('PermissionDenied');
+    const path = '/v1/containers/web?namespace=team&node=n1';
+    expect(await status(secret, 'PATCH', path, { labels })).toBe(403);
+    // The stand-ins have no leases, which is what making one begins with.
+    expect(await create({ id: 'web', spec: of({}) })).not.toBe('PermissionDenied');
   });
 });
 

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { fromGrpcStatus, GrpcCode } from '@longshore/errors';
 import { isOver } from '@longshore/kit';
 import type { AuditEntry, AuditLog, AuditResult } from './audit-log.ts';
@@ -35,9 +35,9 @@ export async function openCallRecord(
 }
 
 /** Where a call comes from; empty for the unix socket. */
-export function addressOf(stream: ServerHttp2Stream): string {
+export function addressOf(session: Http2Session | undefined): string {
   try {
-    return stream.session?.socket.remoteAddress ?? '';
+    return session?.socket?.remoteAddress ?? '';
   } catch {
     // The session has no socket any more.
     return '';

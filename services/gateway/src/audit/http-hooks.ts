@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { invalidArgument, kindOf, messageOf } from '@longshore/errors';
 import { FLEET } from '@longshore/proto/headers';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -23,6 +24,7 @@ declare module 'fastify' {
 
 /** Keeps what is changed over HTTP, and what is refused. To be called after the hooks that say who asks and whether they may. */
 export function auditRequests(app: FastifyInstance, audit: AuditLog): void {
+  auditBrokenRequests(app, audit);
   app.decorateRequest('record', undefined);
   app.decorateRequest('isKept', false);
   app.decorateRequest('failure', undefined);
@@ -54,6 +56,22 @@ export function auditRequests(app: FastifyInstance, audit: AuditLog): void {
 /** It refuses by itself what is no valid request. */
 function isOfFastify(error: unknown): boolean {
   return ((error as { statusCode?: number }).statusCode ?? 500) < 500;
+}
+
+/** What is no request at all, or did not come in time: Fastify answers it. */
+function auditBrokenRequests(app: FastifyInstance, audit: AuditLog): void {
+  app.server.on('clientError', (error: NodeJS.ErrnoException, socket: Partial<Socket>) => {
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return;
+    audit.refused({
+      requestId: '',
+      caller: '',
+      address: socket.remoteAddress ?? '',
+      action: '',
+      namespace: '',
+      node: '',
+      error: invalidArgument(`request: ${error.code ?? error.message}`),
+    });
+  });
 }
 
 function changes(rule: Rule | undefined): boolean {

@@ -2,6 +2,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufb
 import { CreateContainerRequestSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { CreateImageRequestSchema } from '@longshore/proto/containerd/services/images/v1/images';
 import { KillRequestSchema } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { CreateBindingRequestSchema, Role } from '@longshore/proto/longshore/access/v1/access';
 import { describe, expect, it } from 'vitest';
 import { scrub } from './scrub.ts';
 import { subjectOf, subjectOfJson } from './subject.ts';
@@ -24,6 +25,8 @@ describe('what a request is about', () => {
       exec_id: 'e',
       signal: '9',
     });
+    const binding = { subject: 'user/alice', namespace: 'shop', role: Role.ADMIN };
+    expect(subject(CreateBindingRequestSchema, binding)).toEqual({ ...binding, role: 'ROLE_ADMIN' });
   });
 
   it('is nothing of a spec, of labels or of options', () => {

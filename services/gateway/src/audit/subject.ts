@@ -1,4 +1,4 @@
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
+import type { DescEnum, DescField, DescMessage } from '@bufbuild/protobuf';
 import { ScalarType } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
@@ -29,6 +29,7 @@ const NAMING: ReadonlySet<string> = new Set([
   'signal',
   'force',
   'role',
+  'subject',
   'group',
   'nodes',
 ]);
@@ -43,6 +44,8 @@ const MAX_FIELDS = 24;
 
 interface Part {
   name: string;
+  /** Set for one of a list of words. */
+  values?: DescEnum;
   /** Set for a message with something that names. */
   parts?: Parts;
 }
@@ -73,7 +76,7 @@ export function subjectOfJson(value: unknown): Subject {
 function partsOf(message: DescMessage, depth: number): Parts {
   const parts = message.fields.map((field): [number, Part] | undefined => {
     const { name, number } = field;
-    if (isNaming(field)) return [number, { name }];
+    if (isNaming(field)) return [number, { name, ...(field.fieldKind === 'enum' && { values: field.enum }) }];
     if (depth === 1 || field.fieldKind !== 'message' || field.message.typeName.startsWith('google.')) {
       return undefined;
     }
@@ -86,6 +89,7 @@ function partsOf(message: DescMessage, depth: number): Parts {
 function isNaming(field: DescField): boolean {
   if (!NAMING.has(field.name)) return false;
   const isList = field.fieldKind === 'list' && field.listKind === 'scalar';
+  if (field.fieldKind === 'enum') return true;
   return (field.fieldKind === 'scalar' || isList) && field.scalar !== ScalarType.BYTES;
 }
 
@@ -99,7 +103,8 @@ function collect(parts: Parts, message: Uint8Array, prefix: string, subject: Sub
       if (part.parts) collect(part.parts, value, `${prefix}${part.name}.`, subject);
       else note(subject, prefix + part.name, Buffer.from(value).toString());
     } else if (part && !part.parts && type === WireType.Varint) {
-      note(subject, prefix + part.name, String(reader.uint64()));
+      const value = Number(reader.uint64());
+      note(subject, prefix + part.name, part.values?.value[value]?.name ?? String(value));
     } else {
       reader.skip(type, number);
     }

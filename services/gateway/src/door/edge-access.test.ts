@@ -1,6 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { create as createMessage, toBinary } from '@bufbuild/protobuf';
+import {
+  applySpecOptions,
+  defaultSpec,
+  encodeSpec,
+  type RuntimeSpec,
+  withPrivileged,
+} from '@longshore/oci/runtime-spec';
+import { CreateContainerRequestSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
+import { ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { scratchDirectory, TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type BearerCallOptions, bearerCall } from '../testing/bearer-call.ts';
@@ -75,5 +86,55 @@ describe('a caller at the gRPC door', () => {
     const told = { caller: 'token/gateway', liveTasks: undefined, authorization: undefined };
     expect(fleet).toMatchObject({ at: 'image Images/List', ...told });
     expect(node).toMatchObject({ at: 'agent Images/List', ...told });
+  });
+});
+
+describe('a container that would give its owner the host', () => {
+  const create = '/containerd.services.containers.v1.Containers/Create';
+  const exec = '/longshore.node.v1.StdioService/Exec';
+
+  function containerWith(change: (spec: RuntimeSpec) => RuntimeSpec): Uint8Array {
+    const value = encodeSpec(change(defaultSpec({ namespace: 'ns', id: 'web' })));
+    const spec = { typeUrl: JsonTypeUrl.Spec, value };
+    return toBinary(
+      CreateContainerRequestSchema,
+      createMessage(CreateContainerRequestSchema, { container: { id: 'web', spec } }),
+    );
+  }
+
+  function execWith(capability: string): Uint8Array {
+    const value = new TextEncoder().encode(JSON.stringify({ capabilities: { bounding: [capability] } }));
+    const start = { containerId: 'web', spec: { typeUrl: JsonTypeUrl.Process, value } };
+    return toBinary(
+      ExecRequestSchema,
+      createMessage(ExecRequestSchema, { message: { case: 'start', value: start } }),
+    );
+  }
+
+  it('needs the role host in its namespace, whoever else writes there', async () => {
+    const made = await gateway.send('POST', '/v1/tokens', { namespace: 'ns', role: 'operator' });
+    const { id, secret } = (await made.json()) as { id: string; secret: string };
+    const headers = { authorization: `Bearer ${secret}`, 'longshore-node': 'n1' };
+    const privileged = containerWith((spec) => applySpecOptions(spec, withPrivileged()));
+    const plain = containerWith((spec) => spec);
+    expect(await call(create, headers, { message: plain })).toMatchObject({ code: 0 });
+    expect(gateway.takeSeen()).toMatchObject([{ at: 'agent Containers/Create', caller: `token/${id}` }]);
+    const refused = {
+      code: 7,
+      message: expect.stringMatching(
+        /^token\/\w+ lacks the role host in namespace "ns", which this needs: \w/,
+      ),
+    };
+    expect(await call(create, headers, { message: privileged })).toEqual(refused);
+    // The stand-in for the agent has no such method: it is how to tell that a call has come there.
+    expect(await call(exec, headers, { message: execWith('CAP_CHOWN') })).toMatchObject({ code: 12 });
+    expect(await call(exec, headers, { message: execWith('CAP_SYS_ADMIN') })).toEqual(refused);
+    expect(await call(exec, headers, { message: new Uint8Array([0x0a, 0x7f]) })).toMatchObject({ code: 3 });
+    expect(gateway.takeSeen()).toEqual([]);
+    await gateway.bind(`token/${id}`, 'host', 'ns');
+    expect(await call(create, headers, { message: privileged })).toMatchObject({ code: 0 });
+    expect(await call(exec, headers, { message: execWith('CAP_SYS_ADMIN') })).toMatchObject({ code: 12 });
+    const elsewhere = { ...headers, 'containerd-namespace': 'ns-2' };
+    expect(await call(create, elsewhere, { message: plain })).toMatchObject({ code: 7 });
   });
 });

@@ -1,27 +1,36 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { messageOf, unimplemented } from '@longshore/errors';
-import { endWithError, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { isKind, messageOf, unimplemented } from '@longshore/errors';
+import { endWithError, isOver, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
+import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
-import type { AuditLog, AuditRefusal } from '../audit/audit-log.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
+import { grpcRefusal } from '../audit/grpc-refusal.ts';
 import { isRefusal } from '../audit/is-refusal.ts';
+import type { GatewayLimits } from '../limits/gateway-limits.ts';
+import { pushback } from '../limits/limit-reached.ts';
+import { letGo, limitRequestTime } from '../limits/request-deadline.ts';
 import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
 import { type Plan, planOf } from './owners.ts';
-import { type ReadMessage, readMessage } from './read-message.ts';
+import { type ReadMessage, readFirstMessage, readMessage } from './read-message.ts';
 import { textAt } from './request-fields.ts';
 import { refuseReservedLabels, writesLabels } from './reserved-labels.ts';
 import { stickyKey } from './sticky-key.ts';
 
+/** More than one caller may have under way by default: what the others want of a connection waits at their end. */
+const MAX_STREAMS = 2_000;
+
 export interface GatewayDoorOptions {
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   destination: Destination;
   audit: AuditLog;
+  limits: GatewayLimits;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -51,6 +60,7 @@ export function gatewayDoor({
   access,
   destination,
   audit,
+  limits,
   revocations,
   log,
 }: GatewayDoorOptions): RawListener {
@@ -59,15 +69,22 @@ export function gatewayDoor({
     const path = String(headers[':path']);
     const { rpc, plan } = await knownCall(arrival, path);
     arrival.changes = changes(rpc);
+    if (!rpc.streams) limitRequestTime(stream, limits.requestTimeoutMs);
+    limits.slowReaders.watch(stream, () => stream.close(constants.NGHTTP2_CANCEL));
     let read: Promise<ReadMessage> | undefined;
     const message = async () => {
-      read ??= readMessage(stream);
+      read ??= rpc.streams ? readFirstMessage(stream) : readMessage(stream);
       return (await read).message;
     };
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
     const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    const judge = judgeOf(path);
+    if (judge && arrival.caller) {
+      const reason = judge(await message());
+      if (reason) await access.authorizeHost(arrival.caller, namespace, reason);
+    }
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
@@ -94,6 +111,13 @@ export function gatewayDoor({
     });
   }
 
+  /** Throws LimitReached for one who asks too much. */
+  async function admit(caller: Caller, stream: ServerHttp2Stream): Promise<void> {
+    const release = await limits.callers.admit(caller);
+    if (isOver(stream)) release();
+    else stream.once('close', release);
+  }
+
   /** Last of all: what is kept is passed on. */
   function openRecord(
     arrival: Arrival,
@@ -102,7 +126,9 @@ export function gatewayDoor({
   ): Promise<CallRecord> {
     arrival.isKept = true;
     const entry = {
-      ...placeOf(arrival),
+      requestId: arrival.requestId,
+      caller: arrival.caller?.name ?? '',
+      address: addressOf(arrival.stream.session),
       action: path.slice(1),
       namespace,
       node,
@@ -116,6 +142,7 @@ export function gatewayDoor({
     const rpc = rpcRuleOf(path);
     if (rpc?.rule.on !== 'nothing') {
       arrival.caller = await access.authenticate(arrival.peer, arrival.headers.authorization);
+      await admit(arrival.caller, arrival.stream);
     }
     const plan = planOf(path);
     if (rpc && plan) return { rpc, plan };
@@ -127,37 +154,30 @@ export function gatewayDoor({
       await pass(arrival);
     } catch (error) {
       const { headers, requestId, caller } = arrival;
-      if (!arrival.isKept && (arrival.changes || isRefusal(error))) audit.refused(refusalOf(arrival, error));
+      if (!arrival.isKept && (arrival.changes || isRefusal(error)))
+        audit.refused(grpcRefusal({ ...arrival, session: arrival.stream.session }, error));
       const method = headers[':path'];
       log.info(
         { request_id: requestId, caller: caller?.name, method, error: messageOf(error) },
         'call refused',
       );
-      endWithError(arrival.stream, error);
+      if (isKind(error, 'Unauthenticated')) limits.connections.stranger(arrival.stream);
+      endWithError(arrival.stream, error, pushback(error));
+      letGo(arrival.stream);
     }
   }
 
   const onCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: Peer) =>
     void answer({ stream, headers, peer, requestId: requestIdOf(headers[Header.RequestId]) });
   // Nodes too are told by `access` that they have no business here.
-  return new RawListener(onCall, log, { revocations, admits: () => true, strangers: true });
-}
-
-function placeOf({ stream, requestId, caller }: Arrival) {
-  return { requestId, caller: caller?.name ?? '', address: addressOf(stream) };
-}
-
-function refusalOf(arrival: Arrival, error: unknown): AuditRefusal {
-  const { headers } = arrival;
-  const path = String(headers[':path']);
-  return {
-    ...placeOf(arrival),
-    // Nothing that a caller has made up: it is told apart by this.
-    action: rpcRuleOf(path) ? path.slice(1) : '',
-    namespace: firstValue(headers[Header.Namespace]),
-    node: firstValue(headers[Header.Node]),
-    error,
-  };
+  return new RawListener(onCall, log, {
+    revocations,
+    admits: () => true,
+    strangers: true,
+    maxStreams: MAX_STREAMS,
+    onServer: (server) => limits.connections.watch(server),
+    onRefused: ({ session, headers = {}, error }) => audit.refused(grpcRefusal({ session, headers }, error)),
+  });
 }
 
 /** The gateway's own server needs to know more of a caller than others. */

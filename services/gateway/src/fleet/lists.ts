@@ -40,11 +40,14 @@ export class FleetLists {
     });
   }
 
-  snapshots(asker: Asker, snapshotter: string, filters: readonly string[]): FleetAnswer<Info> {
-    return this.#filtered(asker, filters, async function* (node, filters, options) {
+  /** Of all nodes, or of the one that is named. */
+  snapshots(asker: Asker, snapshotter: string, filters: readonly string[], only?: string): FleetAnswer<Info> {
+    async function* list(node: NodeConnection, filters: string[], options: CallOptions) {
       const request = { snapshotter, filters };
       for await (const { info } of node.client(Snapshots).list(request, options)) yield* info;
-    });
+    }
+    const choice = only === undefined ? undefined : async () => new Set([only]);
+    return this.#filtered(asker, filters, list, choice, only);
   }
 
   /** Of all nodes, or of one. */
@@ -85,9 +88,11 @@ export class FleetLists {
     filters: readonly string[],
     list: (node: NodeConnection, filters: string[], options: CallOptions) => AsyncIterable<T>,
     choice?: Choice,
+    only?: string,
   ): FleetAnswer<T> {
     const filtersOf = splitFilters(filters);
     const question = (node: NodeConnection, options: CallOptions) => {
+      if (only !== undefined && only !== node.id) return undefined;
       const own = filtersOf(node.id);
       return own && list(node, [...own], options);
     };

@@ -84,7 +84,7 @@ describe('the routes', () => {
     expect(await getJson('/v1/namespaces?node=n1')).toMatchObject({
       items: [{ labels: { of: 'agent' } }],
     });
-    expect(await getJson('/v1/containers?node=n1')).toMatchObject({
+    expect(await getJson('/v1/containers?node=n1&status=true')).toMatchObject({
       items: [{ id: 'of-agent', node: 'n1', status: 'running', runtime: 'r' }],
       unreachable_nodes: [],
     });

@@ -12,16 +12,21 @@ import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
+import { type HttpLimits, limitedServer, limitRequests } from '../limits/http-limits.ts';
+import { refuseForeignPages } from '../limits/origins.ts';
 import { requestIdOf } from '../request-id.ts';
+import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
-import { describeRoutes } from './document.ts';
+import { keepAnswers } from './idempotency.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
-import { FOR_ANYONE } from './route-rule.ts';
 import { accessRoutes } from './routes/access.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
+import { contentRoutes } from './routes/content.ts';
+import { documentRoutes } from './routes/document.ts';
+import { type HealthSource, healthRoutes } from './routes/health.ts';
 import { imagePullRoute } from './routes/image-pull.ts';
 import { imageRoutes } from './routes/images.ts';
 import { joinTokenRoutes } from './routes/join-tokens.ts';
@@ -29,6 +34,7 @@ import { leaseRoutes } from './routes/leases.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { quotaRoutes } from './routes/quotas.ts';
+import { snapshotRoutes } from './routes/snapshots.ts';
 import { versionRoutes } from './routes/version.ts';
 import { runRoute } from './run/run-route.ts';
 import { attachSocket } from './streams/attach-socket.ts';
@@ -37,6 +43,7 @@ import { execSocket } from './streams/exec-socket.ts';
 import { endStreamsAtClose } from './streams/open-streams.ts';
 import { takeSocketToken } from './streams/socket-requests.ts';
 import { acceptSockets } from './streams/socket-route.ts';
+import { watchRoutes } from './streams/watch-routes.ts';
 import { execRoute } from './tasks/exec-route.ts';
 import { logRoutes } from './tasks/log-routes.ts';
 import { statsRoutes } from './tasks/stats-routes.ts';
@@ -46,12 +53,14 @@ import { closeSchema, validateStrictly } from './validation.ts';
 /** Names of images may be long. */
 const MAX_PARAM_LENGTH = 1024;
 
-export interface HttpAppOptions {
+export interface HttpAppOptions extends HealthSource {
   backends: Backends;
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>;
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
   audit: AuditLog;
-  isHealthy(): boolean;
+  limits: HttpLimits;
+  /** To requests that may be repeated. */
+  answers: IdempotencyRepository;
   /** PEM; undefined answers without TLS. */
   tls: { cert: Buffer; key: Buffer } | undefined;
   log: Logger;
@@ -59,13 +68,13 @@ export interface HttpAppOptions {
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { access, audit, log } = options;
+  const { access, audit, limits, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
-    ...(options.tls && { https: options.tls }),
+    ...limitedServer(limits, options.tls),
   });
   validateStrictly(app);
   endStreamsAtClose(app);
@@ -75,27 +84,20 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
+  refuseForeignPages(app, limits.origins);
   app.addHook('onRequest', takeSocketToken);
   requireAccess(app, access);
+  limitRequests(app, limits);
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 
-  app.get('/healthz', { config: FOR_ANYONE }, async (_, reply) => {
-    if (!options.isHealthy()) reply.code(503);
-    return { healthy: options.isHealthy() };
-  });
   const routes = (v1: FastifyInstance) => addRoutes(v1, options);
-  let document: Promise<object> | undefined;
-  app.get('/openapi.json', { config: FOR_ANYONE }, () => {
-    document ??= describeRoutes(async (v1) => routes(v1), '/v1').catch((error) => {
-      document = undefined;
-      throw error;
-    });
-    return document;
-  });
+  healthRoutes(app, options);
+  documentRoutes(app, routes, '/v1');
   await app.register(
     async (v1) => {
       v1.addHook('onRoute', closeSchema);
+      keepAnswers(v1, options.answers);
       v1.setNotFoundHandler(refuseUnknown);
       routes(v1);
     },
@@ -115,6 +117,8 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   certificateRoutes(v1, backends);
   imageRoutes(v1, backends);
   imagePullRoute(v1, backends);
+  contentRoutes(v1, backends);
+  snapshotRoutes(v1, backends);
   containerRoutes(v1, backends);
   taskRoutes(v1, backends);
   logRoutes(v1, backends);
@@ -123,6 +127,7 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   attachSocket(v1, backends);
   execRoute(v1, backends);
   eventRoutes(v1, backends);
+  watchRoutes(v1, backends);
   runRoute(v1, backends);
   versionRoutes(v1);
 }

@@ -3,12 +3,15 @@ import { ANONYMOUS } from '@longshore/transport';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessControl } from '../access/access-control.ts';
 import type { Caller } from '../access/caller.ts';
+import { type ContainerParts, hostReasonOfContainer } from '../access/host/container-reason.ts';
 import { namespaceOf } from './route-rule.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; `anonymous` only where anyone may. */
     caller: Caller;
+    /** Throws PermissionDenied when a container of this record would give its owner the host, and the caller may not. */
+    requireHost(container: ContainerParts): Promise<void>;
   }
   interface FastifyInstance {
     /** Methods and paths of those that are refused to everyone, because nobody has decided about them. */
@@ -24,9 +27,13 @@ const STRANGER: Caller = { kind: 'anonymous', name: 'anonymous', groups: [] };
  */
 export function requireAccess(
   app: FastifyInstance,
-  access: Pick<AccessControl, 'authenticate' | 'authorize'>,
+  access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>,
 ): void {
   app.decorateRequest('caller', null as unknown as Caller);
+  app.decorateRequest('requireHost', async function (container) {
+    const reason = hostReasonOfContainer(container);
+    if (reason) await access.authorizeHost(this.caller, namespaceOf(this), reason);
+  });
   app.decorate('routesWithoutRule', []);
   app.addHook('onRoute', ({ method, url, config }) => {
     if (!config?.rule) app.routesWithoutRule.push(`${method} ${url}`);

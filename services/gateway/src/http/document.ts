@@ -1,15 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui';
 import { type FastifyPluginCallback, fastify } from 'fastify';
 import { VERSION } from '../version.ts';
 
-/** The OpenAPI document of what `routes` adds below `prefix`. What makes it is loaded only now: a hundred files that few ask for. */
-export async function describeRoutes(routes: FastifyPluginCallback, prefix: string): Promise<object> {
-  const { default: swagger } = await import('@fastify/swagger');
+/** Where the page is. */
+export const PAGE_PREFIX = '/docs';
+
+/** The description of an API. */
+export interface Description {
+  /** OpenAPI 3.1. */
+  readonly document: object;
+  /** Answers requests below {@link PAGE_PREFIX} with the page for people, which needs nothing of other hosts. */
+  answer(request: IncomingMessage, response: ServerResponse): void;
+}
+
+/** Of what `routes` adds below `prefix`. What makes it is loaded only now: a hundred files that few ask for. */
+export async function describeRoutes(routes: FastifyPluginCallback, prefix: string): Promise<Description> {
+  const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
+    import('@fastify/swagger'),
+    import('@fastify/swagger-ui'),
+  ]);
   const app = fastify();
   await app.register(swagger, { openapi: DOCUMENT });
+  await app.register(swaggerUi, PAGE);
   await app.register(routes, { prefix });
   await app.ready();
-  return app.swagger();
+  return {
+    document: app.swagger(),
+    answer: (request, response) => app.routing(request, response),
+  };
 }
 
 const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
@@ -21,4 +41,17 @@ const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   },
   components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   security: [{ token: [] }],
+};
+
+const PAGE: FastifySwaggerUiOptions = {
+  routePrefix: PAGE_PREFIX,
+  uiConfig: { deepLinking: true, validatorUrl: null },
+  staticCSP: {
+    'default-src': "'self'",
+    'img-src': "'self' data:",
+    'style-src': "'self' 'unsafe-inline'",
+    'object-src': "'none'",
+    'base-uri': "'none'",
+    'frame-ancestors': "'none'",
+  },
 };

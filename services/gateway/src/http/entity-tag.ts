@@ -34,9 +34,10 @@ export function ifMatch<C extends RequestCall>(request: FastifyRequest, call: C)
 }
 
 /** Weak ones are fine for what is only read. */
-export function names(header: string | undefined, tag: string): boolean {
+export function names(header: string | string[] | undefined, tag: string): boolean {
   if (header === undefined) return false;
-  return header.trim() === '*' || tagsIn(header).some((each) => each.tag === tag);
+  const [first = ''] = [header].flat();
+  return first.trim() === '*' || tagsIn(first).some((each) => each.tag === tag);
 }
 
 function tagsIn(header: string): { tag: string; isWeak: boolean }[] {

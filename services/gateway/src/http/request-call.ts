@@ -38,7 +38,8 @@ export function openCallOf(
   { node = FLEET }: Pick<ScopeQuery, 'node'>,
 ): RequestCall {
   const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
+  // What its caller may repeat is done to its end, whoever still listens: the repetition is told what came of it.
+  if (request.repeatable === undefined) reply.raw.once('close', () => gone.abort());
   const headers: Record<string, string> = {
     [Header.RequestId]: request.id,
     [Header.Caller]: request.caller.name,

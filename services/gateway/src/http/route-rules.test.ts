@@ -2,6 +2,8 @@ import { createLogger } from '@longshore/kit';
 import { expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
+import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
+import { wideLimits } from '../testing/http-limits.ts';
 import { createHttpApp } from './app.ts';
 import type { Backends } from './backends.ts';
 
@@ -10,9 +12,16 @@ const someone: Caller = { kind: 'token', name: 'token/1', groups: [] };
 function openApp() {
   return createHttpApp({
     backends: {} as Backends,
-    access: { authenticate: async () => someone, authorize: async () => undefined },
+    access: {
+      authenticate: async () => someone,
+      authorize: async () => undefined,
+      authorizeHost: async () => undefined,
+    },
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
+    limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    answers: {} as IdempotencyRepository,
+    pingDatabase: async () => undefined,
     isHealthy: () => true,
     tls: undefined,
     log: createLogger('test', 'silent'),

@@ -72,10 +72,11 @@ export const containerSchema = object({
   id: text,
   node: text,
   status: {
-    enum: ['none', 'created', 'running', 'pausing', 'paused', 'stopped', 'unknown', 'deleting'],
+    type: ['string', 'null'],
+    enum: ['none', 'created', 'running', 'pausing', 'paused', 'stopped', 'unknown', 'deleting', null],
     description:
       'Of its task; `none` without one, `unknown` when the node did not say. `deleting`: it was deleted while its ' +
-      'node was away, and goes when that agrees.',
+      'node was away, and goes when that agrees. Null: it was not asked for.',
   },
   image: text,
   labels: texts,
@@ -102,7 +103,7 @@ export const unreachableSchema = {
   description: 'Ids of nodes that did not answer.',
 } as const;
 
-const problems = { default: { content: { 'application/problem+json': { schema: problemSchema } } } };
+export const problems = { default: { content: { 'application/problem+json': { schema: problemSchema } } } };
 
 /** What a route answers: this, or a problem. */
 export function answers(description: string, schema: object) {

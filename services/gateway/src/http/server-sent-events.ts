@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { kindOf } from '@longshore/errors';
 import type { FastifyReply } from 'fastify';
 import { type Problem, problemOf } from './problem.ts';
 import { endAtClose } from './streams/open-streams.ts';
@@ -28,7 +29,12 @@ export async function sendEvents(
   events: AsyncGenerator<ServerSentEvent | typeof OPENED>,
 ): Promise<FastifyReply> {
   const first = await events.next();
-  const body = Readable.from(texts(first, events, (error) => problemOf(error, requestId)));
+  const body = Readable.from(
+    texts(first, events, (error) => {
+      reply.request.record?.end({ error: kindOf(error) });
+      return problemOf(error, requestId);
+    }),
+  );
   endAtClose(reply, body);
   return reply
     .type('text/event-stream')

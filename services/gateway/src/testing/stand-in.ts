@@ -43,6 +43,8 @@ export class StandIn {
   readonly containers: string[];
   /** Throws what everything but the registry is to be refused with, or waits. */
   trouble: (call: Call) => Promise<void> = async () => undefined;
+  /** Of content. */
+  sentBytes = 0;
   readonly #name: string;
   readonly #server = new GrpcServer(createLogger('test', 'silent'), createMetrics('test'));
 
@@ -99,7 +101,10 @@ export class StandIn {
       list: (_, call) => this.#with(call, { namespaces: [{ name: 'default', labels: { of: this.#name } }] }),
       create: (_, call) => this.#with(call, {}),
     });
-    this.#server.add(Content, { info: (_, call) => this.#with(call, {}) });
+    this.#server.add(Content, {
+      info: (_, call) => this.#with(call, {}),
+      read: (_, call) => this.#endless(call),
+    });
     this.#server.add(Events, { publish: (_, call) => this.#with(call, {}) });
     this.#server.add(Version, { version: (_, call) => this.#with(call, { version: this.#name }) });
     this.#server.add(Transfer, { transfer: (_, call) => this.#with(call, {}) });
@@ -154,6 +159,16 @@ export class StandIn {
       list: (_, call) => this.#with(call, { tasks: tasks() }),
     });
     this.#server.add(Introspection, { server: (_, call) => this.#with(call, { uuid: name }) });
+  }
+
+  /** Content without an end, as fast as it is read. */
+  async *#endless(call: Call) {
+    await this.answer(call);
+    const data = new Uint8Array(64 * 1024);
+    for (;;) {
+      this.sentBytes += data.length;
+      yield { data };
+    }
   }
 
   async #with<T>(call: Call, answer: T): Promise<T> {

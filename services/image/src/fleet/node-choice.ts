@@ -1,5 +1,5 @@
 import { type LongshoreError, notFound, unavailable } from '@longshore/errors';
-import { hostPlatform, normalizePlatform, type Platform } from '@longshore/oci';
+import { hostPlatform, type Platform, platformOfNode } from '@longshore/oci';
 
 /** A node as the registry of nodes has it. */
 export interface FleetNode {
@@ -26,9 +26,6 @@ export interface ChosenNode {
   obstacle: LongshoreError | undefined;
 }
 
-/** Node.js's names of architectures where they differ from the image specification's. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
 /** All that are named, and all that are ready and match; each once. None without names and a selector. */
 export async function chooseNodes(
   list: NodeList,
@@ -51,7 +48,7 @@ export async function chooseNodes(
 
 export function platformOf({ architecture }: FleetNode): Platform {
   if (architecture === '') return hostPlatform();
-  return normalizePlatform({ os: 'linux', architecture: ARCHITECTURES[architecture] ?? architecture });
+  return platformOfNode(architecture);
 }
 
 function obstacleOf(id: string, node: FleetNode | undefined): LongshoreError | undefined {

@@ -68,7 +68,7 @@ export class IngestRepository {
    * ResourceExhausted above a quota.
    */
   async open(scope: Scope, request: OpenRequest): Promise<Ingest | undefined> {
-    const { ref, totalBytes, expected, lease } = request;
+    const { ref, totalBytes, expected, lease, isIsolated = false } = request;
     const { sharesNamespaces, instance, writerTimeoutMs } = this.#options;
     const row = await this.#callOpen([
       scope.namespace,
@@ -77,7 +77,7 @@ export class IngestRepository {
       totalBytes,
       expected,
       lease,
-      sharesNamespaces,
+      sharesNamespaces && !isIsolated,
       instance,
       INGEST_LIFETIME_MS,
       writerTimeoutMs,

@@ -16,7 +16,8 @@ export const STATUSES = {
 /** Of a container's task; `none` when it has none. */
 export type ContainerStatus = (typeof STATUSES)[Status] | 'none' | 'deleting';
 
-export function containerToJson(container: Container, node: string, status: ContainerStatus) {
+/** A status of null was not asked for. */
+export function containerToJson(container: Container, node: string, status: ContainerStatus | null) {
   return {
     id: container.id,
     node,

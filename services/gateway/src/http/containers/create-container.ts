@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { failedPrecondition, internal, invalidArgument, isKind } from '@longshore/errors';
-import { parseIdentifier } from '@longshore/oci';
+import { parseIdentifier, platformOfNode } from '@longshore/oci';
 import { encodeSpec, type RuntimeSpec } from '@longshore/oci/runtime-spec';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
@@ -8,18 +8,20 @@ import { Header } from '@longshore/proto/headers';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import { withLease } from '@longshore/transfer';
+import type { ContainerParts } from '../../access/host/container-reason.ts';
 import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
 import type { RequestCall } from '../request-call.ts';
 import { type ContainerDescription, MADE_INTO_SPEC } from './description.ts';
+import { imageUsers, ROOT_ONLY } from './image-users.ts';
 import { specOf } from './spec-of.ts';
 import { readImage, type UnpackedImage } from './unpacked-image.ts';
 
 /** By which a node knows how an image wants to be stopped. */
 const STOP_SIGNAL_LABEL = 'io.containerd.image.config.stop-signal';
 
-/** Throws PermissionDenied when the caller may not make a container of this spec. */
-export type JudgeSpec = (spec: RuntimeSpec, wanted: ContainerDescription) => void;
+/** Throws PermissionDenied when the caller may not make a container of this record. */
+export type JudgeContainer = (container: ContainerParts) => Promise<void>;
 
 /**
  * Makes a container on a node as a person describes it: its root file system over the image's, its spec, its record. What
@@ -31,7 +33,7 @@ export async function createContainer(
   call: RequestCall,
   node: string,
   wanted: ContainerDescription,
-  judge: JudgeSpec,
+  judge: JudgeContainer,
 ): Promise<Container> {
   const id = parseIdentifier(wanted.id ?? `c-${randomBytes(6).toString('hex')}`);
   requireOne(wanted);
@@ -41,23 +43,27 @@ export async function createContainer(
   const image =
     wanted.image === undefined ? undefined : await readImage(clients, call, wanted.image, architecture);
   const namespace = call.headers[Header.Namespace] ?? '';
+  const agent = await backends.agent(node);
+  const user = wanted.user ?? image?.config.config?.User ?? '';
+  const { snapshotter } = wanted;
+  const files = image
+    ? await imageUsers(agent, call, { snapshotter, chainId: image.chainId, user })
+    : ROOT_ONLY;
   const spec =
     (wanted.spec as RuntimeSpec | undefined) ??
-    specOf(wanted, { namespace, id, image: image?.config, architecture });
-  judge(spec, wanted);
-  const agent = await backends.agent(node);
+    specOf(wanted, { namespace, id, image: image?.config, architecture, files });
+  const record = {
+    id,
+    labels: { ...stopSignalOf(image), ...wanted.labels },
+    image: wanted.image ?? '',
+    runtime: { name: wanted.runtime },
+    spec: { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(spec) },
+    ...(image && { snapshotter, snapshotKey: id }),
+  };
+  await judge(record);
   return withLease(clients.leases, call, async (leased) => {
     const snapshots = agent.client(Snapshots);
-    const { snapshotter } = wanted;
     if (image) await prepare(snapshots, leased, { id, node, snapshotter, image, name: wanted.image ?? '' });
-    const record = {
-      id,
-      labels: { ...stopSignalOf(image), ...wanted.labels },
-      image: wanted.image ?? '',
-      runtime: { name: wanted.runtime },
-      spec: { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(spec) },
-      ...(image && { snapshotter, snapshotKey: id }),
-    };
     try {
       const { container } = await agent.client(Containers).create({ container: record }, leased);
       if (!container) throw internal('container: none was answered');
@@ -83,7 +89,7 @@ function requireOne(wanted: ContainerDescription): void {
 
 async function architectureOf({ nodes }: Backends, { signal, headers }: RequestCall, id: string) {
   const { node } = await nodes.get({ id }, { signal, headers });
-  return node?.architecture || 'amd64';
+  return platformOfNode(node?.architecture ?? '').architecture;
 }
 
 interface Rootfs {

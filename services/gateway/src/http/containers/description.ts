@@ -31,7 +31,11 @@ export const descriptionSchema = fields({
   entrypoint: { ...strings, description: "Instead of the image's." },
   env: { ...texts, description: "Over the image's." },
   working_dir: { ...text, pattern: '^/' },
-  user: { ...text, pattern: '^\\d+(:\\d+)?$', description: '`uid` or `uid:gid`.' },
+  user: {
+    ...text,
+    minLength: 1,
+    description: "`user`, `uid`, `user:group` or `uid:gid`, by the image's files; default: its own.",
+  },
   hostname: { ...text, minLength: 1, maxLength: 64 },
   terminal: { type: 'boolean', default: false },
   read_only: { type: 'boolean', default: false, description: 'Its root file system.' },

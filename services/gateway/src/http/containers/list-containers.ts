@@ -15,8 +15,8 @@ export interface ContainerListQuery extends PageQuery {
 }
 
 /**
- * A page of containers by the records of the control plane, with the states of their tasks, for which the nodes of this page
- * are asked. What nodes do not tell is `unknown`.
+ * A page of containers by the records of the control plane; with the states of their tasks, if wanted, for which the nodes of
+ * this page are asked. What these do not tell is `unknown`.
  */
 export async function listContainers(backends: Backends, call: RequestCall, query: ContainerListQuery) {
   const { node, filters, limit, cursor } = query;
@@ -38,7 +38,7 @@ export async function listContainers(backends: Backends, call: RequestCall, quer
   };
 }
 
-const NOT_ASKED = { statusOf: (): ContainerStatus => 'unknown', unreachable: [] };
+const NOT_ASKED = { statusOf: () => null, unreachable: [] };
 
 async function tasksOf(
   { lists }: Backends,

@@ -1,4 +1,3 @@
-import { failedPrecondition } from '@longshore/errors';
 import type { ImageConfig } from '@longshore/oci';
 import {
   applySpecOptions,
@@ -9,6 +8,7 @@ import {
   type SpecSubject,
   type UserFiles,
   withAddedCapabilities,
+  withAdditionalGids,
   withAllDevicesAllowed,
   withAnnotations,
   withDefaultSeccomp,
@@ -29,9 +29,6 @@ import {
 } from '@longshore/oci/runtime-spec';
 import type { ContainerDescription } from './description.ts';
 
-/** Who knows no files knows root. */
-const ROOT_ONLY: UserFiles = { passwd: () => 'root:x:0:0:root:/root:/bin/sh\n', group: () => undefined };
-
 const CFS_PERIOD_US = 100_000;
 
 export interface SpecSource extends SpecSubject {
@@ -39,24 +36,27 @@ export interface SpecSource extends SpecSubject {
   image: ImageConfig | undefined;
   /** Of the node, as in platforms: `arm64`. */
   architecture: string;
+  /** Where users are looked up. */
+  files: UserFiles;
 }
 
 /**
- * The runtime spec of what a person described, with the default system call filter. Throws FailedPrecondition for an image
- * whose user has a name: what that means only files of the node say.
+ * The runtime spec of what a person described, with the default system call filter. Throws NotFound for a user whom the files do not
+ * know.
  */
 export function specOf(
   wanted: ContainerDescription,
-  { namespace, id, image, architecture }: SpecSource,
+  { namespace, id, image, architecture, files }: SpecSource,
 ): RuntimeSpec {
   const { args = [], entrypoint, env = {}, mounts = [], resources } = wanted;
   const given = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const options: (SpecOption | false | undefined)[] = [
     withDefaultUnixDevices,
-    image ? fromImage(image, wanted) : withProcessArgs([...(entrypoint ?? []), ...args]),
+    image ? fromImage(image, wanted, files) : withProcessArgs([...(entrypoint ?? []), ...args]),
     withEnv(given),
     wanted.working_dir !== undefined && withProcessCwd(wanted.working_dir),
-    wanted.user !== undefined && withUser(wanted.user, ROOT_ONLY),
+    wanted.user !== undefined && withUser(wanted.user, files),
+    wanted.user !== undefined && withAdditionalGids(wanted.user.split(':')[0] ?? '', files),
     wanted.hostname !== undefined && withHostname(wanted.hostname),
     wanted.terminal && withTty,
     wanted.read_only && withRootfsReadonly,
@@ -78,19 +78,18 @@ export function specOf(
   );
 }
 
-function fromImage(image: ImageConfig, { args = [], entrypoint, user }: ContainerDescription): SpecOption {
+function fromImage(
+  image: ImageConfig,
+  { args = [], entrypoint, user }: ContainerDescription,
+  files: UserFiles,
+): SpecOption {
   const { Entrypoint, Cmd, User = '', ...rest } = image.config ?? {};
-  if (user === undefined && !/^(\d+(:\d+)?|root)?$/.test(User)) {
-    throw failedPrecondition(
-      `user ${JSON.stringify(User)} of the image has a name, which only files of its node can tell: give its id as "user"`,
-    );
-  }
   // As Docker has it: an entrypoint of one's own leaves the image's command out too.
   const command = entrypoint
     ? { Entrypoint: entrypoint, Cmd: [] }
     : { Entrypoint: Entrypoint ?? [], Cmd: Cmd ?? [] };
   const config = { ...rest, ...command, User: user === undefined ? User : '' };
-  return withImageConfig({ ...image, config }, ROOT_ONLY, args);
+  return withImageConfig({ ...image, config }, files, args);
 }
 
 function resourcesOf(wanted: NonNullable<ContainerDescription['resources']>): ResourcesSpec {

@@ -10,6 +10,7 @@ import { createContainer } from '../containers/create-container.ts';
 import { descriptionSchema } from '../containers/description.ts';
 import { listContainers } from '../containers/list-containers.ts';
 import { ifMatch, tagReply } from '../entity-tag.ts';
+import { repeatableName } from '../idempotency.ts';
 import { labelUpdate } from '../labels.ts';
 import { pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
@@ -45,8 +46,9 @@ const listSchema = {
     filter: filterQuery,
     status: {
       type: 'boolean',
-      default: true,
-      description: 'False asks no node for the states of tasks, which are all `unknown` then.',
+      default: false,
+      description:
+        'Asks the nodes of these containers for the states of their tasks; `status` is null without.',
     },
     ...pageQuery,
   }),
@@ -151,7 +153,11 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { node } = request.query;
       const call = callOf(request, reply, { node });
-      const made = await createContainer(backends, call, node, request.body, () => undefined);
+      const id = request.body.id ?? repeatableName(request);
+      const wanted = { ...request.body, ...(id !== undefined && { id }) };
+      const made = await createContainer(backends, call, node, wanted, (container) =>
+        request.requireHost(container),
+      );
       reply.code(201).header('location', `/v1/containers/${encodeURIComponent(made.id)}`);
       return answer(reply, made, node, 'none');
     },
@@ -163,6 +169,7 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
     async (request, reply) => {
       const { id, node, call } = await scopeOf(request, reply);
       const { labels, paths } = labelUpdate(request.body.labels);
+      await request.requireHost({ labels });
       const { containers } = await backends.in(node);
       const wanted = { container: { id, labels }, updateMask: { paths } };
       const { container } =

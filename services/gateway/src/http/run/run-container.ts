@@ -1,26 +1,29 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { type ErrorKind, failedPrecondition, invalidArgument, LongshoreError } from '@longshore/errors';
-import { parsePlatform, STOP_SIGNAL_LABEL } from '@longshore/oci';
+import {
+  type ErrorKind,
+  failedPrecondition,
+  invalidArgument,
+  isKind,
+  LongshoreError,
+} from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
-import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
+import { Content } from '@longshore/proto/containerd/services/content/v1/content';
+import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
-import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import type { CallOptions } from '@longshore/rpc';
-import { withLease } from '@longshore/transfer';
 import type { NodeConnection } from '../../nodes/node-connection.ts';
 import type { Backends } from '../backends.ts';
+import { createContainer, type JudgeContainer } from '../containers/create-container.ts';
+import { readImage } from '../containers/unpacked-image.ts';
 import { pullEvents } from '../pull-events.ts';
 import type { RequestCall } from '../request-call.ts';
 import type { ServerSentEvent } from '../server-sent-events.ts';
 import { exitToJson } from '../tasks/exit-json.ts';
 import { OutputDecoder } from '../tasks/output-text.ts';
-import { signalOf } from '../tasks/signal.ts';
-import { type NodeImage, nodeImage } from './node-image.ts';
 import type { RunRequest } from './run-request.ts';
-import { runSpec } from './run-spec.ts';
 
 const GRACE_MS = 10_000;
 /** For what is left to be done when the caller has gone. */
@@ -29,7 +32,6 @@ const SIGKILL = 9;
 
 /** Where and as what a container runs. */
 export interface RunPlace {
-  namespace: string;
   node: string;
   /** Of the node, as images name it. */
   architecture: string;
@@ -48,12 +50,13 @@ export async function* runContainer(
   backends: Backends,
   request: RunRequest,
   place: RunPlace,
+  judge: JudgeContainer,
 ): AsyncGenerator<ServerSentEvent> {
-  const image = yield* readyImage(backends, request, place);
+  yield* readyImage(backends, request, place);
   const run = new Run(place, request);
   try {
-    await run.create(image);
-    yield { event: 'created', data: { id: place.id, node: place.node, image: image.name } };
+    await run.create(backends, judge);
+    yield { event: 'created', data: { id: place.id, node: place.node, image: place.image } };
     const pid = await run.start();
     yield { event: 'started', data: { pid } };
     if (request.detach) return;
@@ -66,35 +69,39 @@ export async function* runContainer(
   }
 }
 
+/** Has the node have the image, unpacked. */
 async function* readyImage(
   { fleetImages }: Backends,
-  request: RunRequest,
-  { node, architecture, agent, image, call }: RunPlace,
-): AsyncGenerator<ServerSentEvent, NodeImage> {
-  const { pull = 'missing', snapshotter = 'overlayfs', platform: wanted } = request;
-  const { username = '', password = '', plain_http: plainHttp = false } = request;
-  const platform = parsePlatform(wanted ?? `linux/${architecture}`);
-  const find = () => nodeImage(agent, image, { platform, snapshotter }, call);
-  const known = pull === 'always' ? undefined : await find();
-  if (known) return known;
-  const subject = `image ${JSON.stringify(image)} on node ${JSON.stringify(node)}`;
-  if (pull === 'never') throw failedPrecondition(`${subject}: is not there, or not unpacked`);
-  const order = {
-    reference: image,
-    nodes: [node],
-    platform: wanted ?? '',
-    snapshotter,
-    username,
-    password,
-    plainHttp,
-  };
+  { pull, snapshotter, username, password, plain_http: plainHttp }: RunRequest,
+  place: RunPlace,
+): AsyncGenerator<ServerSentEvent> {
+  const { node, image, call } = place;
+  if (pull !== 'always' && (await isUnpacked(place, snapshotter))) return;
+  if (pull === 'never') {
+    throw failedPrecondition(
+      `image ${JSON.stringify(image)} on node ${JSON.stringify(node)}: is not there, or not unpacked`,
+    );
+  }
+  const order = { reference: image, nodes: [node], snapshotter, username, password, plainHttp };
   for await (const { event, data } of pullEvents(fleetImages.pull(order, call))) {
     if (event === 'progress') yield { event: 'pull', data };
     else requireInstalled(data as PullReport);
   }
-  const pulled = await find();
-  if (!pulled) throw failedPrecondition(`${subject}: is gone again`);
-  return pulled;
+}
+
+async function isUnpacked(
+  { agent, image, architecture, call }: RunPlace,
+  snapshotter: string,
+): Promise<boolean> {
+  const clients = { images: agent.client(Images), content: agent.client(Content) };
+  try {
+    const { chainId } = await readImage(clients, call, image, architecture);
+    if (chainId !== '') await agent.client(Snapshots).stat({ snapshotter, key: chainId }, call);
+    return true;
+  } catch (error) {
+    if (isKind(error, 'NotFound')) return false;
+    throw error;
+  }
 }
 
 interface PullReport {
@@ -118,40 +125,15 @@ class Run {
     this.#request = request;
   }
 
-  async create(image: NodeImage): Promise<void> {
-    const { id, agent, call } = this.#place;
-    const { snapshotter = 'overlayfs', terminal = false, stdin = false } = this.#request;
-    const snapshots = agent.client(Snapshots);
-    await withLease(agent.client(Leases), call, async (leased) => {
-      await snapshots.prepare({ snapshotter, key: id, parent: image.parent }, leased);
-      try {
-        const container = await this.#record(image, leased);
-        await agent.client(Containers).create({ container }, leased);
-        this.#isMade = true;
-      } catch (error) {
-        await snapshots.remove({ snapshotter, key: id }, this.#afterwards()).catch(() => undefined);
-        throw error;
-      }
-    });
+  async create(backends: Backends, judge: JudgeContainer): Promise<void> {
+    const { id, node, image, agent, call } = this.#place;
+    const { terminal, stdin, ...rest } = this.#request;
+    // Not to be cut in the middle: whether there is a container then, nobody could say.
+    const uncut = { ...call, signal: new AbortController().signal };
+    await createContainer(backends, uncut, node, { ...rest, terminal, image, id }, judge);
+    this.#isMade = true;
+    call.signal.throwIfAborted();
     await agent.client(StdioService).create({ containerId: id, terminal, stdin }, call);
-  }
-
-  async #record({ name, config }: NodeImage, call: CallOptions) {
-    const { namespace, architecture, agent, id } = this.#place;
-    const { snapshotter = 'overlayfs', runtime = 'io.containerd.runc.v2', labels = {} } = this.#request;
-    const stopSignal = this.#request.stop_signal ?? config.config?.StopSignal;
-    const wanted = { snapshotter, key: id, user: this.#request.user ?? (config.config?.User || '0') };
-    const user = await agent.client(StdioService).findUser(wanted, call);
-    const value = runSpec({ namespace, id, architecture, config, user }, this.#request);
-    return {
-      id,
-      image: name,
-      labels: { ...config.config?.Labels, ...labels, ...(stopSignal && { [STOP_SIGNAL_LABEL]: stopSignal }) },
-      runtime: { name: runtime },
-      spec: { typeUrl: JsonTypeUrl.Spec, value },
-      snapshotter,
-      snapshotKey: id,
-    };
   }
 
   /** Answers the pid. */
@@ -177,16 +159,16 @@ class Run {
 
   async remove(): Promise<void> {
     const { id, agent } = this.#place;
-    const { snapshotter = 'overlayfs' } = this.#request;
+    const { snapshotter } = this.#request;
     const call = this.#afterwards();
     const grace = durationFromMs(this.#isStarted && !this.#isOver ? GRACE_MS : 0);
     const signal = this.#isStarted ? 0 : SIGKILL;
-    const stopped = agent.client(TaskService).stop({ containerId: id, signal, grace, delete: true }, call);
-    // There is none when it could not be made.
-    await stopped.catch(() => undefined);
-    await agent.client(Containers).delete({ id }, call);
+    // There is no task when it could not be made.
+    await unlessGone(agent.client(TaskService).stop({ containerId: id, signal, grace, delete: true }, call));
+    await unlessGone(agent.client(Containers).delete({ id }, call));
     this.#isMade = false;
-    await agent.client(Snapshots).remove({ snapshotter, key: id }, call);
+    // The collector may have been there before.
+    await unlessGone(agent.client(Snapshots).remove({ snapshotter, key: id }, call));
   }
 
   /** Undoes what is half-done, and what is to be removed. Never throws. */
@@ -201,6 +183,14 @@ class Run {
   }
 }
 
+async function unlessGone(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!isKind(error, 'NotFound')) throw error;
+  }
+}
+
 /** Its end would be that of the call's input. */
 async function* endless<T>(first: T, signal: AbortSignal): AsyncGenerator<T> {
   yield first;
@@ -209,7 +199,6 @@ async function* endless<T>(first: T, signal: AbortSignal): AsyncGenerator<T> {
 }
 
 /** Throws InvalidArgument for wishes that contradict one another. */
-export function requireSense({ rm, detach, stop_signal: stopSignal }: RunRequest): void {
-  signalOf(stopSignal);
+export function requireSense({ rm, detach }: RunRequest): void {
   if (rm && detach) throw invalidArgument('rm with detach: nobody would be there to remove it');
 }

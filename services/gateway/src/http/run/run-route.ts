@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { parseIdentifier } from '@longshore/oci';
+import { parseIdentifier, platformOfNode } from '@longshore/oci';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Backends } from '../backends.ts';
-import { openCallOf, type ScopeQuery } from '../request-call.ts';
-import { inNamespace, namespaceOf } from '../route-rule.ts';
+import { openCallOf } from '../request-call.ts';
+import { inNamespace } from '../route-rule.ts';
+import { typed } from '../schema-types.ts';
 import { answersEvents, object, text } from '../schemas.ts';
 import { type ServerSentEvent, sendEvents } from '../server-sent-events.ts';
 import { nodeOfRun } from './node-of-run.ts';
@@ -11,9 +12,6 @@ import type { RunPlace } from './run-container.ts';
 import { type RunRequest, runBody, runQuery } from './run-request.ts';
 
 const ID_BYTES = 6;
-/** Node's names where they differ from those of images. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
 const schema = {
   summary:
     'Runs a container: pulls its image when it is missing, makes, starts and follows it, and removes it if wanted',
@@ -30,20 +28,15 @@ const schema = {
       ...object({ id: text, node: text, image: text, pid: { type: 'integer' } }),
     },
   },
-};
-
-interface Run {
-  Body: RunRequest;
-  Querystring: ScopeQuery;
-}
+} as const;
 
 export function runRoute(app: FastifyInstance, backends: Backends): void {
-  app.post<Run>('/containers/run', { schema, config: inNamespace('write') }, async (request, reply) => {
+  typed(app).post('/containers/run', { schema, config: inNamespace('write') }, async (request, reply) => {
     // What few use: it makes specs, and knows images.
     const { requireSense, runContainer } = await import('./run-container.ts');
     requireSense(request.body);
     const place = await placeOf(backends, request, reply);
-    const events = runContainer(backends, request.body, place);
+    const events = runContainer(backends, request.body, place, (container) => request.requireHost(container));
     if (!request.body.detach) return sendEvents(reply, request.id, events);
     return reply.code(201).send(await summary(events));
   });
@@ -51,7 +44,7 @@ export function runRoute(app: FastifyInstance, backends: Backends): void {
 
 async function placeOf(
   backends: Backends,
-  request: FastifyRequest<Run>,
+  request: FastifyRequest & { body: RunRequest; query: { node?: string } },
   reply: FastifyReply,
 ): Promise<RunPlace> {
   const { image, id = randomBytes(ID_BYTES).toString('hex') } = request.body;
@@ -60,9 +53,8 @@ async function placeOf(
   const { expandShortName } = await import('@longshore/registry');
   const chosen = await nodeOfRun(backends, node, openCallOf(request, reply, {}));
   return {
-    namespace: namespaceOf(request),
     node: chosen.id,
-    architecture: ARCHITECTURES[chosen.architecture] ?? chosen.architecture,
+    architecture: platformOfNode(chosen.architecture).architecture,
     agent: await backends.agent(chosen.id),
     image: expandShortName(image),
     id,

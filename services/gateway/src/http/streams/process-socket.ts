@@ -10,9 +10,14 @@ import {
 
 /** What a process has not taken yet. Above it nothing more is read from the socket. */
 const MAX_WAITING_BYTES = 1024 ** 2;
-const PING_MS = 20_000;
-/** Neither an answer to a ping nor a message that was taken in this time: nobody is there. */
-const SILENCE_MS = 60_000;
+/** In milliseconds. */
+export interface Patience {
+  pingEvery: number;
+  /** Neither an answer to a ping nor a message that was taken in this time: nobody is there. */
+  silence: number;
+}
+
+const PATIENCE: Patience = { pingEvery: 20_000, silence: 60_000 };
 
 const CloseCode = { Normal: 1000, PolicyViolation: 1008, InternalError: 1011 } as const;
 
@@ -20,6 +25,7 @@ const CloseCode = { Normal: 1000, PolicyViolation: 1008, InternalError: 1011 } a
 export class ProcessSocket {
   readonly #socket: WebSocket;
   readonly #requestId: string;
+  readonly #patience: Patience;
   readonly #gone = new AbortController();
   readonly #waiting: ClientMessage[] = [];
   #waitingBytes = 0;
@@ -29,10 +35,11 @@ export class ProcessSocket {
   #heardAt = performance.now();
 
   /** To be called before anything is waited for: messages may be here already. */
-  constructor(socket: WebSocket, requestId: string) {
+  constructor(socket: WebSocket, requestId: string, patience = PATIENCE) {
     this.#socket = socket;
     this.#requestId = requestId;
-    const pinging = setInterval(() => this.#ping(), PING_MS).unref();
+    this.#patience = patience;
+    const pinging = setInterval(() => this.#ping(), patience.pingEvery).unref();
     socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
     socket.on('pong', () => this.#hear());
     socket.once('close', () => {
@@ -121,7 +128,7 @@ export class ProcessSocket {
   /** While its messages wait for the process, a client's answers to pings wait behind them. */
   #ping(): void {
     if (this.#socket.isPaused) return;
-    if (performance.now() - this.#heardAt > SILENCE_MS) this.#socket.terminate();
+    if (performance.now() - this.#heardAt > this.#patience.silence) this.#socket.terminate();
     else this.#socket.ping();
   }
 }

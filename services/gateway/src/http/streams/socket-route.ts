@@ -1,5 +1,5 @@
 import websocket from '@fastify/websocket';
-import { unavailable } from '@longshore/errors';
+import { kindOf, unavailable } from '@longshore/errors';
 import { type Output, Stream } from '@longshore/proto/longshore/node/v1/stdio';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify';
 import type { RouteConfig } from '../route-rule.ts';
@@ -7,10 +7,23 @@ import { Channel, MAX_MESSAGE_BYTES } from './channel-protocol.ts';
 import { ProcessSocket } from './process-socket.ts';
 import { chooseProtocol, requireOwnSocket } from './socket-requests.ts';
 
+/** A close code that says: come back. Source: the WebSocket close code registry. */
+const SERVICE_RESTART = 1012;
+const GOODBYE_MS = 1_000;
+
 /** To be registered before the first socket's route. */
 export async function acceptSockets(app: FastifyInstance): Promise<void> {
   await app.register(websocket, {
     options: { maxPayload: MAX_MESSAGE_BYTES, handleProtocols: chooseProtocol },
+    preClose(done) {
+      for (const client of this.websocketServer.clients) {
+        client.close(SERVICE_RESTART);
+        // Who does not answer to that must not keep this process.
+        setTimeout(() => client.terminate(), GOODBYE_MS).unref();
+      }
+      this.websocketServer.close();
+      done();
+    },
     errorHandler: (error, socket, request) => {
       request.log.debug({ error: error.message }, 'socket failed');
       socket.terminate();
@@ -52,10 +65,13 @@ export function addSocketRoute<R extends RouteGenericInterface, T>(
       const socket = new ProcessSocket(raw, request.id);
       try {
         await talk(socket, ready.get(request as FastifyRequest)!);
+        request.record?.end('ok');
         socket.close();
       } catch (error) {
-        if (socket.gone.aborted) return;
-        await socket.fail(error);
+        // One who leaves ends what is done for it.
+        const isLeft = socket.gone.aborted;
+        request.record?.end(isLeft ? 'ok' : { error: kindOf(error) });
+        if (!isLeft) await socket.fail(error);
       }
     },
   });

@@ -3,7 +3,7 @@ import type { CallOptions } from '@longshore/rpc';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { openCallOf, type RequestCall, type ScopeQuery } from '../request-call.ts';
-import { inNamespace } from '../route-rule.ts';
+import { creating, inNamespace } from '../route-rule.ts';
 import {
   answers,
   answersNothing,
@@ -60,7 +60,7 @@ const listSchema = {
   },
   response: answers(
     'The tasks, in byte order of their ids.',
-    object({ ...listOf('tasks', taskSchema).properties, unreachable_nodes: unreachableSchema }),
+    object({ ...listOf('items', taskSchema).properties, unreachable_nodes: unreachableSchema }),
   ),
 };
 
@@ -132,13 +132,13 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
       const answer = backends.lists.tasks(openCallOf(request, reply, {}), '', node);
       const tasks = await Array.fromAsync(answer, ({ item, node }) => taskToJson(item, node));
       tasks.sort((a, b) => compare(a.id, b.id) || compare(a.node, b.node));
-      return { tasks, unreachable_nodes: answer.unreachable() };
+      return { items: tasks, unreachable_nodes: answer.unreachable() };
     },
   );
 
   app.post<OfContainer & { Body: Creation | null }>(
     '/containers/:id/task',
-    { schema: createSchema, config: write },
+    { schema: createSchema, config: creating(write) },
     async (request, reply) => {
       const { terminal = false, stdin = false, start = true } = request.body ?? {};
       const target = await taskTarget(backends, request, reply);

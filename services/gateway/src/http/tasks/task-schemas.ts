@@ -1,5 +1,5 @@
+import { STATUSES } from '../containers/container-json.ts';
 import { answers, namespaceQuery, object, text, time } from '../schemas.ts';
-import { TASK_STATUSES } from './task-json.ts';
 
 export const containerParams = {
   type: 'object',
@@ -25,7 +25,7 @@ export const exitSchema = object({ exit_status: exitStatus, exited_at: time });
 export const taskSchema = object({
   id: { ...text, description: "The container's." },
   node: text,
-  status: { enum: Object.values(TASK_STATUSES) },
+  status: { enum: Object.values(STATUSES) },
   pid: { type: 'integer', description: 'On its node.' },
   terminal: { type: 'boolean' },
   exit_status: nullable(exitStatus),

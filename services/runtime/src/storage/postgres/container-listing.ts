@@ -1,6 +1,6 @@
 import { compileToSql, type Filter, objectAdaptor } from '@longshore/filters';
 import type { Labels } from '@longshore/oci';
-import { type Pool, query } from '@longshore/postgres';
+import { fromSqlError, type Pool } from '@longshore/postgres';
 import { FLEET, ReservedLabel } from '@longshore/proto/headers';
 import { CONTAINER_FILTERS } from './container-filters.ts';
 
@@ -109,35 +109,37 @@ class Walk {
     return this.#condition !== undefined;
   }
 
-  /** Looks at the next containers whatever they are; whether that was enough. What it did not find is left to be asked for. */
+  /** Looks at the next containers whatever they are; whether that was enough. If not, nothing is taken from it. */
   async strideInOrder(): Promise<boolean> {
     const { text, values } = this.#behind();
-    const rows = await query<Row & { is_match: boolean }>(
-      this.#pool,
-      `SELECT ${COLUMNS}, ${this.#condition} AS is_match FROM containers
-       WHERE ${this.#where} ${text} ORDER BY ${ORDER} LIMIT ${STRIDE_ROWS}`,
+    const rows = await this.#select<Row & { is_all: boolean }>(
+      `WITH near AS MATERIALIZED (
+         SELECT ${COLUMNS} FROM containers WHERE ${this.#where} ${text} ORDER BY ${ORDER} LIMIT ${STRIDE_ROWS}
+       )
+       SELECT *, (SELECT count(*) FROM near) < ${STRIDE_ROWS} AS is_all FROM near
+       WHERE ${this.#condition} ORDER BY ${ORDER} LIMIT ${this.#query.limit + 1}`,
       values,
     );
-    this.#take(
-      rows.filter(({ is_match }) => is_match),
-      rows.length < STRIDE_ROWS,
-      rows.at(-1),
-    );
-    return this.#isDone;
+    const isAtEnd = rows.length <= this.#query.limit && rows[0]?.is_all === true;
+    const matching = this.#matchesAmong(rows);
+    if (!isAtEnd && matching.length <= this.#query.limit) return false;
+    this.#take(matching, rows, isAtEnd);
+    return true;
   }
 
   /** Whether there is a reason for another one. */
   async stride(): Promise<boolean> {
     const { text, values } = this.#behind();
-    const limit = this.#condition === undefined ? STRIDE_ROWS : this.#query.limit + 1;
-    const rows = await query<Row>(
-      this.#pool,
+    // What the condition leaves open may match none of many.
+    const isFirst = this.#lookedAt === 0;
+    const limit = this.#condition !== undefined && isFirst ? this.#query.limit + 1 : STRIDE_ROWS;
+    const rows = await this.#select<Row>(
       `SELECT ${COLUMNS} FROM containers WHERE ${this.#where} AND ${this.#condition ?? 'true'} ${text}
        ORDER BY ${ORDER} LIMIT ${limit}`,
       values,
     );
     this.#lookedAt += rows.length;
-    this.#take(rows, rows.length < limit, rows.at(-1));
+    this.#take(this.#matchesAmong(rows), rows, rows.length < limit);
     return !this.#isDone && this.#lookedAt < MAX_LOOKED_AT;
   }
 
@@ -155,11 +157,26 @@ class Walk {
     return this.#isAtEnd || this.#matching.length > this.#query.limit;
   }
 
-  #take(rows: readonly Row[], isAtEnd: boolean, last: Row | undefined): void {
+  /** What the condition leaves open. */
+  #matchesAmong(rows: readonly Row[]): Row[] {
     const { filter } = this.#query;
-    this.#matching.push(...rows.filter((row) => filter.matchesAll || filter.matches(adaptorOf(row))));
+    return rows.filter((row) => filter.matchesAll || filter.matches(adaptorOf(row)));
+  }
+
+  #take(matching: readonly Row[], from: readonly Row[], isAtEnd: boolean): void {
+    this.#matching.push(...matching);
     this.#isAtEnd = isAtEnd;
+    const last = from.at(-1);
     if (last) this.#after = { id: last.id, node: last.node };
+  }
+
+  /** Not prepared: filters make texts without number, and what is best depends on what they ask for. */
+  async #select<R extends Row>(text: string, values: unknown[]): Promise<R[]> {
+    try {
+      return (await this.#pool.query<R & Record<string, unknown>>({ text, values })).rows;
+    } catch (error) {
+      throw fromSqlError(error);
+    }
   }
 
   #behind(): { text: string; values: unknown[] } {
