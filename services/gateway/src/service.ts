@@ -35,6 +35,7 @@ import { FanOut } from './fleet/fan-out.ts';
 import { FleetLists } from './fleet/lists.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
+import { ClientCertificates } from './http/client-certificates.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
@@ -119,6 +120,7 @@ export async function start(
   const destination = new Destination({ nodes: directory, containers, upstreams });
   const door = gatewayDoor({ access, destination, audit, revocations, log });
   const isHealthy = () => own.health.serving;
+  const certificates = new ClientCertificates(revocations);
   const app = await createHttpApp({
     backends: new Backends({
       channels: {
@@ -136,10 +138,12 @@ export async function start(
     audit,
     isHealthy,
     tls: httpTls(config.httpListen, config),
+    certificates,
     log,
   });
 
   undo.defer(keepHttpFresh(app, config, log));
+  undo.defer(certificates.watch(app));
   const grpc = await door.listen(config.listen, config);
   undo.defer(() => door.close(config.shutdownTimeoutMs));
   const http = await listenHttp(app, config.httpListen);

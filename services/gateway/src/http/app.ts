@@ -15,7 +15,9 @@ import { auditRequests } from '../audit/http-hooks.ts';
 import { requestIdOf } from '../request-id.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
+import type { ClientCertificates } from './client-certificates.ts';
 import { describeRoutes } from './document.ts';
+import type { HttpTls } from './http-server.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { FOR_ANYONE } from './route-rule.ts';
 import { accessRoutes } from './routes/access.ts';
@@ -53,13 +55,15 @@ export interface HttpAppOptions {
   audit: AuditLog;
   isHealthy(): boolean;
   /** PEM; undefined answers without TLS. */
-  tls: { cert: Buffer; key: Buffer } | undefined;
+  tls: HttpTls | undefined;
+  /** Who shows which certificate. */
+  certificates: Pick<ClientCertificates, 'peerOn'>;
   log: Logger;
 }
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { access, audit, log } = options;
+  const { access, audit, certificates, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -76,7 +80,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   app.addHook('onRequest', takeSocketToken);
-  requireAccess(app, access);
+  requireAccess(app, access, certificates);
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 

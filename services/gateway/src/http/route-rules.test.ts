@@ -1,4 +1,5 @@
 import { createLogger } from '@longshore/kit';
+import { ANONYMOUS } from '@longshore/transport';
 import { expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
@@ -19,6 +20,7 @@ function openApp() {
     accessAdmin: {} as AccessAdmin,
     isHealthy: () => true,
     tls: undefined,
+    certificates: { peerOn: () => ANONYMOUS },
     log: createLogger('test', 'silent'),
   });
 }
