@@ -36,6 +36,7 @@ import { FanOut } from './fleet/fan-out.ts';
 import { FleetLists } from './fleet/lists.ts';
 import { createHttpApp } from './http/app.ts';
 import { Backends } from './http/backends.ts';
+import { ClientCertificates } from './http/client-certificates.ts';
 import { closeHttp, httpTls, keepHttpFresh, listenHttp } from './http/http-server.ts';
 import { GatewayLimits } from './limits/gateway-limits.ts';
 import { limitMetrics } from './limits/metrics.ts';
@@ -129,6 +130,7 @@ export async function start(
   const destination = new Destination({ nodes: directory, containers, upstreams });
   const door = gatewayDoor({ access, destination, audit, limits, revocations, log });
   const isHealthy = () => own.health.serving;
+  const certificates = new ClientCertificates(revocations);
   const app = await createHttpApp({
     backends: new Backends({
       channels: {
@@ -149,10 +151,12 @@ export async function start(
     isHealthy,
     pingDatabase: () => pingDatabase(config.databaseUrl),
     tls: httpTls(config.httpListen, config),
+    certificates,
     log,
   });
 
   undo.defer(keepHttpFresh(app, config, log));
+  undo.defer(certificates.watch(app));
   const grpc = await door.listen(config.listen, config);
   undo.defer(() => door.close(config.shutdownTimeoutMs));
   const http = await listenHttp(app, config.httpListen);

@@ -18,6 +18,8 @@ import { requestIdOf } from '../request-id.ts';
 import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
+import type { ClientCertificates } from './client-certificates.ts';
+import type { HttpTls } from './http-server.ts';
 import { keepAnswers } from './idempotency.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { accessRoutes } from './routes/access.ts';
@@ -62,13 +64,15 @@ export interface HttpAppOptions extends HealthSource {
   /** To requests that may be repeated. */
   answers: IdempotencyRepository;
   /** PEM; undefined answers without TLS. */
-  tls: { cert: Buffer; key: Buffer } | undefined;
+  tls: HttpTls | undefined;
+  /** Who shows which certificate. */
+  certificates: Pick<ClientCertificates, 'peerOn'>;
   log: Logger;
 }
 
 /** The HTTP/JSON API. Its routes are for whom their rules say. */
 export async function createHttpApp(options: HttpAppOptions): Promise<FastifyInstance> {
-  const { access, audit, limits, log } = options;
+  const { access, audit, certificates, limits, log } = options;
   const app: FastifyInstance = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -86,7 +90,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   refuseForeignPages(app, limits.origins);
   app.addHook('onRequest', takeSocketToken);
-  requireAccess(app, access);
+  requireAccess(app, access, certificates);
   limitRequests(app, limits);
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);

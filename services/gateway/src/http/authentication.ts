@@ -1,9 +1,9 @@
 import { LongshoreError } from '@longshore/errors';
-import { ANONYMOUS } from '@longshore/transport';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessControl } from '../access/access-control.ts';
 import type { Caller } from '../access/caller.ts';
 import { type ContainerParts, hostReasonOfContainer } from '../access/host/container-reason.ts';
+import type { ClientCertificates } from './client-certificates.ts';
 import { namespaceOf } from './route-rule.ts';
 
 declare module 'fastify' {
@@ -28,6 +28,7 @@ const STRANGER: Caller = { kind: 'anonymous', name: 'anonymous', groups: [] };
 export function requireAccess(
   app: FastifyInstance,
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>,
+  certificates: Pick<ClientCertificates, 'peerOn'>,
 ): void {
   app.decorateRequest('caller', null as unknown as Caller);
   app.decorateRequest('requireHost', async function (container) {
@@ -38,9 +39,19 @@ export function requireAccess(
   app.addHook('onRoute', ({ method, url, config }) => {
     if (!config?.rule) app.routesWithoutRule.push(`${method} ${url}`);
   });
+  const authenticate = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { authorization } = request.headers;
+    try {
+      // Also with a token: a connection with a certificate that is worthless is not to be used.
+      return await access.authenticate(certificates.peerOn(request.raw.socket), authorization);
+    } catch (error) {
+      reply.header('www-authenticate', 'Bearer realm="longshore"');
+      throw error;
+    }
+  };
   app.addHook('onRequest', async (request, reply) => {
     request.caller = STRANGER;
-    if (!isOpen(request)) request.caller = await authenticate(access, request, reply);
+    if (!isOpen(request)) request.caller = await authenticate(request, reply);
   });
   app.addHook('preHandler', async (request) => {
     const { rule } = request.routeOptions.config;
@@ -52,17 +63,4 @@ export function requireAccess(
 
 function isOpen(request: FastifyRequest): boolean {
   return request.routeOptions.config.rule?.on === 'nothing';
-}
-
-async function authenticate(
-  access: Pick<AccessControl, 'authenticate'>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<Caller> {
-  try {
-    return await access.authenticate(ANONYMOUS, request.headers.authorization);
-  } catch (error) {
-    reply.header('www-authenticate', 'Bearer realm="longshore"');
-    throw error;
-  }
 }

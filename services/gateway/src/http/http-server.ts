@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs';
-import type { Server as HttpsServer } from 'node:https';
+import type { Server as HttpsServer, ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { failedPrecondition } from '@longshore/errors';
 import { splitHostPort, type TlsFiles, TlsIdentity, type Warnings } from '@longshore/transport';
 import type { FastifyInstance } from 'fastify';
 
-/** The certificate for HTTPS, which every host but this one needs: the token must not cross a network in the clear. */
-export function httpTls(
-  listen: string,
-  { tlsCert, tlsKey }: TlsFiles,
-): { cert: Buffer; key: Buffer } | undefined {
+export type HttpTls = Pick<ServerOptions, 'cert' | 'key' | 'ca' | 'requestCert' | 'rejectUnauthorized'>;
+
+/**
+ * The certificate for HTTPS, which every host but this one needs: the token must not cross a network in the clear. With an
+ * authority, callers are asked for a certificate of it, and may do without.
+ */
+export function httpTls(listen: string, { tlsCert, tlsKey, tlsCa }: TlsFiles): HttpTls | undefined {
   const { host } = splitHostPort(listen);
   if (isLoopback(host)) return undefined;
-  if (tlsCert && tlsKey) return { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
+  const callers = tlsCa ? { ca: readFileSync(tlsCa), requestCert: true, rejectUnauthorized: false } : {};
+  if (tlsCert && tlsKey) return { cert: readFileSync(tlsCert), key: readFileSync(tlsKey), ...callers };
   throw failedPrecondition(
     `HTTP address ${JSON.stringify(listen)}: other hosts need TLS; set LONGSHORE_TLS_CERT and LONGSHORE_TLS_KEY`,
   );
@@ -23,7 +26,7 @@ export function keepHttpFresh(app: FastifyInstance, tls: TlsFiles, log: Warnings
   if (!('setSecureContext' in app.server) || !tls.tlsCa) return () => undefined;
   const server = app.server as HttpsServer;
   const identity = TlsIdentity.open(tls, log);
-  const stop = identity.onChange(({ cert, key }) => server.setSecureContext({ cert, key }));
+  const stop = identity.onChange((pems) => server.setSecureContext(pems));
   return () => {
     stop();
     identity.close();

@@ -1,4 +1,5 @@
 import { createLogger } from '@longshore/kit';
+import { ANONYMOUS } from '@longshore/transport';
 import { expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { Caller } from '../access/caller.ts';
@@ -24,6 +25,7 @@ function openApp() {
     pingDatabase: async () => undefined,
     isHealthy: () => true,
     tls: undefined,
+    certificates: { peerOn: () => ANONYMOUS },
     log: createLogger('test', 'silent'),
   });
 }

@@ -1,4 +1,5 @@
 import { createLogger } from '@longshore/kit';
+import { ANONYMOUS } from '@longshore/transport';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
@@ -24,6 +25,7 @@ beforeAll(async () => {
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
     answers: {} as IdempotencyRepository,
+    certificates: { peerOn: () => ANONYMOUS },
     isHealthy: () => true,
     pingDatabase: () => Promise.reject(new Error('connect ECONNREFUSED 10.0.0.7:5432')),
     tls: undefined,
