@@ -131,8 +131,8 @@ class Walk {
   async stride(): Promise<boolean> {
     const { text, values } = this.#behind();
     // What the condition leaves open may match none of many.
-    const isFirst = this.#lookedAt === 0;
-    const limit = this.#condition !== undefined && isFirst ? this.#query.limit + 1 : STRIDE_ROWS;
+    const isEnough = this.#query.filter.matchesAll || (this.#condition !== undefined && this.#lookedAt === 0);
+    const limit = isEnough ? this.#query.limit + 1 : STRIDE_ROWS;
     const rows = await this.#select<Row>(
       `SELECT ${COLUMNS} FROM containers WHERE ${this.#where} AND ${this.#condition ?? 'true'} ${text}
        ORDER BY ${ORDER} LIMIT ${limit}`,
