@@ -4,6 +4,7 @@ import { SERVICE_NAMES } from '@longshore/local';
 import type { Ctr } from '../harness/ctr.ts';
 import { residentMegabytes } from '../harness/resident-memory.ts';
 import { atOnce } from './at-once.ts';
+import { benchCli } from './cli.ts';
 import { benchCollection } from './collection.ts';
 import { benchContent, CONTENT_STEPS } from './content.ts';
 import { benchDelay } from './delay.ts';
@@ -20,6 +21,7 @@ const HELP = `Usage: npm run bench -- [PART...] [options]
 Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
+  cli             Runs short commands of longshore as whole processes.
   tasks           Runs a container to its end by ctr, alone and four at once, beside a containerd: the bars of both.
   density         Has many containers at once: the agent's memory, and how soon a new agent knows them.
   exits           How long after its end a process's exit event is with a subscriber of NATS.
@@ -30,7 +32,7 @@ Parts, all when none is named. Any failed step makes it fail.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
-  --runs N        compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
+  --runs N        cli, compare, delay, tasks: counted repetitions of each step (default 30), after 5 that are not counted
   --delay MS      delay: of the link, each way (default 5)
   --settle S      compare, density: seconds between the last step and the reading of memory (default 60; density 15)
   --containers N  density: how many (default 300)
@@ -84,6 +86,7 @@ const { values, positionals } = parseArgs({
 });
 const PARTS: Record<string, () => Promise<void>> = {
   compare: () => bench(Number(values.runs), Number(values.settle ?? 60)),
+  cli: () => benchCli({ runs: Number(values.runs) }),
   tasks: () => benchTasks({ runs: Number(values.runs), warmUpRounds: WARM_UP_ROUNDS }),
   density: () =>
     benchDensity({ containers: Number(values.containers), settleS: Number(values.settle ?? 15) }),

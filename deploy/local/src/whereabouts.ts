@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Ctr } from './ctr.ts';
 import { quote } from './ctr.ts';
 import type { Instance } from './instance.ts';
@@ -34,12 +35,19 @@ export function describeWhereabouts({ instance, services, postgres, nats, ctr, i
     `  ${'data'.padEnd(18)} ${instance.root}`,
     '',
     'What to try next (in another terminal, as root):',
+    ...['ps --all', 'images', '--help'].map((args) => `  ${longshore(instance)} ${args}`),
     ...suggestions(image).map((args) => `  ${ctr.commandLine(args)}`),
     `  psql ${quote(postgres.url)} -c '\\dn'`,
     '',
     'Ctrl-C ends everything, containers included.',
     '',
   ].join('\n');
+}
+
+/** Our own command, by the Node that runs this: the machine's may be too old. */
+function longshore({ socket }: Instance): string {
+  const program = fileURLToPath(new URL('../../../packages/cli/bin/longshore.mjs', import.meta.url));
+  return [process.execPath, program, '--address', `unix://${socket}`].map(quote).join(' ');
 }
 
 function suggestions(image: JobImage | undefined): string[][] {

@@ -17,6 +17,26 @@ const OTHER = 'This command:';
  * Every command, in the order of the help. Its file is read when it is used, no sooner: a start is most of what a short command takes.
  */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    summary: 'make a container of an image and run it',
+    group: CONTAINERS,
+    load: () => import('./commands/run.ts'),
+  },
+  exec: {
+    summary: 'run a command in a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/exec.ts'),
+  },
+  attach: {
+    summary: 'join the streams of a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/attach.ts'),
+  },
+  cp: {
+    summary: 'copy files from and to a container that runs',
+    group: CONTAINERS,
+    load: () => import('./commands/cp.ts'),
+  },
   ps: {
     summary: 'list containers',
     aliases: ['ls', 'list'],
@@ -84,6 +104,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     group: IMAGES,
     load: () => import('./commands/pull.ts'),
   },
+  push: {
+    summary: 'put an image to a registry',
+    group: IMAGES,
+    load: () => import('./commands/push.ts'),
+  },
   tag: {
     summary: 'give an image another name',
     group: IMAGES,
@@ -93,6 +118,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'remove images',
     group: IMAGES,
     load: () => import('./commands/rmi.ts'),
+  },
+  import: {
+    summary: 'take images out of an archive',
+    aliases: ['load'],
+    group: IMAGES,
+    load: () => import('./commands/import.ts'),
+  },
+  export: {
+    summary: 'put images into an archive',
+    aliases: ['save'],
+    group: IMAGES,
+    load: () => import('./commands/export.ts'),
   },
   login: {
     summary: 'give the password of a registry',
@@ -109,6 +146,18 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     aliases: ['node'],
     group: FLEET,
     load: () => import('./commands/nodes.ts'),
+  },
+  token: {
+    summary: 'make, list and revoke tokens of gateways',
+    aliases: ['tokens'],
+    group: FLEET,
+    load: () => import('./commands/token.ts'),
+  },
+  role: {
+    summary: 'say who may do what at gateways',
+    aliases: ['roles'],
+    group: FLEET,
+    load: () => import('./commands/role.ts'),
   },
   events: {
     summary: 'show what happens, as it happens',

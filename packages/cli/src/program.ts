@@ -3,7 +3,9 @@ import { COMMANDS, type CommandEntry } from './command-table.ts';
 import { addGlobalOptions } from './global-options.ts';
 import type { Session } from './session.ts';
 
-const EXIT_CODES = `
+const AFTER_HELP = `
+"longshore COMMAND --help" has the options of a command, and examples.
+
 Exit codes:
   0 done    1 failed    2 wrong command line    3 server not reached    4 not found    5 not allowed
   6 not in a state for that (exists, runs, was changed)    7 out of time    128+n ended by signal n
@@ -27,11 +29,11 @@ export function buildProgram(session: Session): Command {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .helpCommand('help [command]', 'show help for a command')
+    .helpCommand(false)
     .hook('preSubcommand', async (_, command) => {
       await session.loadCommand(command);
     })
-    .addHelpText('after', EXIT_CODES);
+    .addHelpText('after', AFTER_HELP);
   addGlobalOptions(program);
   for (const [verb, entry] of Object.entries(COMMANDS)) addStub(program, verb, entry);
   return program;
@@ -55,6 +57,17 @@ async function loadCommand(command: Command, session: Session): Promise<void> {
   define(command, session);
   for (const each of withDescendants(command)) {
     if (each.commands.length === 0) addGlobalOptions(each);
+  }
+  setNegatable(command);
+}
+
+/** commander says that `--no-x` is otherwise true before it parses, when this command had no options yet. */
+function setNegatable(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (option.negate && command.getOptionValue(name) === undefined) {
+      command.setOptionValueWithSource(name, true, 'default');
+    }
   }
 }
 

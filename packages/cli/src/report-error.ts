@@ -1,5 +1,6 @@
 import { type ErrorKind, kindOf, messageOf } from '@longshore/errors';
 import type { Host } from './host.ts';
+import { printable } from './output/printable.ts';
 
 /** What helps with errors of a kind, whatever the command. */
 const HINTS: Partial<Record<ErrorKind, string>> = {
@@ -14,7 +15,9 @@ const HINTS: Partial<Record<ErrorKind, string>> = {
 
 /** Says on standard error what went wrong and, if that can be known, what to do about it. */
 export function reportError(error: unknown, { stderr }: Pick<Host, 'stderr'>, debug: boolean): void {
-  stderr.write(`longshore: ${textOf(error)}\n`);
+  // Names that others chose are part of messages.
+  const lines = textOf(error).split('\n').map(printable);
+  stderr.write(`longshore: ${lines.join('\n')}\n`);
   const hint = hintFor(error);
   if (hint !== undefined) stderr.write(`Hint: ${hint}\n`);
   if (debug) stderr.write(`${traceOf(error)}\n`);
@@ -23,8 +26,12 @@ export function reportError(error: unknown, { stderr }: Pick<Host, 'stderr'>, de
 /** Of a socket that cannot be connected to, gRPC and HTTP/2 tell in many words. */
 function textOf(error: unknown): string {
   const message = messageOf(error);
-  const refusal = /connect (E[A-Z]+) (\/\S+?|[\w.:[\]-]+:\d+?)\.?(?:\s|$)/.exec(message);
+  const refusal = isNobodyThere(message) && /connect (E[A-Z]+) (\/\S+?|\S+:\d+)(?=[).\s]|$)/.exec(message);
   return refusal ? `server at ${refusal[2]} cannot be reached (${refusal[1]})` : message;
+}
+
+function isNobodyThere(message: string): boolean {
+  return /No connection established|^server at/.test(message) && /ENOENT|ECONNREFUSED/.test(message);
 }
 
 function hintFor(error: unknown): string | undefined {
@@ -36,7 +43,7 @@ function hintFor(error: unknown): string | undefined {
   }
   if (message.includes('EACCES'))
     return 'The node socket is for root only: use sudo, or a context of a gateway.';
-  if (/ENOENT|ECONNREFUSED/.test(message) && kindOf(error) === 'Unavailable') {
+  if (isNobodyThere(message)) {
     return 'Nothing listens there: start the agent ("npm start" in a checkout), or say where one is: --address, --context.';
   }
   return HINTS[kindOf(error)];

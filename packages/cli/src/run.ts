@@ -5,6 +5,8 @@ import { buildProgram } from './program.ts';
 import { reportError } from './report-error.ts';
 import { Session } from './session.ts';
 
+export type { Host } from './host.ts';
+
 /** Runs one command line; answers the code to exit with. `argv` begins with the command's name. */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
   const session = new Session(host);

@@ -1,5 +1,6 @@
 import type { Client } from '@longshore/client';
 import type { Command } from 'commander';
+import type { Calls } from './calls.ts';
 import { ExitCode, exitCodeOf, exitCodeOfSignal } from './exit-code.ts';
 import { type GlobalOptions, optionsOf } from './global-options.ts';
 import type { Host } from './host.ts';
@@ -16,7 +17,9 @@ export class Session {
   #options: GlobalOptions = {};
   #settings: Promise<Settings> | undefined;
   #client: Promise<Client> | undefined;
+  #calls: Promise<Calls & Disposable> | undefined;
   #interrupted: AbortController | undefined;
+  readonly #stops: (() => void)[] = [];
 
   constructor(host: Host) {
     this.host = host;
@@ -37,7 +40,13 @@ export class Session {
     return this.#settings;
   }
 
-  /** Connects with its first call. What it needs takes longer to load than a short command takes. */
+  /** Typed calls, for commands that need no more: a whole client takes as long again to load. Connects with the first one. */
+  calls(): Promise<Calls> {
+    this.#calls ??= this.#openCalls();
+    return this.#calls;
+  }
+
+  /** Connects with its first call. */
   client(): Promise<Client> {
     this.#client ??= this.#open();
     return this.#client;
@@ -85,17 +94,34 @@ export class Session {
     const controller = new AbortController();
     this.#interrupted = controller;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      this.host.signals.on(signal, () => {
+      const interrupt = () => {
         this.exitCode = exitCodeOfSignal(signal);
         controller.abort();
-      });
+      };
+      this.host.signals.on(signal, interrupt);
+      this.#stops.push(() => this.host.signals.off(signal, interrupt));
     }
     return controller.signal;
+  }
+
+  /** From here on signals are for what runs: {@link interrupted} hears of none any more. */
+  keepSignals(): void {
+    for (const stop of this.#stops.splice(0)) stop();
   }
 
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined);
     client?.close();
+    const calls = await this.#calls?.catch(() => undefined);
+    calls?.[Symbol.dispose]();
+  }
+
+  async #openCalls(): Promise<Calls & Disposable> {
+    const [{ openConnection }, settings] = await Promise.all([
+      import('./open-connection.ts'),
+      this.settings(),
+    ]);
+    return openConnection(settings);
   }
 
   async #open(): Promise<Client> {

@@ -1,6 +1,6 @@
-import type { Client } from '@longshore/client';
 import { invalidArgument, notFound } from '@longshore/errors';
 import { Content, type Info, type Status } from '@longshore/proto/containerd/services/content/v1/content';
+import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
 import { labelsText } from '../labels.ts';
 import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
@@ -36,7 +36,7 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const infos: Info[] = [];
   for await (const { info } of client.service(Content).list({ filters: options.filter ?? [] }))
     infos.push(...info);
@@ -44,18 +44,18 @@ async function ls(session: Session, options: Options): Promise<void> {
 }
 
 async function get(session: Session, typed: string): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const digest = await fullDigest(client, typed);
   for await (const { data } of client.service(Content).read({ digest })) await session.write(data);
 }
 
 async function ingests(session: Session, options: OutputOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await show(session, (await client.service(Content).listStatuses({})).statuses, INGESTS, options);
 }
 
 async function rm(session: Session, digests: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(digests, async (typed) => {
     const digest = await fullDigest(client, typed);
     await client.service(Content).delete({ digest });
@@ -64,7 +64,7 @@ async function rm(session: Session, digests: string[]): Promise<void> {
 }
 
 /** A digest, or its beginning, if there is but one. */
-async function fullDigest(client: Client, typed: string): Promise<string> {
+async function fullDigest(client: Calls, typed: string): Promise<string> {
   if (/^[a-z0-9]+:[0-9a-f]{64,}$/.test(typed)) return typed;
   const start = /^[0-9a-f]+$/.test(typed) ? `sha256:${typed}` : typed;
   if (!/^[a-z0-9]+:[0-9a-f]*$/.test(start)) throw invalidArgument(`digest "${typed}": no beginning of one`);

@@ -1,19 +1,18 @@
-import { isKind } from '@longshore/errors';
 import { anyToJson } from '@longshore/proto';
-import { Events } from '@longshore/proto/containerd/services/events/v1/events';
-import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
+import { parseTime } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { showNext } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { printable } from '../output/printable.ts';
 import { timeOf } from '../output/quantity.ts';
-import { showNext } from '../output/show.ts';
-import { eventFilters } from '../resources/event-filter.ts';
+import { type HeardEvent, hearEvents } from '../resources/hear-events.ts';
 import type { Session } from '../session.ts';
 
 interface Options extends GlobalOptions {
   filter?: string[];
+  since?: Date;
   output?: Format;
 }
 
@@ -23,6 +22,9 @@ export const define: Define = (command, session) => {
       '-f, --filter <filter>',
       "container=, image=, type=, event=, topic=; or containerd's language",
       collect,
+    )
+    .option('--since <time>', 'at a gateway: stored ones first; RFC 3339, or how long ago: 10m', (text) =>
+      parseTime(text),
     )
     .addOption(
       new Option('-o, --output <format>', 'json (one a line) or yaml (default: text)').choices([
@@ -44,29 +46,33 @@ export const define: Define = (command, session) => {
 
 async function events(session: Session, options: Options): Promise<void> {
   const signal = session.interrupted;
-  const filters = eventFilters(options.filter ?? [], options.namespace);
-  const client = await session.client();
+  const { filter: filters = [], namespace, since, output } = options;
+  const client = await session.calls();
   try {
-    for await (const envelope of client.service(Events).subscribe({ filters }, { signal })) {
-      const document = eventDocument(envelope);
-      if (options.output) await showNext(session, document, options.output);
+    for await (const heard of hearEvents(client, { filters, namespace, since, signal })) {
+      const document = eventDocument(heard);
+      if (output) await showNext(session, document, output);
       else session.line(eventLine(document));
     }
   } catch (error) {
-    if (!signal.aborted || !isKind(error, 'Canceled')) throw error;
+    if (!signal.aborted) throw error;
   }
 }
 
-function eventDocument({ timestamp, namespace, topic, event }: Envelope) {
+function eventDocument({ envelope, id, node }: HeardEvent) {
+  const { timestamp, namespace, topic, event } = envelope;
   return {
+    id: id || null,
     time: timeOf(timestamp),
     namespace,
+    node: node || null,
     topic,
     type: event?.typeUrl ?? '',
     event: (event && anyToJson(event)) ?? null,
   };
 }
 
-function eventLine({ time, namespace, topic, event }: ReturnType<typeof eventDocument>): string {
-  return printable(`${time} ${namespace} ${topic} ${event === null ? '' : JSON.stringify(event)}`.trimEnd());
+function eventLine({ time, namespace, node, topic, event }: ReturnType<typeof eventDocument>): string {
+  const words = [time, node, namespace, topic, event && JSON.stringify(event)];
+  return printable(words.filter(Boolean).join(' '));
 }

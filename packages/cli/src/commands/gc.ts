@@ -25,7 +25,7 @@ export const define: Define = (command, session) => {
 
 async function gc(session: Session, options: Options): Promise<void> {
   const { dryRun, force = false } = options;
-  const client = await session.client();
+  const client = await session.calls();
   const collector = client.service(CollectorService);
   if (!dryRun) {
     const { removed } = await collector.collect({ wait: true, force });

@@ -35,9 +35,11 @@ export const define: Define = (command, session) => {
   );
 };
 
-async function images(session: Session, name: string | undefined, options: Options): Promise<void> {
+async function images(session: Session, typed: string | undefined, options: Options): Promise<void> {
+  // "image ls", as Docker's users have it in their fingers.
+  const name = typed === 'ls' ? undefined : typed;
   const filters = imageFilters(options.filter ?? []);
-  const client = await session.client();
+  const client = await session.calls();
   const items: Item[] = [];
   for (const each of await clientsOf(client, options.allNamespaces)) {
     const records = (await each.service(Images).list({ filters })).images;

@@ -1,9 +1,9 @@
-import type { Client } from '@longshore/client';
 import { isKind, notFound } from '@longshore/errors';
 import { Option } from 'commander';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
+import { showDocument } from '../output/document.ts';
 import { addDocumentOptions, type Format } from '../output/output-options.ts';
-import { showDocument } from '../output/show.ts';
 import { INSPECT } from '../resources/inspect-kinds.ts';
 import { type Session, SILENT } from '../session.ts';
 
@@ -32,7 +32,7 @@ export const define: Define = (command, session) => {
 
 /** A list, also of one, as Docker answers: those that were found, and of the others what is wrong. */
 async function inspect(session: Session, names: string[], options: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const found: object[] = [];
   await session.each(names, async (name) => {
     found.push(await inspectOne(client, name, options.type));
@@ -41,7 +41,7 @@ async function inspect(session: Session, names: string[], options: Options): Pro
   await showDocument(session, found, options.output);
 }
 
-async function inspectOne(client: Client, name: string, type: string | undefined): Promise<object> {
+async function inspectOne(client: Calls, name: string, type: string | undefined): Promise<object> {
   if (type !== undefined) return INSPECT[type]!(client, name);
   let first: unknown;
   for (const look of Object.values(INSPECT)) {

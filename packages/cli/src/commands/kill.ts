@@ -25,7 +25,7 @@ export const define: Define = (command, session) => {
 };
 
 async function kill(session: Session, names: string[], { signal, all = false }: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, async (name) => {
     const { record, client: scoped } = await findContainer(client, name);
     await scoped.service(Tasks).kill({ containerId: record.id, signal, all });

@@ -42,25 +42,25 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: OutputOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await show(session, (await client.service(Leases).list({})).leases, VIEW, options);
 }
 
 async function resources(session: Session, id: string, options: OutputOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await show(session, (await client.service(Leases).listResources({ id })).resources, RESOURCES, options);
 }
 
 async function create(session: Session, id = '', { expire, label = [] }: CreateOptions): Promise<void> {
   const labels = parseLabels(label);
   if (expire !== undefined) labels[EXPIRE] = new Date(Date.now() + expire).toISOString();
-  const client = await session.client();
+  const client = await session.calls();
   const { lease } = await client.service(Leases).create({ id, labels });
   session.line(lease?.id ?? id);
 }
 
 async function rm(session: Session, ids: string[], options: { async?: boolean }): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(ids, (id) => client.service(Leases).delete({ id, sync: !options.async }));
 }
 

@@ -33,7 +33,7 @@ export const define: Define = (command, session) => {
 
 async function logs(session: Session, name: string, options: Options): Promise<void> {
   const { follow = false, tail, since, until, timestamps } = options;
-  const { record, client } = await findContainer(await session.client(), name);
+  const { record, client } = await findContainer(await session.calls(), name);
   const request = {
     containerId: record.id,
     follow,

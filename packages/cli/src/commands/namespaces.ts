@@ -35,25 +35,25 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: OutputOptions): Promise<void> {
-  await show(session, await listNamespaces(await session.client()), VIEW, options);
+  await show(session, await listNamespaces(await session.calls()), VIEW, options);
 }
 
 async function create(session: Session, name: string, options: { label?: string[] }): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await client.service(Namespaces).create({ namespace: { name, labels: parseLabels(options.label ?? []) } });
   session.line(name);
 }
 
 async function label(session: Session, name: string, texts: string[]): Promise<void> {
   const labels = parseLabels(texts);
-  const client = await session.client();
+  const client = await session.calls();
   const paths = Object.keys(labels).map((key) => `labels.${key}`);
   await client.service(Namespaces).update({ namespace: { name, labels }, updateMask: { paths } });
   session.line(name);
 }
 
 async function rm(session: Session, names: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, (name) => client.service(Namespaces).delete({ name }));
 }
 

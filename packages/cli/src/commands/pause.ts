@@ -11,7 +11,7 @@ export const define: Define = (command, session) => {
 };
 
 async function pause(session: Session, names: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, async (name) => {
     const { record, client: scoped } = await findContainer(client, name);
     await scoped.service(Tasks).pause({ containerId: record.id });

@@ -1,9 +1,9 @@
-import type { Client } from '@longshore/client';
 import { failedPrecondition } from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type Process, Status } from '@longshore/proto/containerd/v1/types/task';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
 import { type FoundContainer, findContainer } from '../resources/find-container.ts';
 import { ifThere, isAlive, taskOf } from '../resources/task-states.ts';
@@ -32,14 +32,14 @@ export const define: Define = (command, session) => {
 };
 
 async function rm(session: Session, names: string[], options: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, (name) => {
     const removal = remove(session, client, name, options);
     return options.force ? ifThere(removal) : removal;
   });
 }
 
-async function remove(session: Session, client: Client, name: string, options: Options): Promise<void> {
+async function remove(session: Session, client: Calls, name: string, options: Options): Promise<void> {
   let found: FoundContainer;
   try {
     found = await findContainer(client, name);
@@ -62,7 +62,7 @@ async function remove(session: Session, client: Client, name: string, options: O
   await scoped.service(Containers).delete({ id: record.id });
 }
 
-async function endTask(client: Client, containerId: string, task: Process): Promise<void> {
+async function endTask(client: Calls, containerId: string, task: Process): Promise<void> {
   const tasks = client.service(Tasks);
   if (task.status !== Status.STOPPED) {
     await ifThere(tasks.kill({ containerId, signal: SIGKILL, all: true }));

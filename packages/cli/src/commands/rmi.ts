@@ -1,7 +1,7 @@
-import type { Client } from '@longshore/client';
 import { failedPrecondition } from '@longshore/errors';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
 import { findImage } from '../resources/images.ts';
 import { ifThere } from '../resources/task-states.ts';
@@ -26,21 +26,21 @@ export const define: Define = (command, session) => {
 };
 
 async function rmi(session: Session, names: string[], options: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, (name) => {
     const removal = remove(client, name, options);
     return options.force ? ifThere(removal) : removal;
   });
 }
 
-async function remove(client: Client, typed: string, { force, async }: Options): Promise<string> {
+async function remove(client: Calls, typed: string, { force, async }: Options): Promise<string> {
   const { name } = await findImage(client, typed);
   if (!force) await refuseUsed(client, name);
   await client.service(Images).delete({ name, sync: !async });
   return name;
 }
 
-async function refuseUsed(client: Client, name: string): Promise<void> {
+async function refuseUsed(client: Calls, name: string): Promise<void> {
   const { containers } = await client
     .service(Containers)
     .list({ filters: [`image==${JSON.stringify(name)}`] });

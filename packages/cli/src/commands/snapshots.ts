@@ -1,7 +1,7 @@
-import type { Client } from '@longshore/client';
 import { type Info, Kind, Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { ReservedLabel } from '@longshore/proto/headers';
 import { mapAtMost } from '../at-most.ts';
+import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
 import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
 import { ageText, sizeText, timeOf } from '../output/quantity.ts';
@@ -51,7 +51,7 @@ export const define: Define = (command, session) => {
 };
 
 async function ls(session: Session, options: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { snapshotter, filter: filters = [] } = options;
   const infos: Info[] = [];
   for await (const { info } of client.service(Snapshots).list({ snapshotter, filters })) infos.push(...info);
@@ -64,12 +64,12 @@ async function ls(session: Session, options: Options): Promise<void> {
   await show(session, listed, viewOf(listed, options), options);
 }
 
-async function sizeOf(client: Client, snapshotter: string, key: string): Promise<number> {
+async function sizeOf(client: Calls, snapshotter: string, key: string): Promise<number> {
   return Number((await client.service(Snapshots).usage({ snapshotter, key })).size);
 }
 
 async function rm(session: Session, keys: string[], { snapshotter }: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(keys, (key) => client.service(Snapshots).remove({ snapshotter, key }));
 }
 

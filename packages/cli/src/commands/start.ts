@@ -1,8 +1,8 @@
-import type { Client } from '@longshore/client';
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { specOf } from '../resources/spec.ts';
@@ -20,7 +20,7 @@ export const define: Define = (command, session) => {
 };
 
 async function start(session: Session, names: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, async (name) => {
     const { record, client: scoped } = await findContainer(client, name);
     await startContainer(scoped, record);
@@ -28,7 +28,7 @@ async function start(session: Session, names: string[]): Promise<void> {
 }
 
 /** One that runs already is left alone. */
-async function startContainer(client: Client, record: Container): Promise<void> {
+async function startContainer(client: Calls, record: Container): Promise<void> {
   const containerId = record.id;
   const tasks = client.service(Tasks);
   const task = await taskOf(client, containerId);

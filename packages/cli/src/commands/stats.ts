@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@longshore/client';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Option } from 'commander';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
+import { showNext } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { sizeText } from '../output/quantity.ts';
-import { showNext } from '../output/show.ts';
 import { type Column, tableLines } from '../output/table.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { cpuPercent, type Usage, usageOf } from '../resources/usage.ts';
@@ -45,7 +45,7 @@ export const define: Define = (command, session) => {
 
 async function stats(session: Session, names: string[], options: Options): Promise<void> {
   const signal = session.interrupted;
-  const client = await session.client();
+  const client = await session.calls();
   const ids = await Promise.all(names.map(async (name) => (await findContainer(client, name)).record.id));
   let before = await readUsage(client, ids, signal);
   for (;;) {
@@ -63,7 +63,7 @@ async function stats(session: Session, names: string[], options: Options): Promi
 }
 
 async function readUsage(
-  client: Client,
+  client: Calls,
   ids: readonly string[],
   signal: AbortSignal,
 ): Promise<Map<string, Usage>> {

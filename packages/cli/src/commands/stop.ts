@@ -25,7 +25,7 @@ export const define: Define = (command, session) => {
 };
 
 async function stop(session: Session, names: string[], { time, signal = 0 }: Options): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(names, async (name) => {
     const found = await findContainer(client, name);
     const request = { containerId: found.record.id, grace: durationOf(time), signal };

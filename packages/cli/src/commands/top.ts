@@ -31,12 +31,14 @@ interface ShownProcess {
 }
 
 async function top(session: Session, name: string, options: OutputOptions): Promise<void> {
-  const { record, client } = await findContainer(await session.client(), name);
+  const { record, client } = await findContainer(await session.calls(), name);
   const { processes } = await client.service(Tasks).listPids({ containerId: record.id });
   const { anyToJson } = await import('@longshore/proto');
+  // At a gateway's own socket too the kernel that knows these pids may be another machine's.
+  const isHere = client.isLocal && client.node === undefined;
   const shown = processes.map(async ({ pid, info }): Promise<ShownProcess> => {
     const details = (info && anyToJson(info)) as { exec_id?: string } | undefined;
-    const seen = client.isLocal ? await processOf(pid) : UNSEEN;
+    const seen = isHere ? await processOf(pid) : UNSEEN;
     return { pid, execId: details?.exec_id ?? '', ...seen };
   });
   await show(session, await Promise.all(shown), VIEW, options);

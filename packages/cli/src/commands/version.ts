@@ -1,8 +1,8 @@
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { exitCodeOf } from '../exit-code.ts';
+import { showDocument } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
-import { showDocument } from '../output/show.ts';
 import { reportError } from '../report-error.ts';
 import { askVersion, type ServerVersion } from '../server-version.ts';
 import type { Session } from '../session.ts';
@@ -54,7 +54,7 @@ async function serverVersion(session: Session, debug: boolean): Promise<Server |
 async function askByClient(session: Session): Promise<ServerVersion> {
   const [{ Version }, client] = await Promise.all([
     import('@longshore/proto/containerd/services/version/v1/version'),
-    session.client(),
+    session.calls(),
   ]);
   const { version, revision } = await client.service(Version).version({});
   return { version, revision };

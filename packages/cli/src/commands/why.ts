@@ -1,14 +1,14 @@
-import type { Client } from '@longshore/client';
 import {
   type ChainLink,
   CollectorService,
   type ExplainResponse,
 } from '@longshore/proto/longshore/content/v1/collector';
 import { Argument, Option } from 'commander';
+import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
+import { showDocument } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
-import { showDocument } from '../output/show.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { findImage } from '../resources/images.ts';
 import type { Session } from '../session.ts';
@@ -42,14 +42,14 @@ async function why(
   typed: string,
   { output }: { output?: Format },
 ): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const key = await keyOf(client, kind, typed);
   const answer = await client.service(CollectorService).explain({ kind, key });
   if (output) return showDocument(session, documentOf(kind, key, answer), output);
   for (const line of linesOf(kind, key, answer)) session.line(line);
 }
 
-async function keyOf(client: Client, kind: string, typed: string): Promise<string> {
+async function keyOf(client: Calls, kind: string, typed: string): Promise<string> {
   if (kind === 'image') return (await findImage(client, typed)).name;
   if (kind === 'container' || kind === 'task') return (await findContainer(client, typed)).record.id;
   if (kind === 'snapshot' && !typed.includes('/')) return `overlayfs/${typed}`;

@@ -1,11 +1,11 @@
-import type { Client } from '@longshore/client';
+import type { Calls } from '../calls.ts';
 import type { Session } from '../session.ts';
 import { configPath, readConfig } from '../settings/config-file.ts';
 
 /** A person waits no longer for a word. */
 const TIMEOUT_MS = 2_000;
 
-type List = (client: Client, signal: AbortSignal) => Promise<string[]>;
+type List = (client: Calls, signal: AbortSignal) => Promise<string[]>;
 
 /** By the name that arguments and values of options have in the help. */
 const LISTS: Readonly<Record<string, List>> = {
@@ -52,7 +52,7 @@ export async function namesOf(session: Session, kind: string): Promise<string[]>
   try {
     if (kind === 'context') return await contexts(session);
     const list = Object.hasOwn(LISTS, kind) ? LISTS[kind] : undefined;
-    return list ? await list(await session.client(), AbortSignal.timeout(TIMEOUT_MS)) : [];
+    return list ? await list(await session.calls(), AbortSignal.timeout(TIMEOUT_MS)) : [];
   } catch {
     return [];
   }

@@ -1,6 +1,8 @@
 import type { Session } from '../session.ts';
+import { showDocument, showNext } from './document.ts';
 import { type Format, formatOf, type OutputOptions } from './output-options.ts';
-import { type Column, tableLines } from './table.ts';
+import { printable } from './printable.ts';
+import { type Column, Table } from './table.ts';
 
 /** How items of a kind are shown. */
 export interface View<T> {
@@ -21,28 +23,33 @@ export async function show<T>(
   const format = formatOf(options);
   if (format === 'json' || format === 'yaml') {
     await showDocument(session, items.map(view.document), format);
-    return;
+  } else {
+    writer(session, view, format)(items);
   }
-  const lines = format === 'name' ? items.map(view.name) : linesOf(session, items, view, format);
-  if (lines.length > 0) session.line(lines.join('\n'));
 }
 
-/** One document, whole. */
-export async function showDocument(session: Session, document: unknown, format: Format): Promise<void> {
-  if (format !== 'yaml') return session.line(JSON.stringify(document, undefined, 2));
-  const { stringify } = await import('yaml');
-  session.host.stdout.write(stringify(document));
+/** Shows items that come now and then; of tables there is one. */
+export function shower<T>(
+  session: Session,
+  view: View<T>,
+  options: OutputOptions,
+): (items: readonly T[]) => Promise<void> {
+  const format = formatOf(options);
+  const write = writer(session, view, format);
+  return async (items) => {
+    if (format !== 'json' && format !== 'yaml') return write(items);
+    for (const item of items) await showNext(session, view.document(item), format);
+  };
 }
 
-/** One of many documents that come one by one: a line of JSON, or a YAML document of its own. */
-export async function showNext(session: Session, document: unknown, format: Format): Promise<void> {
-  if (format !== 'yaml') return session.line(JSON.stringify(document));
-  const { stringify } = await import('yaml');
-  session.host.stdout.write(`---\n${stringify(document)}`);
-}
-
-function linesOf<T>(session: Session, items: readonly T[], view: View<T>, format: Format): string[] {
-  const columns = view.columns.filter(({ isWide }) => !isWide || format === 'wide');
+/** Names are printed as they are for a script, but not sent to a terminal so. */
+function writer<T>(session: Session, view: View<T>, format: Format): (items: readonly T[]) => void {
   const { isTTY, columns: width } = session.host.stdout;
-  return tableLines(items, columns, isTTY ? width : undefined);
+  const columns = view.columns.filter(({ isWide }) => !isWide || format === 'wide');
+  const table = new Table(columns, isTTY ? width : undefined);
+  const nameOf = (item: T) => (isTTY ? printable(view.name(item)) : view.name(item));
+  return (items) => {
+    const lines = format === 'name' ? items.map(nameOf) : table.lines(items);
+    if (lines.length > 0) session.line(lines.join('\n'));
+  };
 }

@@ -16,17 +16,33 @@ const NARROWEST = 12;
 
 /** Lines without ends; the first holds the headers. `width` is a terminal's; without one nothing is cut. */
 export function tableLines<T>(items: readonly T[], columns: readonly Column<T>[], width?: number): string[] {
-  const rows = items.map((item) => columns.map(({ value }) => printable(value(item))));
-  const headers = columns.map(({ header }) => header);
-  const widths = headers.map((header, i) =>
-    Math.max(widthOf(header), ...rows.map((row) => widthOf(row[i]!))),
-  );
-  if (width !== undefined) shrink(widths, columns, width);
-  return [headers, ...rows].map((row) => lineOf(row, widths));
+  return new Table(columns, width).lines(items);
 }
 
-/** Widths of columns for rows that come one by one. */
-export function lineOf(cells: readonly string[], widths: readonly number[]): string {
+/** A table whose rows come now and then: what came before settles how wide its columns are. */
+export class Table<T> {
+  readonly #columns: readonly Column<T>[];
+  readonly #width: number | undefined;
+  #widths: number[] | undefined;
+
+  constructor(columns: readonly Column<T>[], width?: number) {
+    this.#columns = columns;
+    this.#width = width;
+  }
+
+  /** With the headers the first time. */
+  lines(items: readonly T[]): string[] {
+    const rows = items.map((item) => this.#columns.map(({ value }) => printable(value(item))));
+    const isFirst = this.#widths === undefined;
+    const lines = isFirst ? [this.#columns.map(({ header }) => header), ...rows] : rows;
+    const before = this.#widths ?? this.#columns.map(() => 0);
+    this.#widths = before.map((width, i) => Math.max(width, ...lines.map((line) => widthOf(line[i]!))));
+    if (this.#width !== undefined) shrink(this.#widths, this.#columns, this.#width);
+    return lines.map((line) => lineOf(line, this.#widths!));
+  }
+}
+
+function lineOf(cells: readonly string[], widths: readonly number[]): string {
   const line = cells.map((cell, i) => padded(shortened(cell, widths[i]!), widths[i]! + GAP));
   return line.join('').trimEnd();
 }

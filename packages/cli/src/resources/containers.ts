@@ -1,8 +1,8 @@
-import type { Client } from '@longshore/client';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { Process } from '@longshore/proto/containerd/v1/types/task';
 import { ReservedLabel } from '@longshore/proto/headers';
+import type { Calls } from '../calls.ts';
 import { type ContainerStatus, STATUSES } from './statuses.ts';
 import { unreachableIn } from './unreachable.ts';
 
@@ -22,10 +22,7 @@ export interface ContainerList {
 }
 
 /** Containers with their tasks, by id; over all nodes at a gateway, unless the client is for one. */
-export async function listContainers(
-  client: Client,
-  filters: readonly string[] = [],
-): Promise<ContainerList> {
+export async function listContainers(client: Calls, filters: readonly string[] = []): Promise<ContainerList> {
   const unreachable = new Set<string>();
   const onTrailers = unreachableIn(unreachable);
   const records: Container[] = [];
@@ -40,7 +37,7 @@ export async function listContainers(
   return { items, unreachable: [...unreachable].sort() };
 }
 
-export function listed(client: Client, record: Container, task: Process | undefined): ListedContainer {
+export function listed(client: Calls, record: Container, task: Process | undefined): ListedContainer {
   const isDeleting = record.labels[ReservedLabel.Deleting] === 'true';
   const status = isDeleting ? 'deleting' : task ? (STATUSES[task.status] ?? 'unknown') : 'none';
   return { record, task, namespace: client.namespace, node: nodeOf(client, record), status };
@@ -51,12 +48,12 @@ export function containerIdOf({ containerId, id }: Process): string {
   return containerId || id;
 }
 
-function nodeOf(client: Client, record: Container): string {
+function nodeOf(client: Calls, record: Container): string {
   return record.labels[ReservedLabel.Node] ?? client.node ?? '';
 }
 
 /** Tasks do not say on which node they are: where an id is on several, each of these is asked. */
-async function taskFinder(client: Client, records: readonly Container[], tasks: readonly Process[]) {
+async function taskFinder(client: Calls, records: readonly Container[], tasks: readonly Process[]) {
   const byId = new Map(tasks.map((task) => [containerIdOf(task), task]));
   const nodesById = Map.groupBy(records, ({ id }) => id);
   const shared = [...nodesById.values()].filter((same) => same.length > 1).flat();

@@ -1,14 +1,14 @@
-import type { Client } from '@longshore/client';
 import { invalidArgument, notFound } from '@longshore/errors';
 import { type Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { ReservedLabel } from '@longshore/proto/headers';
+import type { Calls } from '../calls.ts';
 import { nearest } from '../nearest.ts';
 import { UnreachableError, unreachableIn } from './unreachable.ts';
 
-export interface FoundContainer {
+export interface FoundContainer<C extends Calls = Calls> {
   record: Container;
   /** In the scope that the container is in: at a gateway, of its node. */
-  client: Client;
+  client: C;
 }
 
 /** nerdctl names containers by this label, whose ids are random. */
@@ -18,7 +18,7 @@ const NAME_LABEL = 'nerdctl/name';
  * The container that a person means: by its id, by an id's beginning that no other has, or by the name that nerdctl gave it. Throws
  * NotFound, with a suggestion, and InvalidArgument for what several have; UnreachableError when it may be on a node that did not answer.
  */
-export async function findContainer(client: Client, typed: string): Promise<FoundContainer> {
+export async function findContainer<C extends Calls>(client: C, typed: string): Promise<FoundContainer<C>> {
   const exact = await list(client, [`id==${JSON.stringify(typed)}`]);
   if (exact.records.length > 0) return onlyOne(client, typed, exact.records);
   const { records, unreachable } = await list(client, []);
@@ -29,10 +29,10 @@ export async function findContainer(client: Client, typed: string): Promise<Foun
   throw unknown(client, typed, records);
 }
 
-function onlyOne(client: Client, typed: string, found: readonly Container[]): FoundContainer {
+function onlyOne<C extends Calls>(client: C, typed: string, found: readonly Container[]): FoundContainer<C> {
   const [record] = found as [Container];
   const node = record.labels[ReservedLabel.Node];
-  if (found.length === 1) return { record, client: node === undefined ? client : client.in({ node }) };
+  if (found.length === 1) return { record, client: node === undefined ? client : (client.in({ node }) as C) };
   const ids = new Set(found.map(({ id }) => id));
   if (ids.size > 1)
     throw invalidArgument(`container "${typed}": may be any of ${[...ids].slice(0, 5).join(', ')}`);
@@ -41,7 +41,7 @@ function onlyOne(client: Client, typed: string, found: readonly Container[]): Fo
   throw Object.assign(error, { hint: 'Say which one is meant: --node ID.' });
 }
 
-async function list(client: Client, filters: string[]) {
+async function list(client: Calls, filters: string[]) {
   const unreachable = new Set<string>();
   const answer = client
     .service(Containers)
@@ -51,7 +51,7 @@ async function list(client: Client, filters: string[]) {
   return { records, unreachable: [...unreachable] };
 }
 
-function unknown(client: Client, typed: string, records: readonly Container[]): Error {
+function unknown(client: Calls, typed: string, records: readonly Container[]): Error {
   const names = records.flatMap(({ id, labels }) => [id, labels[NAME_LABEL] ?? id]);
   const near = nearest(typed, new Set(names));
   const error = notFound(`container "${typed}" in namespace "${client.namespace}"`);

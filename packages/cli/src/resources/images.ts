@@ -1,4 +1,3 @@
-import type { Client } from '@longshore/client';
 import { notFound } from '@longshore/errors';
 import {
   type Descriptor,
@@ -10,6 +9,7 @@ import {
   platformsEqual,
 } from '@longshore/oci';
 import { type Image, Images } from '@longshore/proto/containerd/services/images/v1/images';
+import type { Calls } from '../calls.ts';
 import { nearest } from '../nearest.ts';
 import { readJson } from './read-json.ts';
 import { ifThere } from './task-states.ts';
@@ -30,7 +30,7 @@ export interface ListedImage {
 type Document = Partial<Manifest & Index>;
 
 /** What a manifest or index is made of, as far as it is here; empty for what is no image. */
-export async function partsOf(client: Client, { target }: Image): Promise<ImagePart[]> {
+export async function partsOf(client: Calls, { target }: Image): Promise<ImagePart[]> {
   if (!target) return [];
   try {
     const document = await readJson<Document>(client, target.digest);
@@ -50,7 +50,7 @@ export function shownPart(parts: readonly ImagePart[]): ImagePart | undefined {
 
 /** The manifest and config of an image, for this machine's platform if it has that. Throws NotFound when they are not here. */
 export async function readImage(
-  client: Client,
+  client: Calls,
   { target, name }: Image,
 ): Promise<{ manifest: Manifest; config: ImageConfig }> {
   if (!target) throw notFound(`target of image "${name}"`);
@@ -71,7 +71,7 @@ export async function readImage(
  * The image that a person means: by its name, by a short name as Docker's, or by the beginning of its digest. Throws NotFound, with a
  * suggestion.
  */
-export async function findImage(client: Client, typed: string): Promise<Image> {
+export async function findImage(client: Calls, typed: string): Promise<Image> {
   const { expandShortName } = await import('@longshore/registry');
   const names = [...new Set([typed, expandShortName(typed)])];
   for (const name of names) {
@@ -101,13 +101,13 @@ export function shortNameOf(name: string): string {
   return name.replace(/^docker\.io\/library\//, '').replace(/^docker\.io\//, '');
 }
 
-async function indexedPart(client: Client, { digest, platform }: Descriptor): Promise<ImagePart> {
+async function indexedPart(client: Calls, { digest, platform }: Descriptor): Promise<ImagePart> {
   const part = await partOf(client, digest, await readJson<Document>(client, digest), platform);
   return part;
 }
 
 async function partOf(
-  client: Client,
+  client: Calls,
   digest: string,
   { config, layers = [] }: Document,
   known?: Descriptor['platform'],

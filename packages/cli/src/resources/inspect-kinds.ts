@@ -1,9 +1,9 @@
-import type { Client } from '@longshore/client';
 import { notFound } from '@longshore/errors';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { Calls } from '../calls.ts';
 import { timeOf } from '../output/quantity.ts';
 import { containerDocument } from './container-view.ts';
 import { listed } from './containers.ts';
@@ -15,7 +15,7 @@ import { specOf } from './spec.ts';
 import { ifThere, taskOf } from './task-states.ts';
 
 /** Answers all that is known of what is named; throws NotFound. */
-type Inspect = (client: Client, name: string) => Promise<object>;
+type Inspect = (client: Calls, name: string) => Promise<object>;
 
 /** By the word for it, in the order in which a bare name is looked for. */
 export const INSPECT: Readonly<Record<string, Inspect>> = {
@@ -28,7 +28,7 @@ export const INSPECT: Readonly<Record<string, Inspect>> = {
   namespace: inspectNamespace,
 };
 
-async function inspectContainer(client: Client, typed: string): Promise<object> {
+async function inspectContainer(client: Calls, typed: string): Promise<object> {
   const { record, client: scoped } = await findContainer(client, typed);
   const task = await taskOf(scoped, record.id);
   return {
@@ -48,7 +48,7 @@ async function inspectContainer(client: Client, typed: string): Promise<object> 
   };
 }
 
-async function inspectImage(client: Client, typed: string): Promise<object> {
+async function inspectImage(client: Calls, typed: string): Promise<object> {
   const record = await findImage(client, typed);
   const [parts, whole] = await Promise.all([partsOf(client, record), ifThere(readImage(client, record))]);
   return {
@@ -71,13 +71,13 @@ async function inspectImage(client: Client, typed: string): Promise<object> {
   };
 }
 
-async function inspectNode(client: Client, id: string): Promise<object> {
+async function inspectNode(client: Calls, id: string): Promise<object> {
   const { node } = await client.service(NodeService).get({ id });
   if (!node) throw notFound(`node "${id}"`);
   return nodeDocument(node);
 }
 
-async function inspectSnapshot(client: Client, typed: string): Promise<object> {
+async function inspectSnapshot(client: Calls, typed: string): Promise<object> {
   const slash = typed.startsWith('sha256:') ? -1 : typed.indexOf('/');
   const snapshotter = slash < 0 ? 'overlayfs' : typed.slice(0, slash);
   const key = typed.slice(slash + 1);
@@ -98,7 +98,7 @@ async function inspectSnapshot(client: Client, typed: string): Promise<object> {
   };
 }
 
-async function inspectLease(client: Client, id: string): Promise<object> {
+async function inspectLease(client: Calls, id: string): Promise<object> {
   const { leases } = await client.service(Leases).list({ filters: [`id==${JSON.stringify(id)}`] });
   const [lease] = leases;
   if (!lease) throw notFound(`lease "${id}"`);
@@ -111,7 +111,7 @@ async function inspectLease(client: Client, id: string): Promise<object> {
   };
 }
 
-async function inspectContent(client: Client, digest: string): Promise<object> {
+async function inspectContent(client: Calls, digest: string): Promise<object> {
   if (!/^[a-z0-9]+:[0-9a-f]+$/.test(digest)) throw notFound(`content "${digest}"`);
   const { info } = await client.service(Content).info({ digest });
   return {
@@ -123,7 +123,7 @@ async function inspectContent(client: Client, digest: string): Promise<object> {
   };
 }
 
-async function inspectNamespace(client: Client, name: string): Promise<object> {
+async function inspectNamespace(client: Calls, name: string): Promise<object> {
   const found = (await listNamespaces(client)).find((each) => each.name === name);
   if (!found) throw notFound(`namespace "${name}"`);
   return { name, labels: found.labels };

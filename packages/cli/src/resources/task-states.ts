@@ -1,7 +1,7 @@
-import type { Client } from '@longshore/client';
 import { isKind } from '@longshore/errors';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type Process, Status } from '@longshore/proto/containerd/v1/types/task';
+import type { Calls } from '../calls.ts';
 
 /** The answer of a call about something that may be gone, or never was: undefined then. */
 export async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {
@@ -14,7 +14,7 @@ export async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 /** The task of a container, if it has one. */
-export async function taskOf(client: Client, containerId: string): Promise<Process | undefined> {
+export async function taskOf(client: Calls, containerId: string): Promise<Process | undefined> {
   return (await ifThere(client.service(Tasks).get({ containerId })))?.process;
 }
 

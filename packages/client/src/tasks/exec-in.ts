@@ -8,8 +8,11 @@ import { localStdio } from '../io/local-stdio.ts';
 import { ExecProcess } from './exec-process.ts';
 import type { Process } from './process.ts';
 import { RemoteExec } from './remote-exec.ts';
+import { userInTask } from './user-in-task.ts';
 
 export interface ExecOptions extends CallOptions {
+  /** `user`, `uid`, `user:group` or `uid:gid` by the container's own passwd and group, in the place of the spec's. */
+  user?: string | undefined;
   /** Where the fifos are made, on one machine with the server. Default: the connection's. */
   fifoDirectory?: string | undefined;
 }
@@ -24,12 +27,14 @@ export interface ExecParts {
 
 /** Makes a further process in a task. When that fails nothing is left. */
 export async function execIn(parts: ExecParts, options: ExecOptions): Promise<Process> {
-  const { connection, containerId, id, process, io } = parts;
-  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec({ ...process, terminal: hasTerminal(io) }) };
+  const { connection, containerId, id, io } = parts;
+  const { fifoDirectory = connection.fifoDirectory, user: named, ...call } = options;
+  const process = { ...parts.process, terminal: hasTerminal(io) };
   if (io.kind === 'streams' && !connection.isLocal) {
-    return new RemoteExec({ connection, containerId, id, spec, io });
+    return new RemoteExec({ connection, containerId, id, process, user: named, io });
   }
-  const { fifoDirectory = connection.fifoDirectory, ...call } = options;
+  const user = named === undefined ? process.user : await userInTask(connection, containerId, named, call);
+  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec({ ...process, ...(user && { user }) }) };
   const { stdio, fifos } = await localStdio(io, id, fifoDirectory);
   try {
     await connection.service(Tasks).exec({ containerId, execId: id, spec, ...stdio }, call);

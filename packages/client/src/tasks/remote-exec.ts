@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Any } from '@bufbuild/protobuf/wkt';
 import { failedPrecondition, internal, LongshoreError } from '@longshore/errors';
+import { encodeSpec, type ProcessSpec } from '@longshore/oci/runtime-spec';
+import { JsonTypeUrl } from '@longshore/proto/json-types';
 import {
   type ExecRequestSchema,
   type ExecResponse,
@@ -20,7 +21,9 @@ export interface RemoteExecParts {
   readonly connection: Connection;
   readonly containerId: string;
   readonly id: string;
-  readonly spec: Pick<Any, 'typeUrl' | 'value'>;
+  readonly process: ProcessSpec;
+  /** As its node reads it, in the place of the process's own. */
+  readonly user: string | undefined;
   readonly io: StreamsIo;
 }
 
@@ -96,10 +99,11 @@ export class RemoteExec extends Process {
   }
 
   async *#requests(): AsyncGenerator<MessageInitShape<typeof ExecRequestSchema>> {
-    const { containerId, id: execId, spec, io } = this.#parts;
+    const { containerId, id: execId, process, user, io } = this.#parts;
     const { terminal } = io;
     const stdin = this.#input !== undefined;
-    yield { message: { case: 'start', value: { containerId, execId, terminal, stdin, spec } } };
+    const what = user === undefined ? { spec: specOf(process) } : commandOf(process, user);
+    yield { message: { case: 'start', value: { containerId, execId, terminal, stdin, ...what } } };
     if (!this.#input) return;
     for await (const chunk of this.#input) yield { message: { case: 'stdin', value: chunk } };
     // A terminal would end with its input.
@@ -131,4 +135,13 @@ export class RemoteExec extends Process {
     this.#input?.stop();
     this.#outputs.end();
   }
+}
+
+function specOf(process: ProcessSpec) {
+  return { typeUrl: JsonTypeUrl.Process, value: encodeSpec(process) };
+}
+
+/** What a node makes a process of whose user it has to look up. */
+function commandOf({ args = [], env = [], cwd, consoleSize }: ProcessSpec, user: string) {
+  return { args: [...args], env: [...env], cwd, user, ...(consoleSize && { size: consoleSize }) };
 }

@@ -79,6 +79,7 @@ export class FakeRegistry {
     const found = this.#find(url);
     if (url.startsWith('/token')) this.#token(authorization, response);
     else if (!this.#mayRead(authorization)) this.#challenge(response);
+    else if (url === '/v2/') response.writeHead(200).end('{}');
     else if (url.includes('/blobs/uploads/'))
       void this.uploads.answer(request, response, fault?.cutAfterBytes).catch(() => response.destroy());
     else if (method === 'PUT') void this.#putManifest(request, response);

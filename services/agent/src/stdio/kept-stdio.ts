@@ -92,6 +92,14 @@ export class KeptStdio implements TaskStdio, Disposable {
     return this.#ofLife(record);
   }
 
+  shown({ record }: Task, io: ProcessIo): ProcessIo {
+    const kept = this.#ofLife(record);
+    if (!kept) return io;
+    const directory = this.#directory(kept.life);
+    if (!io.stdout.startsWith(`${directory.path}/`)) return io;
+    return { ...io, stdin: '', stdout: directory.read('log') ?? KEPT_LOG, stderr: '' };
+  }
+
   /** What a container has written, whether it has a task or not; undefined when nothing was ever kept. */
   logOf(namespace: string, id: string): ReadableLog | undefined {
     const directory = this.#logs.directoryOf(namespace, id);

@@ -164,7 +164,7 @@ export type ProcessState = MessageInitShape<typeof ProcessSchema>;
 
 /** A shim that is slow or says nothing useful has a process of unknown status; one that is gone has none. */
 export async function processState(
-  { log }: TaskContext,
+  { log, stdio }: TaskContext,
   task: Task,
   execId: string,
   call: Partial<TaskCall> = {},
@@ -172,7 +172,8 @@ export async function processState(
   const id = execId || task.id;
   try {
     const state = await task.call('state', { execId }, call, STATE_TIMEOUT_MS);
-    const { pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = state;
+    const { pid, status, exitStatus, exitedAt } = state;
+    const { terminal, stdin, stdout, stderr } = stdio?.shown(task, state) ?? state;
     const process = { id, pid, status, stdin, stdout, stderr, terminal, exitStatus };
     return exitedAt ? { ...process, exitedAt } : process;
   } catch (error) {

@@ -29,6 +29,8 @@ export interface ProcessIo {
 export interface TaskStdio {
   /** Fifos of ours for a process whose output is to be kept, `io` itself for others. Throws InvalidArgument, and what the disk does. */
   resolve(record: ProcessRecord, io: ProcessIo): Promise<ProcessIo>;
+  /** What streams are called before others: fifos of ours are for us alone to open. */
+  shown(task: Task, io: ProcessIo): ProcessIo;
   /** The process was not made. */
   forget(record: ProcessRecord): void;
   /** There is this task: just made, or found again. */

@@ -96,7 +96,14 @@ describe('a task', () => {
       if (execId) await heard.promise;
       return io;
     };
-    await node.restart(undefined, { stdio: { resolve, forget: () => undefined, add: () => undefined } });
+    await node.restart(undefined, {
+      stdio: {
+        resolve,
+        forget: () => undefined,
+        add: () => undefined,
+        shown: (_: unknown, io: ProcessIo) => io,
+      },
+    });
     const { context } = node.manager;
     const task = await node.run('web', FOREVER);
     const spec = { args: ['/bin/busybox', 'true'], cwd: '/', user: { uid: 0, gid: 0 } };
@@ -290,7 +297,9 @@ describe('a create that fails', () => {
       throw failedPrecondition('no output');
     };
     const forget = ({ containerId }: ProcessRecord) => void forgotten.push(containerId);
-    await node.restart(undefined, { stdio: { resolve, forget, add: () => undefined } });
+    await node.restart(undefined, {
+      stdio: { resolve, forget, add: () => undefined, shown: (_: unknown, io: ProcessIo) => io },
+    });
     await expect(node.create('web', FOREVER)).rejects.toMatchObject({
       message: 'no output: failed precondition',
     });

@@ -67,6 +67,7 @@ export function nodeToProto(node: Node): MessageInitShape<typeof NodeSchema> {
     cordoned: node.cordoned,
     notice: node.notice,
     runningTasks: node.runningTasks,
+    operatorLabels: node.operatorLabels,
     createdAt: timestampFromDate(node.createdAt),
     lastSeenAt: timestampFromDate(node.lastSeenAt),
   };

@@ -202,6 +202,7 @@ describe('labels and versions', () => {
     await register('l1', { labels: { zone: 'a', disk: 'ssd' } });
     const { node } = await runtime.admin.setLabels({ id: 'l1', labels: { zone: 'b' } });
     expect(node!.labels).toEqual({ zone: 'b', disk: 'ssd' });
+    expect(node!.operatorLabels).toEqual({ zone: 'b' });
     const select = async (selector: string) =>
       (await runtime.nodes.list({ selector })).nodes.map(({ id }) => id);
     expect(await select('zone=b,disk')).toEqual(['l1']);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@longshore/client';
 import { LongshoreError } from '@longshore/errors';
 import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import type { Calls } from '../../calls.ts';
 import { durationOf } from '../../durations.ts';
 import { parseLabels } from '../../labels.ts';
 import type { Session } from '../../session.ts';
@@ -16,12 +16,12 @@ export interface DrainOptions {
 const ASK_EVERY_MS = 2_000;
 
 export async function cordon(session: Session, ids: string[], cordoned: boolean): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(ids, (id) => client.service(NodeAdminService).setCordon({ id, cordoned }));
 }
 
 export async function drain(session: Session, ids: string[], options: DrainOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const grace = durationOf(options.grace);
   await session.each(ids, async (id) => {
     await client.service(NodeAdminService).drain({ id, grace });
@@ -31,9 +31,10 @@ export async function drain(session: Session, ids: string[], options: DrainOptio
 
 export async function label(session: Session, id: string, texts: string[]): Promise<void> {
   const changes = parseLabels(texts);
-  const client = await session.client();
+  const client = await session.calls();
   const { node } = await client.service(NodeService).get({ id });
-  const labels = { ...node?.labels, ...changes };
+  // What its agent reports stays the agent's.
+  const labels = { ...node?.operatorLabels, ...changes };
   const kept = Object.fromEntries(Object.entries(labels).filter(([key]) => changes[key] !== ''));
   await client.service(NodeAdminService).setLabels({ id, labels: kept });
   session.line(id);
@@ -44,11 +45,11 @@ export async function remove(
   ids: string[],
   { force = false }: { force?: boolean },
 ): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(ids, (id) => client.service(NodeAdminService).remove({ id, force }));
 }
 
-async function drained(session: Session, client: Client, id: string, timeoutMs: number): Promise<void> {
+async function drained(session: Session, client: Calls, id: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let told = -1;
   for (;;) {

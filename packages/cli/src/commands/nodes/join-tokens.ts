@@ -1,9 +1,10 @@
 import { type JoinToken, NodeAdminService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { durationOf } from '../../durations.ts';
 import { labelsText, parseLabels } from '../../labels.ts';
+import { showDocument } from '../../output/document.ts';
 import type { Format, OutputOptions } from '../../output/output-options.ts';
 import { timeOf } from '../../output/quantity.ts';
-import { show, showDocument, type View } from '../../output/show.ts';
+import { show, type View } from '../../output/show.ts';
 import type { Session } from '../../session.ts';
 
 export interface JoinTokenOptions {
@@ -14,14 +15,14 @@ export interface JoinTokenOptions {
 }
 
 export async function listJoinTokens(session: Session, options: OutputOptions): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   const { tokens } = await client.service(NodeAdminService).listJoinTokens({});
   await show(session, tokens, VIEW, options);
 }
 
 export async function createJoinToken(session: Session, options: JoinTokenOptions): Promise<void> {
   const labels = parseLabels(options.label ?? []);
-  const client = await session.client();
+  const client = await session.calls();
   const request = { ttl: durationOf(options.ttl), nodeId: options.for ?? '', labels };
   const { id, token, server, expiresAt } = await client.service(NodeAdminService).createJoinToken(request);
   if (options.output) {
@@ -32,7 +33,7 @@ export async function createJoinToken(session: Session, options: JoinTokenOption
 }
 
 export async function removeJoinTokens(session: Session, ids: string[]): Promise<void> {
-  const client = await session.client();
+  const client = await session.calls();
   await session.each(ids, (id) => client.service(NodeAdminService).deleteJoinToken({ id }));
 }
 

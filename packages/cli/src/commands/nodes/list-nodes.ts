@@ -11,7 +11,7 @@ export interface ListOptions extends OutputOptions {
 
 export async function listNodes(session: Session, options: ListOptions): Promise<void> {
   const { selector = '', state = [] } = options;
-  const client = await session.client();
+  const client = await session.calls();
   const states = state.map((name) => STATE_NAMES.indexOf(name) as NodeState);
   const { nodes } = await client.service(NodeService).list({ selector, states });
   await show(

@@ -156,6 +156,13 @@ export declare type Node = Message<"longshore.runtime.v1.Node"> & {
    * @generated from field: int32 running_tasks = 20;
    */
   runningTasks: number;
+
+  /**
+   * Of the labels those that operators gave, as SetLabels replaces them.
+   *
+   * @generated from field: map<string, string> operator_labels = 21;
+   */
+  operatorLabels: { [key: string]: string };
 };
 
 /**
