@@ -148,8 +148,8 @@ describe('npm run fleet', { timeout: TEST_TIMEOUT_MS }, () => {
     expect(second.output()).toContain('already running, pid ');
     expect(Object.keys(networkInterfaces()).sort()).toEqual(interfaces);
     const { stdout } = await run('sh', ['-c', suggestion(first, 'curl ')]);
-    const { nodes } = JSON.parse(stdout) as { nodes: { id: string; state: string }[] };
-    expect(nodes.map(({ id, state }) => `${id} ${state}`).sort()).toEqual(['n1 ready', 'n2 ready']);
+    const { items } = JSON.parse(stdout) as { items: { id: string; state: string }[] };
+    expect(items.map(({ id, state }) => `${id} ${state}`).sort()).toEqual(['n1 ready', 'n2 ready']);
     await Promise.all(['n1', 'n2'].map((id) => runContainer(first, id)));
     const namespaces = namespacesOf(first.dir);
     expect(namespaces.size).toBe(3);
