@@ -1,9 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, posix, resolve } from 'node:path';
 import { PassThrough, type Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { Container } from '@longshore/client';
-import { extract, type ReadEntry } from 'tar';
+import { type Container, extractTree } from '@longshore/client';
 import { UsageError } from '../usage-error.ts';
 import { renamed } from './rename.ts';
 import { runTar } from './run-tar.ts';
@@ -26,19 +24,8 @@ export async function copyFrom(container: Container, path: string, target: strin
   if (!isInto && target.endsWith('/')) throw new UsageError(`cp: "${target}" is no directory`);
   if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`cp: "${cwd}" is no directory`);
-  const rename = renamed(name, isInto ? name : basename(target));
   const archive = new PassThrough();
-  const unpacked = pipeline(
-    archive,
-    extract({
-      cwd,
-      preserveOwner: false,
-      onReadEntry(entry: ReadEntry) {
-        entry.path = rename(entry.path);
-        if (entry.type === 'Link' && entry.linkpath !== undefined) entry.linkpath = rename(entry.linkpath);
-      },
-    }),
-  );
+  const unpacked = extractTree(archive, cwd, { rename: renamed(name, isInto ? name : basename(target)) });
   unpacked.catch((error: unknown) => archive.destroy(error as Error));
   // What tar has to say is why there was nothing to unpack.
   await archiveOf(container, path, archive);

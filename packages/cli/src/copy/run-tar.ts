@@ -52,11 +52,14 @@ async function rootProcess(container: Container, args: readonly string[]) {
 
 /** The beginning of what a program says. */
 class Words extends Writable {
-  text = '';
+  #said = '';
+
+  get text(): string {
+    return this.#said.trim();
+  }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
-    if (this.text.length < MAX_WORDS_BYTES)
-      this.text = `${this.text}${chunk}`.slice(0, MAX_WORDS_BYTES).trimEnd();
+    if (this.#said.length < MAX_WORDS_BYTES) this.#said = `${this.#said}${chunk}`.slice(0, MAX_WORDS_BYTES);
     done();
   }
 }

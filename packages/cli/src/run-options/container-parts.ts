@@ -12,6 +12,7 @@ import {
   withRuntime,
   withSnapshotter,
 } from '@longshore/client';
+import { STOP_SIGNAL_LABEL } from '@longshore/oci';
 import {
   composeSpecOptions,
   type SpecOption,
@@ -36,8 +37,6 @@ import { parseMount, parseTmpfs, parseVolume } from './mounts.ts';
 import type { RunFlags } from './run-flags.ts';
 
 const KIB = 1024;
-/** By which a longshore node, and others' tools, know how it wants to be stopped. */
-const STOP_SIGNAL = 'io.containerd.image.config.stop-signal';
 /** Source: containerd core/runtime/restart/restart.go. */
 const RESTART_STATUS = 'containerd.io/restart.status';
 const RESTART_POLICY = 'containerd.io/restart.policy';
@@ -79,7 +78,7 @@ export function containerParts(
 function labelsFor({ label = [], stopSignal, restart }: RunFlags): Record<string, string> {
   return {
     ...labelsOf(label),
-    ...(stopSignal && { [STOP_SIGNAL]: String(parseSignal(stopSignal)) }),
+    ...(stopSignal && { [STOP_SIGNAL_LABEL]: String(parseSignal(stopSignal)) }),
     ...(restart !== 'no' && { [RESTART_STATUS]: 'running', [RESTART_POLICY]: restart }),
   };
 }

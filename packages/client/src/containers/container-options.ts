@@ -1,9 +1,7 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
+import { STOP_SIGNAL_LABEL } from '@longshore/oci';
 import type { ContainerOption } from './container-draft.ts';
 import type { ContainerImage } from './container-image.ts';
-
-/** By which a longshore node, and others' tools, know how the image wants to be stopped. */
-const STOP_SIGNAL_LABEL = 'io.containerd.image.config.stop-signal';
 
 /** Says what the container was made from; takes nothing of it. */
 export function withImage(image: Pick<ContainerImage, 'name'>): ContainerOption {
