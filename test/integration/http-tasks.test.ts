@@ -269,8 +269,42 @@ describe('run, over HTTP', () => {
     const response = await call('POST', '/containers/run', { body: followed, signal: left.signal });
     for await (const { event } of eventsOf(response)) if (event === 'output') break;
     left.abort();
+    await nothingIsLeft();
+  });
+
+  /** No container is left, nor a snapshot of this one. */
+  async function nothingIsLeft(): Promise<void> {
     expect(await waitUntil(async () => (await names('/containers')).length === 0)).toBe(true);
     expect(await waitUntil(async () => !(await stack.ctr.ok(['snapshot', 'ls'])).includes(id))).toBe(true);
+  }
+
+  it('leaves the removal to its node, so that nobody has to stay for it', async () => {
+    const detached = { ...body(), args: ['sleep', '100000'], rm: true, detach: true };
+    await json('POST', '/containers/run', detached, 201);
+    await json('POST', `/containers/${id}/task/kill`, { signal: 'SIGKILL' }, 204);
+    await nothingIsLeft();
+    const short = { ...body(), args: ['true'], rm: true, detach: true };
+    await json('POST', '/containers/run', short, 201);
+    await nothingIsLeft();
+  });
+
+  it('removes a container of which the gateway, and then the agent, was killed', async () => {
+    const followed = { ...body(), args: ['sh', '-c', 'echo on; sleep 100000'], rm: true };
+    const response = await call('POST', '/containers/run', { body: followed });
+    let pid = 0;
+    const events = eventsOf(response);
+    for (let next = await events.next(); next.value?.event !== 'output'; next = await events.next()) {
+      if (next.value?.event === 'started') pid = next.value.data.pid;
+    }
+    await stack.services.kill('gateway');
+    await expect(events.next()).rejects.toThrow();
+    await stack.services.whenReady('gateway');
+    http = stack.services.addresses('gateway').http!;
+    expect(await json('GET', `/containers/${id}/task`)).toMatchObject({ status: 'running', pid });
+    await stack.services.stop('agent');
+    process.kill(pid, 'SIGKILL');
+    await stack.services.start('agent');
+    await nothingIsLeft();
   });
 
   it('is refused what cannot be, and leaves nothing of it', async () => {
@@ -279,7 +313,8 @@ describe('run, over HTTP', () => {
     expect(await refused({ image: busybox.replace('busybox', 'none'), pull: 'never' })).toBe(412);
     expect(await refused({ unknown: true })).toBe(400);
     expect(await refused({ user: 'noone', pull: 'missing' })).toBe(404);
-    expect(await refused({ rm: true, detach: true })).toBe(400);
+    expect(await refused({ rm: true, labels: { 'containerd.io/restart.status': 'running' } })).toBe(400);
+    expect(await refused({ labels: { 'longshore.io/remove': 'soon' } })).toBe(400);
     expect(await refused({ id: 'a/b' })).toBe(400);
     for (const more of [{ args: ['/no/such/program'] }, { image: busybox.replace('busybox', 'none') }]) {
       const response = await call('POST', '/containers/run', { body: { ...body(), ...more } });

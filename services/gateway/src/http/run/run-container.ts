@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import {
   type ErrorKind,
@@ -6,12 +7,13 @@ import {
   isKind,
   LongshoreError,
 } from '@longshore/errors';
+import { REMOVE_LABEL, RESTART_STATUS_LABEL, Removal } from '@longshore/oci';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
-import { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
+import { type AttachResponse, StdioService } from '@longshore/proto/longshore/node/v1/stdio';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import type { CallOptions } from '@longshore/rpc';
 import type { NodeConnection } from '../../nodes/node-connection.ts';
@@ -29,6 +31,11 @@ const GRACE_MS = 10_000;
 /** For what is left to be done when the caller has gone. */
 const CLEAN_UP_MS = 60_000;
 const SIGKILL = 9;
+/** For a node to remove a container that has ended: it does so at once, unless it is away. */
+const REMOVAL_MS = 20_000;
+/** Between two questions whether it has. */
+const MAX_WAIT_MS = 500;
+const FOR_ONE_TASK = { [REMOVE_LABEL]: Removal.AfterExit };
 
 /** Where and as what a container runs. */
 export interface RunPlace {
@@ -44,7 +51,8 @@ export interface RunPlace {
 
 /**
  * Runs a container to its end, or, detached, to its start; events `pull`, `created`, `started`, `output`, `exited`, `removed`. One who stops
- * reading before it has started leaves nothing of it; later it goes on, unless it is to be removed: then it is stopped and removed.
+ * reading before it has started leaves nothing of it; later it goes on, unless it is to be removed: then it is stopped and removed. What is to be
+ * removed at its end is removed by its node, whatever becomes of this process.
  */
 export async function* runContainer(
   backends: Backends,
@@ -57,12 +65,13 @@ export async function* runContainer(
   try {
     await run.create(backends, judge);
     yield { event: 'created', data: { id: place.id, node: place.node, image: place.image } };
+    if (!request.detach) await run.attach();
     const pid = await run.start();
     yield { event: 'started', data: { pid } };
     if (request.detach) return;
     yield* run.outputs();
     if (!request.rm) return;
-    await run.remove();
+    await run.removed();
     yield { event: 'removed', data: { id: place.id } };
   } finally {
     await run.leave();
@@ -116,6 +125,7 @@ function requireInstalled({ nodes }: PullReport): void {
 class Run {
   readonly #place: RunPlace;
   readonly #request: RunRequest;
+  #answers: AsyncIterator<AttachResponse> | undefined;
   #isMade = false;
   #isStarted = false;
   #isOver = false;
@@ -127,13 +137,23 @@ class Run {
 
   async create(backends: Backends, judge: JudgeContainer): Promise<void> {
     const { id, node, image, agent, call } = this.#place;
-    const { terminal, stdin, ...rest } = this.#request;
+    const { terminal, stdin, rm, labels, ...rest } = this.#request;
     // Not to be cut in the middle: whether there is a container then, nobody could say.
     const uncut = { ...call, signal: new AbortController().signal };
-    await createContainer(backends, uncut, node, { ...rest, terminal, image, id }, judge);
+    const wanted = { ...rest, labels: { ...labels, ...(rm && FOR_ONE_TASK) }, terminal, image, id };
+    await createContainer(backends, uncut, node, wanted, judge);
     this.#isMade = true;
     call.signal.throwIfAborted();
     await agent.client(StdioService).create({ containerId: id, terminal, stdin }, call);
+  }
+
+  /** To be asked for before the start: what is to be removed may be gone as soon as it has ended. */
+  async attach(): Promise<void> {
+    const { id, agent, call } = this.#place;
+    const start = { message: { case: 'start' as const, value: { containerId: id, logs: true } } };
+    const answers = agent.client(StdioService).attach(endless(start, call.signal), call);
+    this.#answers = answers[Symbol.asyncIterator]();
+    await this.#answers.next();
   }
 
   /** Answers the pid. */
@@ -146,15 +166,36 @@ class Run {
 
   /** All that it writes, and how it ends. */
   async *outputs(): AsyncGenerator<ServerSentEvent> {
-    const { id, agent, call } = this.#place;
-    const start = { message: { case: 'start' as const, value: { containerId: id, logs: true } } };
     const decoder = new OutputDecoder();
-    for await (const { message } of agent.client(StdioService).attach(endless(start, call.signal), call)) {
+    for await (const { message } of restOf(this.#answers)) {
       if (message.case === 'output') yield { event: 'output', data: decoder.toJson(message.value) };
       if (message.case !== 'exit') continue;
       this.#isOver = true;
       yield { event: 'exited', data: exitToJson({ ...message.value, exitStatus: message.value.status }) };
     }
+  }
+
+  /** Waits until its node has removed it, which an agent that knows nothing of that does not; then it is removed here. */
+  async removed(): Promise<void> {
+    const { id, agent, call } = this.#place;
+    const containers = agent.client(Containers);
+    const over = AbortSignal.any([call.signal, AbortSignal.timeout(REMOVAL_MS)]);
+    const isGone = async () => {
+      const answer = containers.get({ id }, { headers: call.headers, signal: over });
+      return answer.then(
+        () => false,
+        (error) => isKind(error, 'NotFound'),
+      );
+    };
+    for (let waitMs = 10; !over.aborted; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
+      if (await isGone()) {
+        this.#isMade = false;
+        return;
+      }
+      await delay(waitMs, undefined, { signal: over }).catch(() => undefined);
+    }
+    call.signal.throwIfAborted();
+    await this.remove();
   }
 
   async remove(): Promise<void> {
@@ -173,7 +214,9 @@ class Run {
 
   /** Undoes what is half-done, and what is to be removed. Never throws. */
   async leave(): Promise<void> {
-    const isWanted = this.#isStarted && !this.#request.rm;
+    await this.#answers?.return?.().catch(() => undefined);
+    const { rm, detach } = this.#request;
+    const isWanted = this.#isStarted && (detach || !rm);
     if (this.#isMade && !isWanted) await this.remove().catch(() => undefined);
   }
 
@@ -198,7 +241,14 @@ async function* endless<T>(first: T, signal: AbortSignal): AsyncGenerator<T> {
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
+/** What an iterator has not given yet. */
+async function* restOf<T>(iterator: AsyncIterator<T> | undefined): AsyncGenerator<T> {
+  for (let next = await iterator?.next(); next && !next.done; next = await iterator!.next()) yield next.value;
+}
+
 /** Throws InvalidArgument for wishes that contradict one another. */
-export function requireSense({ rm, detach }: RunRequest): void {
-  if (rm && detach) throw invalidArgument('rm with detach: nobody would be there to remove it');
+export function requireSense({ rm, labels }: Pick<RunRequest, 'rm' | 'labels'>): void {
+  if (rm && labels?.[RESTART_STATUS_LABEL]) {
+    throw invalidArgument(`rm with label ${JSON.stringify(RESTART_STATUS_LABEL)}: want one of them`);
+  }
 }
