@@ -1,4 +1,5 @@
 import type { Sink } from '../host.ts';
+import { shortened } from './width.ts';
 
 const HOME_AND_CLEAR = '\x1b[H\x1b[J';
 const USUAL_ROWS = 24;
@@ -14,5 +15,7 @@ export function drawScreen(sink: Sink, lines: readonly string[]): void {
   const room = Math.max(1, (sink.rows ?? USUAL_ROWS) - 1);
   const isWhole = lines.length <= room;
   const shown = isWhole ? lines : [...lines.slice(0, room - 1), `… and ${lines.length - room + 1} more`];
-  sink.write(`${HOME_AND_CLEAR}${shown.join('\n')}\n`);
+  // One that were wrapped would take several rows.
+  const cut = shown.map((line) => shortened(line, sink.columns ?? Number.POSITIVE_INFINITY));
+  sink.write(`${HOME_AND_CLEAR}${cut.join('\n')}\n`);
 }
