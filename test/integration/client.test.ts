@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { runcOptions } from '@longshore/client';
 import { removeCgroup } from '@longshore/linux';
-import { OptionsSchema } from '@longshore/proto/containerd/runc/v1/oci';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
@@ -117,11 +116,16 @@ describe.each([
   [
     'a longshore node',
     () => ({ address: stack.socket, other: peer.socket, ctr: stack.ctr, transfers: true }),
+    false,
   ],
-  ['a containerd', () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false })],
-])('the client of %s', (_, partsOf) => {
+  [
+    'a containerd',
+    () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false }),
+    true,
+  ],
+])('the client of %s', (_, partsOf, compares) => {
   imagesSuite(() => ({ ...partsOf(), registry: stack.registry }));
-  contentSuite(() => partsOf().address);
+  contentSuite(() => partsOf().address, compares);
 });
 fleetImagesSuite(() => stack);
 edgeSuite(edge, () => node, agent);
@@ -130,6 +134,5 @@ packedSuite(() => ({ directory, node: ours(), edge: edge() }));
 
 /** The two servers on this machine must not share runc's state. */
 function runcRoot() {
-  const options = create(OptionsSchema, { root: join(directory, 'runc') });
-  return { typeUrl: OptionsSchema.typeName, value: toBinary(OptionsSchema, options) };
+  return runcOptions({ root: join(directory, 'runc') });
 }

@@ -97,7 +97,12 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     expect(image).toMatchObject({ name: reference, target: { digest: made.root.digest } });
     expect(await image.isUnpacked()).toBe(true);
     expect(await image.platforms()).toEqual([hostPlatform()]);
-    expect(await image.sizeBytes()).toBeGreaterThan(2 * LAYER_BYTES);
+    const { contentBytes, snapshotBytes } = await image.usage();
+    expect(contentBytes).toBeGreaterThan(2 * LAYER_BYTES);
+    expect(contentBytes).toBe(await image.sizeBytes());
+    expect(snapshotBytes).toBeGreaterThan(2 * LAYER_BYTES);
+    expect((await image.setLabels({ tier: 'back' })).labels).toMatchObject({ tier: 'back' });
+    expect((await client.image(reference)).labels.tier).toBe('back');
     expect(await ctr(['image', 'check', `name==${reference}`])).toMatch(/complete \(4\/4\).* true/);
     expect(await ctr(['run', '--rm', reference, `run-${name}`, 'wc', '-c', '/layer1'])).toContain(
       `${LAYER_BYTES} /layer1`,
@@ -195,7 +200,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
         .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'));
     const mounted = `${host}/client/mounted-${name}:2`;
     parts.registry.forgetRequests();
-    expect(await client.images.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
+    expect(await client.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
     // The registry tells of its requests a little later.
     const answers = () => writes().map(({ method, status }) => [method, status]);
     await expect.poll(answers).toEqual(Array(3).fill(['POST', 201]));
@@ -207,14 +212,14 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     }
     const sent = `${host}/client/sent-${name}:2`;
     const pictures: Progress[] = [];
-    await client.images.push(image.name, { to: sent, onProgress: (each) => pictures.push(each) });
+    await client.push(image.name, { to: sent, onProgress: (each) => pictures.push(each) });
     expect(pictures.at(-1)).toMatchObject({ phase: 'done' });
     expect(pictures.at(-1)!.blobs.map(({ state }) => state)).toEqual(Array(4).fill('done'));
     for (const target of [mounted, sent]) {
       await ctr(['image', 'pull', '--plain-http', target], 'pushed');
     }
     parts.registry.forgetRequests();
-    await client.images.push(image.name, { to: sent });
+    await client.push(image.name, { to: sent });
     expect(writes()).toEqual([]);
   });
 
@@ -225,8 +230,8 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     expect(await image.platforms()).toEqual([FOREIGN]);
     expect((await image.config()).architecture).toBe('s390x');
     const to = `${parts.registry.host}/client/only-${name}:1`;
-    await expect(client.images.push(reference, { to })).rejects.toMatchObject({ kind: 'FailedPrecondition' });
-    const target = await client.images.push(reference, { to, platform: 'linux/s390x' });
+    await expect(client.push(reference, { to })).rejects.toMatchObject({ kind: 'FailedPrecondition' });
+    const target = await client.push(reference, { to, platform: 'linux/s390x' });
     expect(target.digest).toBe((await image.manifest()).descriptor.digest);
   });
 
@@ -235,20 +240,20 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const made = makeImage({ layers: layersOf(2) });
     const reference = await pushed('export', made);
     await client.pull(reference, { by: 'client' });
-    const archive = await buffer(client.images.export([reference]));
+    const archive = await buffer(client.export([reference]));
     const importing = parts.ctr.start(['image', 'import', '-'], { namespace: 'imported' });
     importing.stdin!.end(archive);
     expect(await once(importing, 'exit')).toEqual([0, null]);
     expect(await ctr(['image', 'check'], 'imported')).toMatch(/complete \(3\/3\)/);
 
-    const [image] = await other.images.import(chunksOf(gzipSync(archive)));
+    const [image] = await other.import(chunksOf(gzipSync(archive)));
     expect(image).toMatchObject({ name: reference, target: { digest: made.root.digest } });
     await image!.unpack();
     expect(await image!.isUnpacked()).toBe(true);
 
     const exporting = parts.ctr.start(['image', 'export', '-', reference], { namespace: NAMESPACE });
     const renamed = client.in({ namespace: 'renamed' });
-    expect((await renamed.images.import(exporting.stdout!)).map((each) => each.name)).toEqual([reference]);
+    expect((await renamed.import(exporting.stdout!)).map((each) => each.name)).toEqual([reference]);
     await expectNothingLeft();
   });
 
@@ -266,7 +271,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
       { path: 'c.json', type: 'file', content: config },
       { path: 'manifest.json', type: 'file', content: JSON.stringify(manifest) },
     ]);
-    const [image] = await client.images.import(chunksOf(archive));
+    const [image] = await client.import(chunksOf(archive));
     expect(image!.name).toBe('docker.io/library/saved:1');
     await image!.unpack();
     expect(await image!.isUnpacked()).toBe(true);
@@ -315,7 +320,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
       ]),
     };
     for (const [what, bytes] of Object.entries(hostile)) {
-      const importing = client.images.import(chunksOf(bytes));
+      const importing = client.import(chunksOf(bytes));
       await expect(importing, what).rejects.toMatchObject({
         kind: expect.stringMatching(/^(InvalidArgument|FailedPrecondition)$/),
       });
