@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { Client, type Progress, type PullOptions } from '@longshore/client';
@@ -7,7 +10,7 @@ import { type Image, makeBusyboxImage, makeImage, makeTar, pushImage, type Regis
 import { digestOf, encodedOf, hostPlatform } from '@longshore/oci';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { FakeRegistry } from '@longshore/registry/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Ctr } from '../../harness/ctr.ts';
 import type { Stack } from '../../harness/stack.ts';
 
@@ -187,6 +190,23 @@ function imagesOf(partsOf: () => ImagesSuite): void {
       });
     }
     await expectNothingLeft();
+  });
+
+  it('pulls from a mirror and pushes where a directory of hosts says', async () => {
+    const made = makeImage({ layers: [[{ path: 'file', type: 'file', content: randomBytes(1_000) }]] });
+    const { registry } = await faultyRegistry(made);
+    const directory = mkdtempSync(join(tmpdir(), 'longshore-hosts-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    mkdirSync(join(directory, 'registry.invalid'));
+    const hosts = `[host."http://${registry.host}"]\ncapabilities = ["pull", "resolve", "push"]\n`;
+    writeFileSync(join(directory, 'registry.invalid/hosts.toml'), hosts);
+    const options = { hostsDirectory: directory };
+    const image = await client.pull('registry.invalid/faulty:1', options);
+    expect(image).toMatchObject({ name: 'registry.invalid/faulty:1', target: { digest: made.root.digest } });
+    expect(registry.count('?ns=registry.invalid')).toBeGreaterThan(2);
+    await client.push(image.name, { ...options, to: 'registry.invalid/pushed:2' });
+    expect(registry.manifests.has('pushed:2')).toBe(true);
+    await image.delete();
   });
 
   it('pushes what the registry lacks, and mounts what another repository has', async () => {
