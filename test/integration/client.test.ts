@@ -17,7 +17,7 @@ import { deathsSuite } from './client/deaths.suite.ts';
 import { edgeSuite } from './client/edge.suite.ts';
 import { eventsSuite } from './client/events.suite.ts';
 import { fleetImagesSuite, imagesSuite } from './client/images.suite.ts';
-import { agentRestartSuite, shimDeathSuite } from './client/outages.suite.ts';
+import { agentRestartSuite, gatewayDeathSuite, shimDeathSuite } from './client/outages.suite.ts';
 import { packedSuite } from './client/packed.suite.ts';
 import { openClient, type Server } from './client/server.ts';
 import { serverInfoSuite } from './client/server-info.suite.ts';
@@ -130,6 +130,13 @@ describe.each([
 fleetImagesSuite(() => stack);
 edgeSuite(edge, () => node, agent);
 agentRestartSuite(ours, agent);
+gatewayDeathSuite({
+  edge,
+  node: ours,
+  nodeId: () => node,
+  kill: () => stack.services.kill('gateway'),
+  whenReady: () => stack.services.whenReady('gateway'),
+});
 packedSuite(() => ({ directory, node: ours(), edge: edge() }));
 
 /** The two servers on this machine must not share runc's state. */

@@ -214,15 +214,24 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const reference = await pushed('push', made);
     await client.pull(reference, { by: 'client' });
     const { host } = parts.registry;
-    const writes = () =>
-      parts.registry
-        .requests()
-        .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'));
+    const requests = (repository: string) =>
+      parts.registry.requests().filter(({ path }) => path.includes(`/client/${repository}-${name}/`));
+    const writes = (repository: string) =>
+      requests(repository).filter(
+        ({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'),
+      );
+    // The registry tells of its requests a little later, in their order.
+    const whenTold = (repository: string, last: string) =>
+      expect
+        .poll(() =>
+          requests(repository)
+            .map(({ method, path }) => `${method} ${path}`)
+            .join('\n'),
+        )
+        .toMatch(new RegExp(`${last} \\S+/manifests/2$`, 'm'));
     const mounted = `${host}/client/mounted-${name}:2`;
-    parts.registry.forgetRequests();
     expect(await client.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
-    // The registry tells of its requests a little later.
-    const answers = () => writes().map(({ method, status }) => [method, status]);
+    const answers = () => writes('mounted').map(({ method, status }) => [method, status]);
     await expect.poll(answers).toEqual(Array(3).fill(['POST', 201]));
 
     // Elsewhere nothing can be mounted.
@@ -238,9 +247,11 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     for (const target of [mounted, sent]) {
       await ctr(['image', 'pull', '--plain-http', target], 'pushed');
     }
+    await whenTold('sent', 'PUT');
     parts.registry.forgetRequests();
     await client.push(image.name, { to: sent });
-    expect(writes()).toEqual([]);
+    await whenTold('sent', 'HEAD');
+    expect(writes('sent')).toEqual([]);
   });
 
   it('pushes one platform of an image of which no more is stored', async () => {
