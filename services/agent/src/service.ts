@@ -261,7 +261,13 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.adopt(housekeeping, (started) => started.close());
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
-  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
+  const applier = undo.use(
+    new LayerApplier({
+      tempDirectory: mountPoints,
+      processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
+      env: context.env,
+    }),
+  );
   const comparer = undo.use(new LayerComparer({ tempDirectory: mountPoints }));
 
   const local = new GrpcServer(log, metrics);

@@ -2,6 +2,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { fromBinary } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { alreadyExists, LongshoreError, notFound } from '@longshore/errors';
 import type { Call } from '@longshore/kit';
 import { digestOf, MediaType } from '@longshore/oci';
@@ -15,7 +17,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { BlobCache } from '../content/blob-cache.ts';
 import { BlobSource } from '../content/blob-source.ts';
 import { BlobUrls } from '../content/blob-urls.ts';
-import { LayerApplier } from '../diff/apply.ts';
+import { LayerApplier, type StreamProcessor } from '../diff/apply.ts';
 import { LayerComparer } from '../diff/compare/layer-comparer.ts';
 import { newGeneration } from '../snapshots/layer-directories.ts';
 import { OverlayfsSnapshotter } from '../snapshots/overlayfs/overlayfs-snapshotter.ts';
@@ -42,6 +44,7 @@ async function start(
   place: 'here' | 'elsewhere',
   cacheBytes = 1024 * 1024,
   commit?: () => void,
+  processors: readonly StreamProcessor[] = [],
 ) {
   const path = join(await scratchDirectory(), 'blob');
   if (place === 'here') await writeFile(path, blob);
@@ -95,7 +98,7 @@ async function start(
       return { corruptReason: '' };
     },
   });
-  const applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
+  const applier = new LayerApplier({ tempDirectory: await scratchDirectory(), processors, env: process.env });
   onTestFinished(() => applier.close());
   const cache = await BlobCache.open(await scratchDirectory(), cacheBytes);
   const source = new BlobSource({ blobs, content, cache, urls: new BlobUrls(NO_TLS) });
@@ -176,6 +179,30 @@ describe('Diff.Apply', () => {
       expect(calls.at(-1)).toBe('verify default node-1');
     },
   );
+
+  it('gives a stream processor the message that is meant for it', async () => {
+    const { tar, blob } = await layer();
+    const out = join(await scratchDirectory(), 'payload');
+    const mediaType = 'a/b+encrypted';
+    const processor = {
+      id: 'decoder',
+      accepts: [mediaType],
+      returns: MediaType.OciLayerGzip,
+      path: 'sh',
+      args: ['-c', 'cat <&3 >$0; exec cat', out],
+      env: [],
+    };
+    const { client, digest } = await start(blob, 'here', 0, undefined, [processor]);
+    const { mounts } = await overlay();
+    const payload = { typeUrl: 'keys', value: Buffer.from('secret') };
+    const { applied } = await client.apply(
+      { diff: { digest, mediaType }, mounts, payloads: { decoder: payload } },
+      options,
+    );
+    expect(applied?.digest).toBe(digestOf(tar));
+    const { typeUrl, value } = fromBinary(AnySchema, await readFile(out));
+    expect([typeUrl, Buffer.from(value).toString()]).toEqual(['keys', 'secret']);
+  });
 
   it('tells what is wrong with the blob', async () => {
     const { blob } = await layer();

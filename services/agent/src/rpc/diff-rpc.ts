@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { toBinary } from '@bufbuild/protobuf';
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import { invalidArgument, isKind, kindOf, LongshoreError, messageOf } from '@longshore/errors';
 import type { Handlers } from '@longshore/kit';
 import { type Digest, type Labels, MediaType, parseDigest } from '@longshore/oci';
@@ -77,7 +79,7 @@ export function diffRpc(parts: DiffRpcOptions): Handlers<typeof Diff> {
   }
 
   return {
-    async apply({ diff, mounts, syncFs }, call) {
+    async apply({ diff, mounts, payloads, syncFs }, call) {
       if (!diff) throw invalidArgument('diff must be set');
       const digest = parseDigest(diff.digest);
       const options = toControlPlane(call);
@@ -87,6 +89,7 @@ export function diffRpc(parts: DiffRpcOptions): Handlers<typeof Diff> {
           source: opened.source(),
           mediaType: diff.mediaType,
           mounts: mounts.map(mountFromProto),
+          payloads: parametersOf(payloads),
           syncFs,
           signal: call.signal,
         });
@@ -117,4 +120,11 @@ export function diffRpc(parts: DiffRpcOptions): Handlers<typeof Diff> {
       });
     },
   };
+}
+
+/** Programs get the whole message, as containerd passes it. */
+function parametersOf(payloads: Readonly<Record<string, Any>>): Record<string, Uint8Array> {
+  return Object.fromEntries(
+    Object.entries(payloads).map(([id, payload]) => [id, toBinary(AnySchema, payload)]),
+  );
 }
