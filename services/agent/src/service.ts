@@ -36,6 +36,7 @@ import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
+import { LayerComparer } from './diff/compare/layer-comparer.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
 import { ContainerCollector } from './metrics/container-collector.ts';
 import { OomCount } from './metrics/oom-count.ts';
@@ -260,7 +261,14 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.adopt(housekeeping, (started) => started.close());
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
-  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
+  const applier = undo.use(
+    new LayerApplier({
+      tempDirectory: mountPoints,
+      processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
+      env: context.env,
+    }),
+  );
+  const comparer = undo.use(new LayerComparer({ tempDirectory: mountPoints }));
 
   const local = new GrpcServer(log, metrics);
   local.add(Tasks, membership.admit(tasksRpc(tasks)));
@@ -275,7 +283,8 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     opened.close(),
   );
   const blobs = new BlobSource({ blobs: blobService, content: contents, cache, urls });
-  local.add(Diff, diffRpc({ blobs, applier, toControlPlane: onBehalfOf }));
+  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
+  local.add(Diff, diffRpc({ blobs, content: contents, applier, comparer, toControlPlane: heard }));
   local.add(Events, eventsRpc(events, hub, local.stopping));
   local.add(
     Introspection,
@@ -309,7 +318,6 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
   const streams = new StreamTable();
-  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
   local.add(Transfer, transferRpc({ images: nodeImages, streams, toControlPlane: heard }));
   local.add(Streaming, streamingRpc(streams, local.stopping));
   local.add(ImageService, imageInstallRpc(nodeImages, heard));
