@@ -51,6 +51,7 @@ import { BlobPrefetch } from './records/blob-prefetch.ts';
 import { copyOwner } from './records/copy-owner.ts';
 import { NodeRecords, type TrailersRead } from './records/node-records.ts';
 import { SmallBlobs } from './records/small-blobs.ts';
+import { containerRemoval } from './removal/remove-container.ts';
 import { keptLogOf } from './restart/kept-log.ts';
 import { OwnLabelStore } from './restart/own-label-store.ts';
 import { OwnLabels } from './restart/own-labels.ts';
@@ -89,6 +90,7 @@ import { SpoolSender } from './spool/spool-sender.ts';
 import { toStream } from './spool/to-stream.ts';
 import { isDeletedIn, onContainerDeleted } from './stdio/deleted-containers.ts';
 import { KeptStdio } from './stdio/kept-stdio.ts';
+import { LogReaders } from './stdio/log-readers.ts';
 import { RemoteProcesses } from './stdio/remote-processes.ts';
 import { containerLookup } from './tasks/container-lookup.ts';
 import { TaskManager } from './tasks/task-manager.ts';
@@ -224,16 +226,19 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     unsettled,
     log,
   });
+  const containersOfNode = createClient(Containers, runtime);
+  const onOwnTrailers = (trailers: TrailersRead) => {
+    records.takeFrom(trailers);
+    tellEvents(trailers);
+  };
   const ownLabels = new OwnLabels({
     nodeId: identity.id,
     store: undo.use(new OwnLabelStore(join(config.root, 'own-labels.db'), owner)),
-    containers: createClient(Containers, runtime),
-    onTrailers: (trailers) => {
-      records.takeFrom(trailers);
-      tellEvents(trailers);
-    },
+    containers: containersOfNode,
+    onTrailers: onOwnTrailers,
     log,
   });
+  const logReaders = new LogReaders();
   const rootfsOf = restartRootfs(snapshots, identity.id);
   const restarts = undo.use(
     new RestartMonitor({
@@ -243,6 +248,13 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       rootfsOf,
       keptLogOf: keptLogOf(tasks, stdio),
       requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
+      removeContainer: containerRemoval({
+        nodeId: identity.id,
+        snapshots,
+        containers: containersOfNode,
+        onTrailers: onOwnTrailers,
+      }),
+      logRead: (namespace, id) => logReaders.gone(namespace, id),
       hub,
       intervalMs: config.restartIntervalMs,
       maxMs: config.restartMaxBackoffMs,
@@ -303,7 +315,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
   });
   processes.takeUpExecs();
-  local.add(StdioService, stdioRpc({ node: identity.id, processes, rootfsOf, stopping: local.stopping }));
+  local.add(
+    StdioService,
+    stdioRpc({ node: identity.id, processes, readers: logReaders, rootfsOf, stopping: local.stopping }),
+  );
   const nodeImages = new NodeImages({
     content: contents,
     blobService,
