@@ -15,7 +15,7 @@ import { mountToProto } from '../rpc/convert-mount.ts';
 import { infoToProto } from '../rpc/convert-snapshot.ts';
 import type { SnapshotRecords } from '../snapshots/snapshot-records.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
-import { type LocalReads, PASS_ON } from './local-read.ts';
+import { type LocalRead, type LocalReads, PASS_ON } from './local-read.ts';
 
 /** Of infos in one message of a listing, as in containerd. */
 const LIST_BLOCK = 100;
@@ -29,7 +29,7 @@ const KIND_NAMES: Readonly<Record<Kind, string>> = {
 
 /** Reads of snapshots that need nothing but records. Usage needs the disk; it is the RPC's. */
 export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): LocalReads {
-  return new Map([
+  return new Map<string, LocalRead>([
     [
       '/containerd.services.snapshots.v1.Snapshots/Stat',
       (request, caller) => {
@@ -41,12 +41,13 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
     ],
     [
       '/containerd.services.snapshots.v1.Snapshots/Mounts',
-      (request, caller) => {
+      async (request, caller) => {
         const { snapshotter, key } = fromBinary(MountsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
         const snapshot = records.get(caller.namespace, snapshotter, key);
         if (!snapshot) return PASS_ON;
-        return [encode(MountsResponseSchema, { mounts: snapshots.mountsOf(snapshot).map(mountToProto) })];
+        const mounts = await snapshots.mountsOf(snapshot);
+        return [encode(MountsResponseSchema, { mounts: mounts.map(mountToProto) })];
       },
     ],
     [
