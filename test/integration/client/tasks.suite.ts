@@ -142,13 +142,15 @@ export function tasksSuite(serverOf: () => Server): void {
 
     it('write to a file of the server', () =>
       withContainer('echo out; echo err >&2', async (container) => {
-        const path = `${server.fifos}.log`;
+        const path = `${server.fifos}-${container.id}.log`;
         const task = await container.newTask(logFile(path));
         const exit = task.wait();
         await task.start();
         await exit;
         await task.delete();
-        expect(readFileSync(path, 'utf8').split('\n').toSorted()).toEqual(['', 'err', 'out']);
+        // containerd's shim may still be copying.
+        const lines = () => readFileSync(path, 'utf8').split('\n').toSorted();
+        await expect.poll(lines).toEqual(['', 'err', 'out']);
         expect(() => logFile('relative')).toThrow(/absolute/);
       }));
 

@@ -2,10 +2,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { createLogger } from '@longshore/kit';
 import { MetricsSchema as V1Schema } from '@longshore/proto/io/containerd/cgroups/v1/metrics';
 import { MetricsSchema as V2Schema } from '@longshore/proto/io/containerd/cgroups/v2/metrics';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Task } from '../tasks/task.ts';
 import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
 import { taskMetrics } from '../tasks/task-metrics.ts';
+import { freezeProcess } from '../tasks/testing/freeze-process.ts';
 import { ContainerCollector, type ContainerCollectorOptions } from './container-collector.ts';
 
 function collectorOf(tasks: unknown, options: Partial<ContainerCollectorOptions> = {}): ContainerCollector {
@@ -37,18 +38,18 @@ describe('ContainerCollector', () => {
     const silent = await node.run('silent', ['sleep', '1000']);
     const web = await node.run('web', ['sleep', '1000']);
     const pid = await node.shimPid(silent);
-    process.kill(pid, 'SIGSTOP');
     onTestFinished(() => void process.kill(pid, 'SIGCONT'));
-    const began = performance.now();
-    const [text, metrics] = await Promise.all([
-      collector.text(),
-      taskMetrics(node.manager.context, node.manager.list(NAMESPACE), [], CALL),
-    ]).finally(() => process.kill(pid, 'SIGCONT'));
-    expect(performance.now() - began).toBeLessThan(3_000);
+    await freezeProcess(pid);
+    // On a busy machine the other shim may be late too; then it is asked once more.
     const labels = 'container_id="web",namespace="task-test",runtime="io.containerd.runc.v2"';
-    expect(samplesOf(text)).toContain(`container_pids_current{${labels}} 1`);
-    expect(text).not.toContain('silent');
-    expect(metrics.map(({ id }) => id)).toEqual(['web']);
+    await vi.waitFor(async () => {
+      const text = await collector.text();
+      expect(text).not.toContain('silent');
+      expect(samplesOf(text)).toContain(`container_pids_current{${labels}} 1`);
+      const metrics = await taskMetrics(node.manager.context, node.manager.list(NAMESPACE), [], CALL);
+      expect(metrics.map(({ id }) => id)).toEqual(['web']);
+    }, SOON);
+    process.kill(pid, 'SIGCONT');
 
     for (const task of [silent, web]) await task.call('kill', { signal: 9 });
     await expect.poll(async () => samplesOf(await collector.text()), SOON).toEqual([]);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CALL, NAMESPACE, SOON, TaskFixture } from '../tasks/task-fixture.testing.ts';
+import { freezeProcess } from '../tasks/testing/freeze-process.ts';
 import { SIGKILL, SIGTERM, stopTask } from './stop-task.ts';
 
 const TRAPS = ['sh', '-c', 'trap "exit 3" TERM; touch /tmp/ready; while :; do sleep 0.05; done'];
@@ -63,7 +64,7 @@ describe('stopTask', () => {
 
   it('ends the shim when that says nothing any more, and the container with it', async () => {
     const task = await node.run('silent', IGNORES);
-    process.kill(await node.shimPid(task), 'SIGSTOP');
+    await freezeProcess(await node.shimPid(task));
     const stopped = await stopTask(task, options(SIGKILL, 0));
     expect(stopped).toMatchObject({ killed: true, exit: { exitStatus: 137 } });
     await expect.poll(() => node.exits('silent'), SOON).toMatchObject([{ exitStatus: 137 }]);

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { messageOf } from '@longshore/errors';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +5,7 @@ import { killProcess, processState } from './process-operations.ts';
 import { killUnanswering } from './remove-task.ts';
 import type { Task } from './task.ts';
 import { CALL, NAMESPACE, SOON, TaskFixture } from './task-fixture.testing.ts';
+import { freezeProcess } from './testing/freeze-process.ts';
 import { isRunning } from './testing/is-running.ts';
 
 const FOREVER = ['sleep', '1000'];
@@ -26,15 +26,6 @@ afterEach(async () => {
   await node.close();
 });
 
-/** Resolves when its last thread has stopped. */
-async function freeze(): Promise<void> {
-  process.kill(shimPid, 'SIGSTOP');
-  const threads = () => readdirSync(`/proc/${shimPid}/task`);
-  const stateOf = (thread: string) =>
-    readFileSync(`/proc/${shimPid}/task/${thread}/stat`, 'utf8').split(') ')[1];
-  await expect.poll(() => threads().every((thread) => stateOf(thread)?.startsWith('T')), SOON).toBe(true);
-}
-
 /** What `tasks.List` does. */
 const states = () => {
   const { manager } = node;
@@ -50,7 +41,7 @@ function expectEndedOnce(): void {
 
 describe('a shim that does not answer', () => {
   it('holds nobody else up, and can be ended with what it holds', async () => {
-    await freeze();
+    await freezeProcess(shimPid);
     const asked = performance.now();
     expect(await states()).toMatchObject([
       { id: 'frozen', status: Status.UNKNOWN },
@@ -63,7 +54,7 @@ describe('a shim that does not answer', () => {
 
   it('is waited for by a new agent, which is at work meanwhile, and then ended', async () => {
     const began = performance.now();
-    await node.restart(freeze, { recovery: { loadMs: 200, unansweringMs: 2_000 } });
+    await node.restart(() => freezeProcess(shimPid), { recovery: { loadMs: 200, unansweringMs: 2_000 } });
     expect(performance.now() - began).toBeLessThan(1_500);
     const found = await node.manager.get(CALL, 'frozen');
     expect(found.state).toBe('unanswering');
@@ -76,14 +67,14 @@ describe('a shim that does not answer', () => {
   });
 
   it('is ended at once when its task is to be killed by SIGKILL', async () => {
-    await node.restart(freeze, { recovery: { loadMs: 200, unansweringMs: 60_000 } });
+    await node.restart(() => freezeProcess(shimPid), { recovery: { loadMs: 200, unansweringMs: 60_000 } });
     const found = await node.manager.get(CALL, 'frozen');
     await killProcess(found, { execId: '', signal: 9, all: false }, CALL);
     expectEndedOnce();
   });
 
   it('and does in time has its task as if nothing had been', async () => {
-    await node.restart(freeze, { recovery: { loadMs: 200, unansweringMs: 60_000 } });
+    await node.restart(() => freezeProcess(shimPid), { recovery: { loadMs: 200, unansweringMs: 60_000 } });
     const found = await node.manager.get(CALL, 'frozen');
     const deleting = node.manager.delete(CALL, 'frozen').then(() => '', messageOf);
     process.kill(shimPid, 'SIGCONT');
@@ -94,7 +85,7 @@ describe('a shim that does not answer', () => {
   });
 
   it('is left as it is by an agent that closes', async () => {
-    await node.restart(freeze, { recovery: { loadMs: 200, unansweringMs: 60_000 } });
+    await node.restart(() => freezeProcess(shimPid), { recovery: { loadMs: 200, unansweringMs: 60_000 } });
     await node.restart(async () => void process.kill(shimPid, 'SIGCONT'));
     expect(await states()).toMatchObject([
       { id: 'frozen', status: Status.RUNNING },
