@@ -72,7 +72,7 @@ import { versionRpc } from './rpc/version-rpc.ts';
 import { withOptDirectory } from './runtimes/opt-directory.ts';
 import { runtimeInfo } from './runtimes/runtime-info.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
-import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { openSnapshotters } from './snapshots/open-snapshotters.ts';
 import { SnapshotRecords } from './snapshots/snapshot-records.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
@@ -201,12 +201,16 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     });
     metrics.atScrape.push(() => containers.text());
   }
+  const snapshotters = await openSnapshotters(join(config.root, 'snapshots'), config.proxySnapshotters);
+  undo.defer(() => {
+    for (const snapshotter of snapshotters) snapshotter.close?.();
+  });
   const membership = new Membership({
     nodeId: identity.id,
     owner,
     labels: config.labels,
     machineId: machineIdOf(config.machineId, identity.uuid),
-    snapshotters: ['overlayfs'],
+    snapshotters: snapshotters.map(({ name }) => name),
     root: config.root,
     searchPath: context.env.PATH ?? '',
     heartbeatMs: config.heartbeatMs,
@@ -216,13 +220,12 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
 
-  const overlayfs = await OverlayfsSnapshotter.open(join(config.root, 'snapshots/overlayfs'));
   const unsettled = new UnsettledLayers();
   const snapshotRecords = new SnapshotRecords(records.copy);
   const snapshots = new Snapshots({
     catalogue,
     records: snapshotRecords,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     log,
   });
@@ -265,7 +268,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     catalogue,
     records: records.copy,
     nodeId: identity.id,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     quarantined,
     log,
@@ -288,7 +291,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     TaskService,
     taskControlRpc({ tasks, containers: containerRecords, labels: ownLabels, restarts, log }),
   );
-  local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
+  local.add(
+    SnapshotsService,
+    snapshotsRpc({ snapshots, catalogue, records, housekeeping, toControlPlane: onBehalfOf }),
+  );
   const blobService = createClient(BlobService, content);
   const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
   const urls = undo.adopt(new BlobUrls(config, revocations, () => called('blob-url', 'GET')), (opened) =>
@@ -302,7 +308,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     Introspection,
     introspectionRpc({
       uuid: identity.uuid,
-      paths: { snapshots: join(config.root, 'snapshots/overlayfs'), opt: config.optDir },
+      node: { snapshotters, opt: config.optDir },
       runtimeInfo: (request) => runtimeInfo({ binaries: tasks.context.binaries, env: runtimeEnv }, request),
     }),
   );
