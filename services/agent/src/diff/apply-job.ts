@@ -6,6 +6,7 @@ import { decompress } from './decompress.ts';
 import { type ExtractionTarget, LayerExtractor } from './extract/layer-extractor.ts';
 import type { LayerLimits } from './layer-limits.ts';
 import type { ApplyTarget } from './mount-plan.ts';
+import type { ByteString } from './tar/byte-string.ts';
 import { TarReader } from './tar/tar-reader.ts';
 
 export interface ApplyJob {
@@ -22,6 +23,8 @@ export interface ApplyJob {
 export interface AppliedLayer {
   digest: Digest;
   sizeBytes: number;
+  /** Directories that neither the layer nor what lies below it has: see `dress-parents.ts`. */
+  bareParents: readonly ByteString[];
 }
 
 /** Applies one layer. Keeps its thread busy with system calls while data comes in: not for an event loop that serves. */
@@ -67,7 +70,7 @@ async function extract(
     extractor.close();
   }
   if (syncFs) await syncFileSystem(target.kind === 'overlay' ? target.upper : target.path);
-  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, bareParents: extractor.bareParents };
 }
 
 /** Counts what went in, to be compared with what comes out. */

@@ -62,7 +62,7 @@ describe('LayerApplier', () => {
     ]);
     const path = join(scratch.path, 'layer');
     writeFileSync(path, compress(tar));
-    const applied = { digest: digestOf(tar), sizeBytes: tar.length };
+    const applied = { digest: digestOf(tar), sizeBytes: tar.length, bareParents: [] };
     const mounts = overlayMounts();
     expect(await applier.applyLayer({ source: path, mediaType, mounts })).toEqual(applied);
     expect(readFileSync(join(scratch.path, 'upper/bin/sh'), 'utf8')).toBe('shell');
@@ -90,7 +90,7 @@ describe('LayerApplier', () => {
       mediaType: MediaType.OciLayer,
       mounts: overlayMounts(),
     });
-    expect(applied).toEqual({ digest: digestOf(tar), sizeBytes: tar.length });
+    expect(applied).toMatchObject({ digest: digestOf(tar), sizeBytes: tar.length });
   });
 
   it('keeps kind and message of what is wrong with a layer', async () => {

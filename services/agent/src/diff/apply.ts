@@ -4,9 +4,11 @@ import { unimplemented } from '@longshore/errors';
 import type { Mount } from '@longshore/linux';
 import { layerCompression } from '@longshore/oci';
 import type { AppliedLayer } from './apply-job.ts';
+import { dressParents } from './extract/dress-parents.ts';
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './layer-limits.ts';
 import { planApply } from './mount-plan.ts';
 import { makeMountPoint, removeMountPoint } from './mount-points.ts';
+import type { ByteString } from './tar/byte-string.ts';
 import type { LayerSource } from './worker/apply-worker-handle.ts';
 import { ApplyWorkerPool } from './worker/apply-worker-pool.ts';
 
@@ -77,6 +79,15 @@ export class LayerApplier {
     } finally {
       if (request.source instanceof Readable) request.source.destroy();
     }
+  }
+
+  /**
+   * Finishes a layer that was applied before its parent was known, once `mounts` have it below: directories that were
+   * made for what is in them, and the root, become what they are there. Safe to repeat.
+   */
+  async dressParents(mounts: readonly Mount[], bareParents: readonly ByteString[]): Promise<void> {
+    const target = planApply(mounts);
+    if (target.kind === 'overlay') await dressParents(target, bareParents);
   }
 
   /** Gives up the layers at hand and ends the threads. */

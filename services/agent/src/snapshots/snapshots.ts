@@ -1,4 +1,11 @@
-import { failedPrecondition, invalidArgument, isKind, LongshoreError, messageOf } from '@longshore/errors';
+import {
+  failedPrecondition,
+  invalidArgument,
+  isKind,
+  LongshoreError,
+  messageOf,
+  unimplemented,
+} from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Mount } from '@longshore/linux';
 import type { Labels } from '@longshore/oci';
@@ -112,6 +119,21 @@ export class Snapshots {
     return this.snapshotter(snapshotter).mounts(layer);
   }
 
+  /** Whether layers can be written before their parents are there, which are told at their commit. */
+  canRebase(snapshotter: string): boolean {
+    return this.snapshotter(snapshotter).upperMounts !== undefined;
+  }
+
+  /** How to write a snapshot that is to be committed onto `parent`; empty while that is not there. See {@link canRebase}. */
+  async upperMounts(key: SnapshotKey, parent: string, call: CatalogueCall): Promise<Mount[]> {
+    const driver = this.snapshotter(key.snapshotter);
+    const { generation } = await this.#current(key, call);
+    const ancestors = await this.#ancestorsOn({ ...key, parent }, call);
+    const mounts = driver.upperMounts?.({ generation, kind: 'active', ancestors });
+    if (!mounts) throw unimplemented(`snapshotter ${key.snapshotter}: parents that come with the commit`);
+    return mounts;
+  }
+
   /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
   async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
     const driver = this.snapshotter(request.snapshotter);
@@ -200,7 +222,10 @@ export class Snapshots {
   }
 
   /** What the catalogue says a new snapshot will stand on; nothing for a parent that the catalogue will refuse. */
-  async #ancestorsOn({ snapshotter, parent }: PrepareRequest, call: CatalogueCall): Promise<string[]> {
+  async #ancestorsOn(
+    { snapshotter, parent }: Pick<PrepareRequest, 'snapshotter' | 'parent'>,
+    call: CatalogueCall,
+  ): Promise<string[]> {
     if (parent === '') return [];
     try {
       const record = recordOf(await this.#catalogue.get({ snapshotter, key: parent }, call.options));
