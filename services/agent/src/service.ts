@@ -36,6 +36,7 @@ import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
+import { findGunzip } from './diff/gunzip-program.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
 import { ContainerCollector } from './metrics/container-collector.ts';
 import { OomCount } from './metrics/oom-count.ts';
@@ -260,7 +261,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.adopt(housekeeping, (started) => started.close());
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
-  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
+  const gunzip = await findGunzip(context.env.PATH ?? '');
+  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints, gunzip }), (opened) =>
+    opened.close(),
+  );
 
   const local = new GrpcServer(log, metrics);
   local.add(Tasks, membership.admit(tasksRpc(tasks)));

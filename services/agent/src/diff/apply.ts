@@ -22,6 +22,8 @@ export interface LayerApplierOptions {
   /** Where mount points are made for mounts that cannot be written directly; a directory of root's alone. */
   tempDirectory?: string;
   limits?: Partial<LayerLimits>;
+  /** A program to decompress gzip files with, as `findGunzip` finds it. */
+  gunzip?: string | undefined;
   /** Layers applied at the same time; each has a thread of some 20 MB. */
   maxWorkers?: number;
   /** How long a thread without work is kept, in milliseconds. */
@@ -57,10 +59,12 @@ export class LayerApplier {
   private readonly pool: ApplyWorkerPool;
   private readonly tempDirectory: string;
   private readonly limits: LayerLimits;
+  private readonly gunzip: string | undefined;
 
   constructor(options: LayerApplierOptions = {}) {
     this.tempDirectory = options.tempDirectory ?? tmpdir();
     this.limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
+    this.gunzip = options.gunzip;
     this.pool = new ApplyWorkerPool({
       maxWorkers: options.maxWorkers ?? DEFAULT_MAX_WORKERS,
       idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
@@ -106,7 +110,8 @@ export class LayerApplier {
     const target = planApply(mounts);
     const mountPoint = target.kind === 'mounts' ? await makeMountPoint(this.tempDirectory) : undefined;
     try {
-      const job = { target, compression, limits: this.limits, mountPoint, syncFs };
+      const { limits, gunzip } = this;
+      const job = { target, compression, limits, gunzip, mountPoint, syncFs };
       return await this.pool.run(job, source, signal);
     } finally {
       // The thread unmounts by itself, unless it died.
