@@ -72,16 +72,16 @@ export async function* runContainer(
     if (!earlier) yield* readyImage(backends, request, place);
     const { pid, ...made } = earlier ?? (await run.create(backends, judge));
     yield { event: 'created', data: made };
-    const isGone = earlier !== undefined && (await run.find(earlier)) === 'gone';
-    if (!isGone) {
-      if (!request.detach) await run.attach();
-      await run.start();
-    }
+    const found = earlier ? await run.find(earlier) : 'made';
+    const hasTask = found === 'made' || found === 'started';
+    if (hasTask && !request.detach) await run.attach();
+    if (hasTask) await run.start();
     yield { event: 'started', data: { pid } };
     if (request.detach) return;
-    if (!isGone) yield* run.outputs();
-    if (!request.rm && !isGone) return;
-    await run.removed();
+    if (hasTask) yield* run.outputs();
+    if (!request.rm && found !== 'gone') return;
+    // There may be another one of its name by now.
+    if (found !== 'gone') await run.removed();
     yield { event: 'removed', data: { id: place.id } };
   } finally {
     await run.leave();
@@ -182,18 +182,14 @@ class Run {
     }
   }
 
-  /** What has become of a container that was made for the same request. */
-  async find({ created_at: createdAt }: MadeContainer): Promise<'gone' | 'made' | 'started'> {
+  /** What has become of a container that was made for the same request; `ended`: it has no task any more. */
+  async find({ created_at: createdAt }: MadeContainer): Promise<'made' | 'started' | 'ended' | 'gone'> {
     const { id, agent, call } = this.#place;
-    try {
-      const { container } = await agent.client(Containers).get({ id }, call);
-      if (timeToJson(container?.createdAt) !== createdAt) return 'gone';
-      const { process } = await agent.client(Tasks).get({ containerId: id }, call);
-      return process?.status === Status.CREATED ? 'made' : 'started';
-    } catch (error) {
-      if (isKind(error, 'NotFound')) return 'gone';
-      throw error;
-    }
+    const found = await unlessGone(agent.client(Containers).get({ id }, call));
+    if (timeToJson(found?.container?.createdAt) !== createdAt) return 'gone';
+    const task = await unlessGone(agent.client(Tasks).get({ containerId: id }, call));
+    if (!task) return 'ended';
+    return task.process?.status === Status.CREATED ? 'made' : 'started';
   }
 
   /** To be asked for before the start: what is to be removed may be gone as soon as it has ended. */
@@ -286,11 +282,13 @@ class Run {
   }
 }
 
-async function unlessGone(removal: Promise<unknown>): Promise<void> {
+/** Undefined for what is not there, or not any more. */
+async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
-    await removal;
+    return await asked;
   } catch (error) {
     if (!isKind(error, 'NotFound')) throw error;
+    return undefined;
   }
 }
 
