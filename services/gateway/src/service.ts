@@ -24,6 +24,7 @@ import { AccessAdmin } from './access/access-admin.ts';
 import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { EntryGuard } from './access/host/entry-guard.ts';
 import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
 import { StreamJudge } from './access/stream-judge.ts';
 import { cutConnection } from './audit/grpc-refusal.ts';
@@ -114,6 +115,7 @@ export async function start(
   const accessAdmin = new AccessAdmin({ repository, directory: accessDirectory, access });
 
   const judge = new StreamJudge(access);
+  const entries = new EntryGuard(access, createClient(Containers, runtime));
   undo.defer(() => judge.close());
 
   const own = new GrpcServer(log, metrics);
@@ -136,7 +138,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, audit, limits, judge, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, limits, judge, entries, revocations, log });
   const isHealthy = () => own.health.serving;
   const certificates = new ClientCertificates(revocations);
   const app = await createHttpApp({
@@ -154,6 +156,7 @@ export async function start(
     access,
     accessAdmin,
     judge,
+    entries,
     audit,
     limits: { gateway: limits, maxBodyBytes: config.httpBodyBytes, origins: config.httpOrigins },
     answers: new IdempotencyRepository(pool),

@@ -10,6 +10,7 @@ import {
 } from 'fastify';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
 import type { StreamJudge } from '../access/stream-judge.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
@@ -62,6 +63,7 @@ export interface HttpAppOptions extends HealthSource {
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
   judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   audit: AuditLog;
   limits: HttpLimits;
   /** To requests that may be repeated. */
@@ -93,7 +95,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   refuseForeignPages(app, limits.origins);
   app.addHook('onRequest', takeSocketToken);
-  requireAccess(app, access, certificates);
+  requireAccess(app, access, { certificates, entries: options.entries });
   limitRequests(app, limits);
   judgeRequests(app, options.judge, { audit, certificates });
   auditRequests(app, audit);

@@ -22,6 +22,7 @@ function openApp() {
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
     judge: { watch: () => () => undefined },
+    entries: { authorize: async () => undefined },
     answers: {} as IdempotencyRepository,
     pingDatabase: async () => undefined,
     isHealthy: () => true,

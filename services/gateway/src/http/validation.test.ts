@@ -25,6 +25,7 @@ beforeAll(async () => {
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
     judge: { watch: () => () => undefined },
+    entries: { authorize: async () => undefined },
     answers: {} as IdempotencyRepository,
     certificates: { peerOn: () => ANONYMOUS },
     isHealthy: () => true,

@@ -43,6 +43,8 @@ export class StandIn {
   readonly registry = new StandInRegistry((call) => this.answer(call));
   /** Ids of the containers that it lists; each has a task that runs. */
   readonly containers: string[];
+  /** What is more in the records of containers, by id. */
+  readonly specs = new Map<string, { spec: { typeUrl: string; value: Uint8Array } }>();
   /** Throws what everything but the registry is to be refused with, or waits. */
   trouble: (call: Call) => Promise<void> = async () => undefined;
   /** Of content. */
@@ -140,7 +142,7 @@ export class StandIn {
         await answer(call);
         for (const container of records(call, filters)) yield { container };
       },
-      get: ({ id }, call) => this.#with(call, { container: { id } }),
+      get: ({ id }, call) => this.#with(call, { container: { id, ...this.specs.get(id) } }),
       update: (_, call) => this.#with(call, {}),
       create: (_, call) => this.#with(call, {}),
       delete: async ({ id }, call) => {
