@@ -15,6 +15,7 @@ import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/sna
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { AuditService } from '@longshore/proto/longshore/audit/v1/audit';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
@@ -47,6 +48,7 @@ import { limitMetrics } from './limits/metrics.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { accessRpc } from './rpc/access-rpc.ts';
+import { auditRpc } from './rpc/audit-rpc.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
 import { eventsRpc } from './rpc/events-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
@@ -70,9 +72,11 @@ export async function start(
     plansOnce: true,
   });
   undo.defer(() => pool.end());
+  const auditRepository = new AuditRepository(pool);
   const audit = undo.adopt(
     await StoredAuditLog.open({
-      repository: new AuditRepository(pool),
+      repository: auditRepository,
+      retentionMs: config.auditRetentionMs,
       metrics: auditMetrics(metrics),
       log,
     }),
@@ -123,6 +127,7 @@ export async function start(
   own.add(Version, { version: async () => VERSION });
   own.add(AccessService, accessRpc(accessAdmin));
   own.add(Events, eventsRpc(createClient(EventService, channel('events')), access));
+  own.add(AuditService, auditRpc(auditRepository));
   own.add(Containers, containersRpc(lists, deletion));
   own.add(Tasks, tasksRpc(lists));
   own.add(Snapshots, snapshotsRpc(lists));
@@ -155,6 +160,7 @@ export async function start(
     }),
     access,
     accessAdmin,
+    auditRecords: auditRepository,
     judge,
     entries,
     audit,

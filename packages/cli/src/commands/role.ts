@@ -1,4 +1,4 @@
-import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { AccessService, type Binding } from '@longshore/proto/longshore/access/v1/access';
 import { Argument } from 'commander';
 import { type Define, examples } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
@@ -67,9 +67,14 @@ export const define: Define = (command, session) => {
 
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { bindings } = await client
-    .service(AccessService)
-    .listBindings({ namespace: options.namespace ?? '' });
+  const access = client.service(AccessService);
+  const bindings: Binding[] = [];
+  let pageToken = '';
+  do {
+    const page = await access.listBindings({ namespace: options.namespace ?? '', pageToken });
+    bindings.push(...page.bindings);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
   await show(session, bindings, BINDING_VIEW, options);
 }
 

@@ -59,7 +59,14 @@ export const define: Define = (command, session) => {
 
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { tokens } = await client.service(AccessService).listTokens({ namespace: options.namespace ?? '' });
+  const access = client.service(AccessService);
+  const tokens: Token[] = [];
+  let pageToken = '';
+  do {
+    const page = await access.listTokens({ namespace: options.namespace ?? '', pageToken });
+    tokens.push(...page.tokens);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
   await show(session, tokens, VIEW, options);
 }
 

@@ -87,7 +87,8 @@ export function gatewayDoor({
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    // Of a stream that changes something, its first message says what it is about.
+    const request = arrival.changes ? await message() : undefined;
     const judge = judgeOf(path);
     let hostReason: HostReason;
     if (judge && arrival.caller) {

@@ -21,6 +21,7 @@ function openApp() {
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    auditRecords: { list: async () => [] },
     judge: { watch: () => () => undefined },
     entries: { authorize: async () => undefined },
     answers: {} as IdempotencyRepository,

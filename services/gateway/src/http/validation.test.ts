@@ -24,6 +24,7 @@ beforeAll(async () => {
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    auditRecords: { list: async () => [] },
     judge: { watch: () => () => undefined },
     entries: { authorize: async () => undefined },
     answers: {} as IdempotencyRepository,

@@ -49,6 +49,9 @@ export class StandIn {
   trouble: (call: Call) => Promise<void> = async () => undefined;
   /** Of content. */
   sentBytes = 0;
+  /** To all who have subscribed, and how many of them are there. */
+  toldEvents = 0;
+  subscribers = 0;
   readonly events: { namespace: string; topic: string }[] = [];
   readonly #news = new EventEmitter();
   readonly #name: string;
@@ -190,11 +193,14 @@ export class StandIn {
   /** What there is of events, and what comes. */
   async *#told(call: Call, namespace: string | undefined) {
     await this.answer(call);
+    this.subscribers++;
+    call.signal.addEventListener('abort', () => this.subscribers--);
     yield { sequence: 0n };
     for (let next = 0; !call.signal.aborted; ) {
       const envelope = this.events[next];
       if (envelope === undefined) await this.#published(call.signal);
       else if (++next && (namespace ?? envelope.namespace) === envelope.namespace) {
+        this.toldEvents++;
         yield { sequence: BigInt(next), event: { id: String(next), envelope } };
       }
     }
