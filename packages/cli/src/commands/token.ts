@@ -1,8 +1,10 @@
 import { AccessService, type Token } from '@longshore/proto/longshore/access/v1/access';
+import type { ServiceClient } from '@longshore/rpc';
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { durationOf, parseDuration } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
 import { addOutputOptions, type Format, type OutputOptions } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
@@ -57,16 +59,24 @@ export const define: Define = (command, session) => {
   );
 };
 
-async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
-  const client = await session.calls();
-  const access = client.service(AccessService);
+async function everyTokens(access: ServiceClient<typeof AccessService>, namespace: string): Promise<Token[]> {
   const tokens: Token[] = [];
   let pageToken = '';
   do {
-    const page = await access.listTokens({ namespace: options.namespace ?? '', pageToken });
+    const page = await access.listTokens({ namespace, pageToken });
     tokens.push(...page.tokens);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
+  return tokens;
+}
+
+async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
+  const client = await session.calls();
+  const access = client.service(AccessService);
+  const tokens = await everyTokens(access, options.namespace ?? '').catch((error: unknown) => {
+    if (options.namespace === undefined) hintAtNamespace(error, client);
+    throw error;
+  });
   await show(session, tokens, VIEW, options);
 }
 
