@@ -1,8 +1,8 @@
+import { NODE_STATE_NAMES } from '@longshore/proto/node-json';
 import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
 import { durationOption } from '../durations.ts';
 import { addOutputOptions, addWatchOption, type OutputOptions } from '../output/output-options.ts';
-import { STATE_NAMES } from '../resources/node-view.ts';
 import { cordon, type DrainOptions, drain, label, remove } from './nodes/change-nodes.ts';
 import {
   createJoinToken,
@@ -18,7 +18,7 @@ export const define: Define = (command, session) => {
     .option('-l, --selector <selector>', 'labels that all must match: zone=a,gpu,!old')
     .addOption(
       new Option('--state <state>', 'may be repeated; default: all but those that are gone')
-        .choices(STATE_NAMES)
+        .choices(NODE_STATE_NAMES)
         .argParser(collect),
     )
     .action(session.action((options: ListOptions) => listNodes(session, options)));
