@@ -37,6 +37,7 @@ import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
 import { LayerComparer } from './diff/compare/layer-comparer.ts';
+import { findGunzip } from './diff/gunzip-program.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
 import { ContainerCollector } from './metrics/container-collector.ts';
 import { OomCount } from './metrics/oom-count.ts';
@@ -279,6 +280,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const applier = undo.use(
     new LayerApplier({
       tempDirectory: mountPoints,
+      gunzip: await findGunzip(context.env.PATH ?? ''),
       processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
       env: context.env,
     }),

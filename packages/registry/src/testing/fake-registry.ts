@@ -29,6 +29,8 @@ export interface Fault {
   cutAfterBytes?: number;
   /** Sends this many bytes of the usual answer, and then nothing more. */
   stallAfterBytes?: number;
+  /** The usual answer, once this has resolved. */
+  until?: Promise<unknown>;
 }
 
 /** A registry in memory that fails on demand: what no real one can be made to do. Ends with the test. */
@@ -97,7 +99,9 @@ export class FakeRegistry {
     else if (!found) sendError(response, 404, url.includes('/blobs/') ? 'blob unknown' : 'manifest unknown');
     else {
       const bytes = asBuffer(fault?.body) ?? found.bytes;
-      this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
+      const send = () => this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
+      if (fault?.until) void fault.until.then(send);
+      else send();
     }
   }
 
