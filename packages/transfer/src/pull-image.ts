@@ -27,7 +27,8 @@ export type WhenStored = (digest: Digest) => Promise<BlobPlace | undefined>;
 
 export interface PullRequest {
   reference: Reference;
-  client: RegistryClient;
+  /** Of one host, or of several that are tried in turn. */
+  client: Pick<RegistryClient, 'manifest' | 'blob'>;
   store: PullStore;
   /** None: all that there are. */
   platforms: readonly Platform[];

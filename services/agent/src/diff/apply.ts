@@ -2,11 +2,13 @@ import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import type { Mount } from '@longshore/linux';
 import type { AppliedLayer } from './apply-job.ts';
+import { dressParents } from './extract/dress-parents.ts';
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './layer-limits.ts';
 import { planApply } from './mount-plan.ts';
 import { makeMountPoint, removeMountPoint } from './mount-points.ts';
 import { ProcessedLayer } from './processors/processed-layer.ts';
 import { routeOf, type StreamProcessor } from './processors/stream-processor.ts';
+import type { ByteString } from './tar/byte-string.ts';
 import type { LayerSource } from './worker/apply-worker-handle.ts';
 import { ApplyWorkerPool } from './worker/apply-worker-pool.ts';
 
@@ -21,6 +23,8 @@ export interface LayerApplierOptions {
   /** Where mount points are made for mounts that cannot be written directly; a directory of root's alone. */
   tempDirectory?: string;
   limits?: Partial<LayerLimits>;
+  /** A program to decompress gzip files with, as `findGunzip` finds it. */
+  gunzip?: string | undefined;
   /** Layers applied at the same time; each has a thread of some 20 MB. */
   maxWorkers?: number;
   /** How long a thread without work is kept, in milliseconds. */
@@ -64,12 +68,14 @@ export class LayerApplier {
   private readonly limits: LayerLimits;
   private readonly processors: readonly StreamProcessor[];
   private readonly env: NodeJS.ProcessEnv;
+  private readonly gunzip: string | undefined;
 
   constructor(options: LayerApplierOptions = {}) {
     this.tempDirectory = options.tempDirectory ?? tmpdir();
     this.limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
     this.processors = options.processors ?? [];
     this.env = options.env ?? {};
+    this.gunzip = options.gunzip;
     this.pool = new ApplyWorkerPool({
       maxWorkers: options.maxWorkers ?? DEFAULT_MAX_WORKERS,
       idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
@@ -89,6 +95,15 @@ export class LayerApplier {
     } finally {
       if (request.source instanceof Readable) request.source.destroy();
     }
+  }
+
+  /**
+   * Finishes a layer that was applied before its parent was known, once `mounts` have it below: directories that were
+   * made for what is in them, and the root, become what they are there. Safe to repeat.
+   */
+  async dressParents(mounts: readonly Mount[], bareParents: readonly ByteString[]): Promise<void> {
+    const target = planApply(mounts);
+    if (target.kind === 'overlay') await dressParents(target, bareParents);
   }
 
   /** Gives up the layers at hand and ends the threads. */
@@ -112,7 +127,8 @@ export class LayerApplier {
     }
     const mountPoint = target.kind === 'mounts' ? await makeMountPoint(this.tempDirectory) : undefined;
     try {
-      const job = { target, compression, limits: this.limits, mountPoint, syncFs };
+      const { limits, gunzip } = this;
+      const job = { target, compression, limits, gunzip, mountPoint, syncFs };
       return await this.pool.run(job, input, signal);
     } finally {
       // The thread unmounts by itself, unless it died.
