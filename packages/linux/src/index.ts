@@ -15,7 +15,7 @@ export * from './peer-credentials.ts';
 export * from './pipe-size.ts';
 export { limitProject } from './project-quota.ts';
 export { readMounted } from './read-mounted.ts';
-export { type Piped, type ProcessEnd, type Program, spawnPiped } from './spawn.ts';
+export { endOf, type Piped, type ProcessEnd, type Program, spawnPiped, spawnReading } from './spawn.ts';
 export * from './statx.ts';
 export * from './sync.ts';
 export * from './tcp-user-timeout.ts';

@@ -23,7 +23,7 @@ export class LabelIndex {
     // The kind and the namespace are in the entries; looked for in their index, each record of them would be read.
     this.#find = database.prepare(`SELECT id FROM record
       WHERE id IN (SELECT record FROM record_label WHERE entry IN (SELECT value FROM json_each(?)))
-        AND +kind = ? AND +namespace = ? AND NOT deleted
+        AND +kind = ? AND +namespace = ? AND +key >= ? AND NOT deleted
       ORDER BY key LIMIT ${MAX_FOUND + 1}`);
   }
 
@@ -40,17 +40,17 @@ export class LabelIndex {
   }
 
   /**
-   * Ids of the records that the filter can match, in byte order of their keys; undefined when labels do not say, or when
+   * Ids of the records that the filter can match, from the key `from` on, in byte order of their keys; undefined when labels do not say, or when
    * there are too many.
    */
-  find(kind: RecordKind, namespace: string, { alternatives }: Filter): number[] | undefined {
+  find(kind: RecordKind, namespace: string, { alternatives }: Filter, from = ''): number[] | undefined {
     const entries: number[] = [];
     for (const selectors of alternatives) {
       const entry = entryFor(kind, namespace, selectors);
       if (entry === undefined || entries.length === MAX_ENTRIES) return undefined;
       entries.push(entry);
     }
-    const found = this.#find.all(JSON.stringify(entries), kind, namespace);
+    const found = this.#find.all(JSON.stringify(entries), kind, namespace, from);
     return found.length > MAX_FOUND ? undefined : found.map(({ id }) => Number(id));
   }
 }

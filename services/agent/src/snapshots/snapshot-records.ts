@@ -35,10 +35,15 @@ export class SnapshotRecords {
     return { ...snapshot, ancestorGenerations };
   }
 
-  /** At least the snapshots that the filter matches, in byte order of the names, in pages, without ancestors. */
-  select(namespace: string, snapshotter: string, filter: Filter): AsyncIterable<Snapshot[]> | undefined {
+  /** At least the snapshots that the filter matches, from the name `from` on, in byte order of the names, in pages, without ancestors. */
+  select(
+    namespace: string,
+    snapshotter: string,
+    filter: Filter,
+    from = '',
+  ): AsyncIterable<Snapshot[]> | undefined {
     if (!this.#copy.isComplete('snapshot')) return undefined;
-    const pages = this.#copy.select('snapshot', namespace, filter);
+    const pages = this.#copy.select('snapshot', namespace, filter, `${snapshotter}/${from}`);
     return pages === 'stale' ? undefined : snapshotsOf(pages, `${snapshotter}/`);
   }
 
@@ -55,5 +60,7 @@ async function* snapshotsOf(
   for await (const page of pages) {
     const own = page.filter(({ key }) => key.startsWith(prefix));
     yield own.map(({ value }) => fromBinary(SnapshotSchema, value));
+    // Other snapshotters' come next.
+    if (own.length < page.length) return;
   }
 }

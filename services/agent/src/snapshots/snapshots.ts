@@ -122,6 +122,21 @@ export class Snapshots {
     return this.snapshotter(snapshotter).mounts(layer);
   }
 
+  /** Whether layers can be written before their parents are there, which are told at their commit. */
+  canRebase(snapshotter: string): boolean {
+    return this.snapshotter(snapshotter).upperMounts !== undefined;
+  }
+
+  /** How to write a snapshot that is to be committed onto `parent`; empty while that is not there. See {@link canRebase}. */
+  async upperMounts(key: SnapshotKey, parent: string, call: CatalogueCall): Promise<Mount[]> {
+    const driver = this.snapshotter(key.snapshotter);
+    const { generation, labels } = await this.#current(key, call);
+    const ancestors = await this.#ancestorsOn({ ...key, parent }, call);
+    const mounts = driver.upperMounts?.({ generation, kind: 'active', ancestors, labels });
+    if (!mounts) throw unimplemented(`snapshotter ${key.snapshotter}: parents that come with the commit`);
+    return mounts;
+  }
+
   /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
   async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
     const driver = this.snapshotter(request.snapshotter);

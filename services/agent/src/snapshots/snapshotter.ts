@@ -61,6 +61,11 @@ export interface Snapshotter {
   create(layer: NewLayer, signal?: AbortSignal): Promise<Made>;
   /** How to mount it; the same answer every time. The directories are not looked at. */
   mounts(layer: Layer): readonly Mount[] | Promise<readonly Mount[]>;
+  /**
+   * How to write an active layer whose parent comes with its commit, with those of its ancestors that are known by now:
+   * deletions are recorded, not done. Absent where a layer needs its parent's files.
+   */
+  upperMounts?(layer: Layer): Mount[];
   /** Measures a layer, which others may be writing to. */
   usage(generation: string, signal?: AbortSignal): Promise<Usage>;
   /** Absent where a commit changes nothing. Safe to repeat. */

@@ -49,8 +49,9 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
         const { snapshotter, filters } = fromBinary(ListSnapshotsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
         const filter = parseListFilters(filters);
-        const pages = records.select(caller.namespace, snapshotter, filter);
-        return pages ? { messages: blocksOf(pages, filter) } : PASS_ON;
+        const { from, limit } = caller.listPart;
+        const pages = records.select(caller.namespace, snapshotter, filter, from);
+        return pages ? { messages: blocksOf(pages, filter, limit) } : PASS_ON;
       },
     ],
   ]);
@@ -65,8 +66,12 @@ export function parseListFilters(filters: readonly string[]): Filter {
   }
 }
 
-async function* blocksOf(pages: AsyncIterable<Snapshot[]>, filter: Filter): AsyncGenerator<Uint8Array> {
-  for await (const block of inBlocks(selectFrom(filter, pages, snapshotAdaptor), LIST_BLOCK)) {
+async function* blocksOf(
+  pages: AsyncIterable<Snapshot[]>,
+  filter: Filter,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  for await (const block of inBlocks(selectFrom(filter, pages, snapshotAdaptor, limit), LIST_BLOCK)) {
     yield encode(ListSnapshotsResponseSchema, { info: block.map(infoToProto) });
   }
 }

@@ -67,6 +67,12 @@ export class OverlayfsSnapshotter implements Snapshotter {
     return [{ type: 'overlay', source: 'overlay', options }];
   }
 
+  upperMounts({ generation, ancestors }: Layer): Mount[] {
+    const lower = ancestors.map((ancestor) => this.#fs(ancestor)).join(':');
+    const own = [`upperdir=${this.#fs(generation)}`, ...(lower === '' ? [] : [`lowerdir=${lower}`])];
+    return [{ type: 'overlay', source: 'overlay', options: [...own, ...this.#support.options] }];
+  }
+
   async usage(generation: string, signal?: AbortSignal): Promise<Usage> {
     try {
       return await diskUsage(this.#fs(generation), signal);
