@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -118,13 +126,24 @@ describe('longshore run', () => {
 
   it('says what is wrong in the field’s words, with Docker’s exit codes, and leaves nothing', async () => {
     const code = async (...args: string[]) => (await longshore.run(['run', '--rm', ...args])).code;
-    expect(await code(busybox, 'no-such-program')).toBe(127);
+    const cidfile = join(home, 'cid');
+    expect(await code('--cidfile', cidfile, busybox, 'no-such-program')).toBe(127);
+    expect(existsSync(cidfile)).toBe(false);
     expect(await code(busybox, '/etc')).toBe(126);
     expect(await code('--pull', 'never', 'no.such.invalid/image')).toBe(125);
     expect(await code('--memory', 'much', busybox)).toBe(2);
     expect(await code('-v', 'volume:/data', busybox)).toBe(2);
     expect(await code('-d', busybox)).toBe(2);
     expect(await longshore.ok(['ps', '-aq'])).toBe('');
+  });
+
+  it('of a container that has ended is done again by start, which stays with it', async () => {
+    const script = 'read line; echo "got $line"; exit 4';
+    expect(await longshore.run(['run', '--name', 'again', ...sh(script)])).toMatchObject({ code: 4 });
+    const again = await longshore.run(['start', '-ai', 'again'], 'typed\n');
+    expect(again).toMatchObject({ code: 4, stderr: '' });
+    expect(again.stdout).toMatch(/got typed\n$/);
+    await longshore.ok(['rm', 'again']);
   });
 
   it('hands signals on', async () => {

@@ -20,3 +20,15 @@ it('reads what shims get in their environment, and puts runtimes below the root'
     /LONGSHORE_SHIM_ENV/,
   );
 });
+
+it("reads stream processors as containerd's configuration has them", () => {
+  const table = { accepts: ['a/b+encrypted'], returns: 'a/b', path: 'decoder', args: ['-k'] };
+  const read = (text: string) => loadConfig(keys, { LONGSHORE_STREAM_PROCESSORS: text }).streamProcessors;
+  const expected = { x: { ...table, env: [] } };
+  expect(read(JSON.stringify({ x: table }))).toEqual(expected);
+  expect(loadConfig(keys, {}, { streamProcessors: { x: table } }).streamProcessors).toEqual(expected);
+  expect(loadConfig(keys, {}).streamProcessors).toEqual({});
+  for (const wrong of ['{', '[]', '1', '{"x":{}}', JSON.stringify({ x: { ...table, env: ['K'] } })]) {
+    expect(() => read(wrong), wrong).toThrow(/LONGSHORE_STREAM_PROCESSORS/);
+  }
+});

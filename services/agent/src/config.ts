@@ -11,6 +11,8 @@ import {
   wholeFrom,
 } from '@longshore/kit';
 import * as v from 'valibot';
+import type { StreamProcessor } from './diff/apply.ts';
+import { StreamProcessors } from './diff/processors/processor-config.ts';
 import { IdentityFiles } from './node/identity-files.ts';
 import { MIN_FILE_BYTES } from './stdio/log-limits.ts';
 
@@ -138,6 +140,14 @@ export const keys = {
     unit: 'bytes',
     meaning:
       'Most that this node keeps of blobs that it has read from elsewhere, under $LONGSHORE_ROOT/blob-cache.',
+  }),
+  streamProcessors: key<Readonly<Record<string, Omit<StreamProcessor, 'id'>>>>({
+    env: 'LONGSHORE_STREAM_PROCESSORS',
+    schema: StreamProcessors,
+    default: {},
+    defaultText: 'none',
+    meaning:
+      'Programs that turn layers of one media type into another, e.g. decrypt them: tables in the file as in containerd\'s stream_processors, {"ID": {"accepts": […], "returns": "…", "path": "…", "args": […], "env": […]}}.',
   }),
   restartIntervalMs: key({
     env: 'LONGSHORE_RESTART_INTERVAL_MS',

@@ -36,6 +36,7 @@ import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
+import { LayerComparer } from './diff/compare/layer-comparer.ts';
 import { findGunzip } from './diff/gunzip-program.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
 import { ContainerCollector } from './metrics/container-collector.ts';
@@ -51,6 +52,7 @@ import { BlobPrefetch } from './records/blob-prefetch.ts';
 import { copyOwner } from './records/copy-owner.ts';
 import { NodeRecords, type TrailersRead } from './records/node-records.ts';
 import { SmallBlobs } from './records/small-blobs.ts';
+import { containerRemoval } from './removal/remove-container.ts';
 import { keptLogOf } from './restart/kept-log.ts';
 import { OwnLabelStore } from './restart/own-label-store.ts';
 import { OwnLabels } from './restart/own-labels.ts';
@@ -89,6 +91,7 @@ import { SpoolSender } from './spool/spool-sender.ts';
 import { toStream } from './spool/to-stream.ts';
 import { isDeletedIn, onContainerDeleted } from './stdio/deleted-containers.ts';
 import { KeptStdio } from './stdio/kept-stdio.ts';
+import { LogReaders } from './stdio/log-readers.ts';
 import { RemoteProcesses } from './stdio/remote-processes.ts';
 import { containerLookup } from './tasks/container-lookup.ts';
 import { TaskManager } from './tasks/task-manager.ts';
@@ -224,16 +227,19 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     unsettled,
     log,
   });
+  const containersOfNode = createClient(Containers, runtime);
+  const onOwnTrailers = (trailers: TrailersRead) => {
+    records.takeFrom(trailers);
+    tellEvents(trailers);
+  };
   const ownLabels = new OwnLabels({
     nodeId: identity.id,
     store: undo.use(new OwnLabelStore(join(config.root, 'own-labels.db'), owner)),
-    containers: createClient(Containers, runtime),
-    onTrailers: (trailers) => {
-      records.takeFrom(trailers);
-      tellEvents(trailers);
-    },
+    containers: containersOfNode,
+    onTrailers: onOwnTrailers,
     log,
   });
+  const logReaders = new LogReaders();
   const rootfsOf = restartRootfs(snapshots, identity.id);
   const restarts = undo.use(
     new RestartMonitor({
@@ -243,6 +249,13 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       rootfsOf,
       keptLogOf: keptLogOf(tasks, stdio),
       requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
+      removeContainer: containerRemoval({
+        nodeId: identity.id,
+        snapshots,
+        containers: containersOfNode,
+        onTrailers: onOwnTrailers,
+      }),
+      logRead: (namespace, id) => logReaders.gone(namespace, id),
       hub,
       intervalMs: config.restartIntervalMs,
       maxMs: config.restartMaxBackoffMs,
@@ -262,9 +275,15 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
   const gunzip = await findGunzip(context.env.PATH ?? '');
-  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints, gunzip }), (opened) =>
-    opened.close(),
+  const applier = undo.use(
+    new LayerApplier({
+      tempDirectory: mountPoints,
+      gunzip,
+      processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
+      env: context.env,
+    }),
   );
+  const comparer = undo.use(new LayerComparer({ tempDirectory: mountPoints }));
 
   const local = new GrpcServer(log, metrics);
   local.add(Tasks, membership.admit(tasksRpc(tasks)));
@@ -279,7 +298,8 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     opened.close(),
   );
   const blobs = new BlobSource({ blobs: blobService, content: contents, cache, urls });
-  local.add(Diff, diffRpc({ blobs, applier, toControlPlane: onBehalfOf }));
+  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
+  local.add(Diff, diffRpc({ blobs, content: contents, applier, comparer, toControlPlane: heard }));
   local.add(Events, eventsRpc(events, hub, local.stopping));
   local.add(
     Introspection,
@@ -298,7 +318,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
   });
   processes.takeUpExecs();
-  local.add(StdioService, stdioRpc({ node: identity.id, processes, rootfsOf, stopping: local.stopping }));
+  local.add(
+    StdioService,
+    stdioRpc({ node: identity.id, processes, readers: logReaders, rootfsOf, stopping: local.stopping }),
+  );
   const nodeImages = new NodeImages({
     content: contents,
     blobService,
@@ -313,7 +336,6 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
   const streams = new StreamTable();
-  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
   local.add(Transfer, transferRpc({ images: nodeImages, streams, toControlPlane: heard }));
   local.add(Streaming, streamingRpc(streams, local.stopping));
   local.add(ImageService, imageInstallRpc(nodeImages, heard));

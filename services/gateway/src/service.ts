@@ -9,11 +9,13 @@ import {
 } from '@longshore/kit';
 import { openPool, pingDatabase } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { Channel, createClient, watchRevocations } from '@longshore/rpc';
@@ -23,6 +25,7 @@ import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
 import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
+import { StreamJudge } from './access/stream-judge.ts';
 import { cutConnection } from './audit/grpc-refusal.ts';
 import { auditMetrics, showWaiting } from './audit/metrics.ts';
 import { StoredAuditLog } from './audit/stored-audit-log.ts';
@@ -44,6 +47,7 @@ import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { accessRpc } from './rpc/access-rpc.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
+import { eventsRpc } from './rpc/events-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
@@ -109,10 +113,14 @@ export async function start(
   const access = new AccessControl({ adminToken, directory: accessDirectory, oidc });
   const accessAdmin = new AccessAdmin({ repository, directory: accessDirectory, access });
 
+  const judge = new StreamJudge(access);
+  undo.defer(() => judge.close());
+
   const own = new GrpcServer(log, metrics);
   undo.defer(() => own.close(config.shutdownTimeoutMs));
   own.add(Version, { version: async () => VERSION });
   own.add(AccessService, accessRpc(accessAdmin));
+  own.add(Events, eventsRpc(createClient(EventService, channel('events')), access));
   own.add(Containers, containersRpc(lists, deletion));
   own.add(Tasks, tasksRpc(lists));
   own.add(Snapshots, snapshotsRpc(lists));
@@ -128,7 +136,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, audit, limits, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, limits, judge, revocations, log });
   const isHealthy = () => own.health.serving;
   const certificates = new ClientCertificates(revocations);
   const app = await createHttpApp({
@@ -145,6 +153,7 @@ export async function start(
     }),
     access,
     accessAdmin,
+    judge,
     audit,
     limits: { gateway: limits, maxBodyBytes: config.httpBodyBytes, origins: config.httpOrigins },
     answers: new IdempotencyRepository(pool),

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
 import { parseDuration } from '../durations.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { addOutputOptions, addWatchOption, type OutputOptions } from '../output/output-options.ts';
 import { STATE_NAMES } from '../resources/node-view.ts';
 import { cordon, type DrainOptions, drain, label, remove } from './nodes/change-nodes.ts';
 import {
@@ -13,7 +13,8 @@ import {
 import { type ListOptions, listNodes } from './nodes/list-nodes.ts';
 
 export const define: Define = (command, session) => {
-  addOutputOptions(command.command('ls', { isDefault: true }).alias('list').description('List nodes.'))
+  const list = command.command('ls', { isDefault: true }).alias('list').description('List nodes.');
+  addWatchOption(addOutputOptions(list))
     .option('-l, --selector <selector>', 'labels that all must match: zone=a,gpu,!old')
     .addOption(
       new Option('--state <state>', 'may be repeated; default: all but those that are gone')

@@ -2,6 +2,7 @@ import { AccessService } from '@longshore/proto/longshore/access/v1/access';
 import { Argument } from 'commander';
 import { type Define, examples } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
 import {
   addDocumentOptions,
@@ -69,7 +70,11 @@ async function ls(session: Session, options: OutputOptions & GlobalOptions): Pro
   const client = await session.calls();
   const { bindings } = await client
     .service(AccessService)
-    .listBindings({ namespace: options.namespace ?? '' });
+    .listBindings({ namespace: options.namespace ?? '' })
+    .catch((error: unknown) => {
+      if (options.namespace === undefined) hintAtNamespace(error, client);
+      throw error;
+    });
   await show(session, bindings, BINDING_VIEW, options);
 }
 

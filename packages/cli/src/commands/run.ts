@@ -5,6 +5,7 @@ import { messageOf } from '@longshore/errors';
 import { type Define, examples } from '../command.ts';
 import { ExitCode } from '../exit-code.ts';
 import { imageToRun } from '../resources/image-to-run.ts';
+import { isOfNode } from '../resources/scope.ts';
 import { containerParts } from '../run-options/container-parts.ts';
 import { addRunFlags, checkFlags, type RunFlags } from '../run-options/run-flags.ts';
 import type { Session } from '../session.ts';
@@ -41,7 +42,7 @@ export const define: Define = (command, session) => {
 async function run(session: Session, name: string, args: string[], flags: RunFlags): Promise<void> {
   checkFlags(flags);
   const client = await session.client();
-  if (!client.isLocal && (client.node ?? '_') === '_') {
+  if (!isOfNode(client)) {
     throw new UsageError(
       'run: a container needs a node',
       'Say which: --node ID; "longshore nodes" lists them.',
@@ -59,15 +60,24 @@ async function run(session: Session, name: string, args: string[], flags: RunFla
     return client.newContainer(id, ...parts(image), { signal: session.interrupted });
   });
   session.keepSignals();
-  undo.move();
-  if (flags.detach) await startDetached(session, container, flags);
-  else await runHere(session, client, container, flags);
+  const start = async (task: Task) => {
+    await task.start();
+    undo.move();
+  };
+  if (flags.detach) await startDetached(session, container, flags, start);
+  else await runHere(session, client, container, flags, start);
 }
 
-async function startDetached(session: Session, container: Container, { tty }: RunFlags): Promise<void> {
+type Start = (task: Task) => Promise<void>;
+
+async function startDetached(
+  session: Session,
+  container: Container,
+  { tty }: RunFlags,
+  start: Start,
+): Promise<void> {
   await orRemove(container, async () => {
-    const task = await container.newTask(keptIo({ terminal: tty === true, stdin: tty === true }));
-    await task.start();
+    await start(await container.newTask(keptIo({ terminal: tty === true, stdin: tty === true })));
   });
   session.line(container.id);
 }
@@ -77,6 +87,7 @@ async function runHere(
   client: Client,
   container: Container,
   flags: RunFlags,
+  start: Start,
 ): Promise<void> {
   const { interactive = false, tty = false, detachKeys, sigProxy, rm } = flags;
   const { host } = session;
@@ -91,7 +102,7 @@ async function runHere(
     terminal: tty,
     forwardsSignals: sigProxy && !tty,
     detached: input.detached,
-    start: () => orRemove(container, () => task.start()),
+    start: () => orRemove(container, () => start(task)),
   });
   if (!status) {
     task.io?.close();

@@ -6,6 +6,7 @@ import { type Define, examples } from '../command.ts';
 import { showNext } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { sizeText } from '../output/quantity.ts';
+import { drawScreen, isScreen } from '../output/screen.ts';
 import { type Column, tableLines } from '../output/table.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { cpuPercent, type Usage, usageOf } from '../resources/usage.ts';
@@ -21,8 +22,6 @@ interface Options {
 interface Shown extends Usage {
   cpuPercent: number;
 }
-
-const HOME_AND_CLEAR = '\x1b[H\x1b[J';
 
 export const define: Define = (command, session) => {
   command
@@ -78,11 +77,10 @@ async function print(session: Session, shown: readonly Shown[], { output, stream
     for (const each of shown) await showNext(session, documentOf(each), output);
     return;
   }
-  const { stdout } = session.host;
-  const isLive = stdout.isTTY === true && stream;
+  const { stdout, env } = session.host;
   const lines = tableLines(shown, COLUMNS, stdout.isTTY ? stdout.columns : undefined);
-  const kept = isLive ? lines.slice(0, (stdout.rows ?? 24) - 1) : lines;
-  session.line((isLive ? HOME_AND_CLEAR : '') + kept.join('\n'));
+  if (stream && isScreen(stdout, env)) drawScreen(stdout, lines);
+  else session.line(lines.join('\n'));
 }
 
 const COLUMNS: readonly Column<Shown>[] = [

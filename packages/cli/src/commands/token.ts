@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { durationOf, parseDuration } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
 import { addOutputOptions, type Format, type OutputOptions } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
@@ -59,7 +60,13 @@ export const define: Define = (command, session) => {
 
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { tokens } = await client.service(AccessService).listTokens({ namespace: options.namespace ?? '' });
+  const { tokens } = await client
+    .service(AccessService)
+    .listTokens({ namespace: options.namespace ?? '' })
+    .catch((error: unknown) => {
+      if (options.namespace === undefined) hintAtNamespace(error, client);
+      throw error;
+    });
   await show(session, tokens, VIEW, options);
 }
 

@@ -22,7 +22,7 @@ export class LabelIndex {
     // The kind and the namespace are in the entries; looked for in their index, each record of them would be read.
     this.#find = database.prepare(`SELECT id FROM record
       WHERE id IN (SELECT record FROM record_label WHERE entry IN (SELECT value FROM json_each(?)))
-        AND +kind = ? AND +namespace = ? AND NOT deleted
+        AND +kind = ? AND +namespace = ? AND +key >= ? AND NOT deleted
       ORDER BY key LIMIT ${MAX_FOUND + 1}`);
   }
 
@@ -36,10 +36,10 @@ export class LabelIndex {
   }
 
   /**
-   * Ids of the records that the filter can match, in byte order of their keys; undefined when labels do not say, or when
+   * Ids of the records that the filter can match, from the key `from` on, in byte order of their keys; undefined when labels do not say, or when
    * there are too many.
    */
-  find(kind: RecordKind, namespace: string, { alternatives }: Filter): number[] | undefined {
+  find(kind: RecordKind, namespace: string, { alternatives }: Filter, from = ''): number[] | undefined {
     const entries: number[] = [];
     for (const selectors of alternatives) {
       const labels = selectors.filter(({ path }) => path[0] === 'labels' && path.length > 1);
@@ -49,7 +49,7 @@ export class LabelIndex {
       const name = chosen.path.slice(1).join('.');
       entries.push(entryOf(kind, namespace, name, ...(equal ? [equal.value] : [])));
     }
-    const found = this.#find.all(JSON.stringify(entries), kind, namespace);
+    const found = this.#find.all(JSON.stringify(entries), kind, namespace, from);
     return found.length > MAX_FOUND ? undefined : found.map(({ id }) => Number(id));
   }
 }

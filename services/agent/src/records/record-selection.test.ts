@@ -54,6 +54,9 @@ describe('RecordCopy.select', () => {
     const read = await Array.fromAsync(pages);
     expect(read.map(({ length }) => length)).toEqual([500, 500, 100]);
     expect(read.flat().map(({ key }) => key)).toEqual(names);
+    const rest = copy.select('content', 'default', parseFilters(['digest~=k']), names[600]);
+    if (rest === 'stale') throw new Error('stale');
+    expect((await Array.fromAsync(rest)).flat().map(({ key }) => key)).toEqual(names.slice(600));
   });
 
   it('leaves to the owner what is not known for sure', async () => {

@@ -1,5 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
+import { type ListPart, WHOLE_LIST } from '@longshore/kit';
 import { type Snapshot, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import type { CopyReads } from '../records/copy-reads.ts';
 
@@ -35,9 +36,9 @@ export class SnapshotRecords {
   }
 
   /** In byte order of the names, without ancestors. */
-  list(namespace: string, snapshotter: string): Snapshot[] | undefined {
+  list(namespace: string, snapshotter: string, part: ListPart = WHOLE_LIST): Snapshot[] | undefined {
     if (!this.#copy.isComplete('snapshot')) return undefined;
-    const records = this.#copy.list('snapshot', namespace, `${snapshotter}/`);
+    const records = this.#copy.list('snapshot', namespace, `${snapshotter}/`, part);
     return records === 'stale' ? undefined : records.map(({ value }) => fromBinary(SnapshotSchema, value));
   }
 

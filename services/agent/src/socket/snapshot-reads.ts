@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { LongshoreError, messageOf } from '@longshore/errors';
 import { ABSENT, type Adaptor, mapField, parseFilters } from '@longshore/filters';
+import { WHOLE_LIST } from '@longshore/kit';
 import {
   type InfoSchema,
   ListSnapshotsRequestSchema,
@@ -55,9 +56,12 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
         const { snapshotter, filters } = fromBinary(ListSnapshotsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
         parseListFilters(filters);
-        const all = records.list(caller.namespace, snapshotter);
-        if (!all) return PASS_ON;
-        return chosenInfos(all, filters).map((block) => encode(ListSnapshotsResponseSchema, block));
+        const { from, limit } = caller.listPart;
+        const isFiltered = filters.length > 0;
+        const part = { from, limit: isFiltered ? WHOLE_LIST.limit : limit };
+        const some = records.list(caller.namespace, snapshotter, part);
+        if (!some) return PASS_ON;
+        return chosenInfos(some, filters, limit).map((block) => encode(ListSnapshotsResponseSchema, block));
       },
     ],
   ]);
@@ -87,9 +91,13 @@ export interface SnapshotBlock {
 }
 
 /** The messages of a listing. Throws as {@link parseListFilters} does. */
-export function chosenInfos(snapshots: readonly Snapshot[], filters: readonly string[]): SnapshotBlock[] {
+export function chosenInfos(
+  snapshots: readonly Snapshot[],
+  filters: readonly string[],
+  limit = WHOLE_LIST.limit,
+): SnapshotBlock[] {
   const filter = parseListFilters(filters);
-  const chosen = snapshots.filter((snapshot) => filter.matches(adaptorOf(snapshot)));
+  const chosen = snapshots.filter((snapshot) => filter.matches(adaptorOf(snapshot))).slice(0, limit);
   const blocks: SnapshotBlock[] = [];
   for (let at = 0; at < chosen.length; at += LIST_BLOCK) {
     blocks.push({ info: chosen.slice(at, at + LIST_BLOCK).map(infoToProto) });

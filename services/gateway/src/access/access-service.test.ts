@@ -1,20 +1,26 @@
 import { defaultSpec } from '@longshore/oci/runtime-spec';
+import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { AccessService, Role } from '@longshore/proto/longshore/access/v1/access';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AuditTrail } from '../testing/audit-trail.ts';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 import { refusal } from '../testing/refusal.ts';
 
 let gateway: GatewayFixture;
 /** Another replica, with the same database. */
 let second: GatewayFixture;
+let trail: AuditTrail;
 
 beforeAll(async () => {
   gateway = await GatewayFixture.start();
   second = await GatewayFixture.start({ DATABASE_URL: gateway.database.url });
+  trail = new AuditTrail(gateway.database.url);
 });
 afterAll(async () => {
+  await trail?.close();
   await second?.close();
   await gateway?.close();
 });
@@ -160,5 +166,77 @@ describe('AccessService', () => {
     expect(await refusal(asToken.list({}, bearer))).toBe(
       'Unauthenticated: the bearer token is not valid: unauthenticated',
     );
+  });
+});
+
+describe('a call that lasts', () => {
+  /** What comes of a stream, and how it ends. */
+  function follow<T>(stream: AsyncIterable<T>, told: (item: T) => string) {
+    const seen: string[] = [];
+    const ended = refusal(
+      (async () => {
+        for await (const item of stream) seen.push(told(item));
+      })(),
+    );
+    return { seen, ended: ended.then((error) => error.split(':')[0]) };
+  }
+
+  it('ends, at every gateway, when what it was let in by is taken away', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    const { secret: bystanding } = await newToken('viewer', 'team');
+    await gateway.bind(`token/${id}`, 'viewer', 'extra');
+    const of = (namespace: string, token = secret) => ({
+      headers: { authorization: `Bearer ${token}`, 'containerd-namespace': namespace },
+    });
+    const { events } = second.backends;
+    const raw = createClient(EventService, second.connect());
+    const [inTeam, inExtra, bystander] = [of('team'), of('extra'), of('team', bystanding)].map((options) =>
+      follow(raw.subscribe({}, options), ({ event }) => event?.envelope?.topic ?? 'opened'),
+    );
+    const everywhere = follow(
+      createClient(Events, second.connect()).subscribe({}, of('none')),
+      ({ topic }) => topic,
+    );
+    const http = await ask(secret, 'GET', '/v1/events?namespace=team', undefined, second);
+    const body = http.text();
+    await expect.poll(() => events.seen.filter(({ at }) => at.includes('EventService')).length).toBe(5);
+    for (const namespace of ['other', '_', 'team', 'extra']) events.publish(namespace, `/${namespace}/1`);
+    await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1']);
+    await expect.poll(() => inExtra!.seen).toEqual(['opened', '/extra/1']);
+
+    const unbind = `/v1/bindings?namespace=extra&role=viewer&subject=token/${id}`;
+    expect((await gateway.send('DELETE', unbind)).status).toBe(204);
+    expect(await inExtra!.ended).toBe('PermissionDenied');
+    events.publish('extra', '/extra/2');
+    events.publish('team', '/team/2');
+    await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1', '/team/2']);
+
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}`)).status).toBe(404);
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}?namespace=team`)).status).toBe(204);
+    expect(await inTeam!.ended).toBe('Unauthenticated');
+    expect(await everywhere.ended).toBe('Unauthenticated');
+    expect((await body).split('\n\n').at(-2)).toMatch(/^event: problem\ndata: .*"kind":"Unauthenticated"/);
+    events.publish('team', '/team/3');
+    await expect.poll(() => bystander!.seen.at(-1)).toBe('/team/3');
+    expect(await Promise.race([bystander!.ended, Promise.resolve('goes on')])).toBe('goes on');
+    const refused = async () =>
+      (await trail.refusals()).filter(({ caller }) => caller === `token/${id}`).map(({ action }) => action);
+    await expect
+      .poll(refused, { timeout: 15_000 })
+      .toEqual(
+        expect.arrayContaining([
+          'longshore.events.v1.EventService/Subscribe',
+          'containerd.services.events.v1.Events/Subscribe',
+          'GET /v1/events',
+        ]),
+      );
+  }, 60_000);
+
+  it('is not begun by somebody without any role', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    await gateway.send('DELETE', `/v1/bindings?namespace=team&role=viewer&subject=token/${id}`);
+    const options = { headers: { authorization: `Bearer ${secret}` } };
+    const stream = createClient(Events, gateway.connect()).subscribe({}, options);
+    expect(await follow(stream, String).ended).toBe('PermissionDenied');
   });
 });

@@ -10,6 +10,7 @@ import {
 } from 'fastify';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { StreamJudge } from '../access/stream-judge.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
 import { type HttpLimits, limitedServer, limitRequests } from '../limits/http-limits.ts';
@@ -39,6 +40,7 @@ import { quotaRoutes } from './routes/quotas.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { versionRoutes } from './routes/version.ts';
 import { runRoute } from './run/run-route.ts';
+import { judgeRequests } from './standing-requests.ts';
 import { attachSocket } from './streams/attach-socket.ts';
 import { eventRoutes } from './streams/event-routes.ts';
 import { execSocket } from './streams/exec-socket.ts';
@@ -59,6 +61,7 @@ export interface HttpAppOptions extends HealthSource {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
+  judge: Pick<StreamJudge, 'watch'>;
   audit: AuditLog;
   limits: HttpLimits;
   /** To requests that may be repeated. */
@@ -92,6 +95,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   app.addHook('onRequest', takeSocketToken);
   requireAccess(app, access, certificates);
   limitRequests(app, limits);
+  judgeRequests(app, options.judge, { audit, certificates });
   auditRequests(app, audit);
   app.setNotFoundHandler(refuseUnknown);
 

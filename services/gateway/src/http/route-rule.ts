@@ -7,6 +7,8 @@ declare module 'fastify' {
     rule?: Rule;
     /** It makes something: a caller that repeats it with the same `Idempotency-Key` gets the first answer again. */
     isCreation?: boolean;
+    /** It tells of what it made as long as that goes on, and so tells a repetition by itself. */
+    goesOn?: boolean;
   }
 }
 
@@ -14,6 +16,7 @@ declare module 'fastify' {
 export interface RouteConfig {
   rule: Rule;
   isCreation?: boolean;
+  goesOn?: boolean;
 }
 
 export const FOR_ANYONE: RouteConfig = { rule: { on: 'nothing' } };

@@ -21,6 +21,7 @@ function openApp() {
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    judge: { watch: () => () => undefined },
     answers: {} as IdempotencyRepository,
     pingDatabase: async () => undefined,
     isHealthy: () => true,

@@ -24,6 +24,7 @@ beforeAll(async () => {
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    judge: { watch: () => () => undefined },
     answers: {} as IdempotencyRepository,
     certificates: { peerOn: () => ANONYMOUS },
     isHealthy: () => true,

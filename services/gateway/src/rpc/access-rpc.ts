@@ -1,12 +1,11 @@
 import { durationMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { invalidArgument, LongshoreError } from '@longshore/errors';
-import type { Call, Handlers } from '@longshore/kit';
-import { Header } from '@longshore/proto/headers';
+import { invalidArgument } from '@longshore/errors';
+import type { Handlers } from '@longshore/kit';
 import { type AccessService, Role as RoleProto } from '@longshore/proto/longshore/access/v1/access';
 import type { AccessAdmin } from '../access/access-admin.ts';
-import { type Caller, decodeCaller } from '../access/caller.ts';
 import { ROLES, type Role, type RoleBinding } from '../access/role.ts';
 import type { BindingRecord, TokenRecord } from '../storage/postgres/access-repository.ts';
+import { callerOf } from './caller-of.ts';
 
 const TO_PROTO: Readonly<Record<Role, RoleProto>> = {
   viewer: RoleProto.VIEWER,
@@ -52,12 +51,6 @@ export function accessRpc(admin: AccessAdmin): Handlers<typeof AccessService> {
       return {};
     },
   };
-}
-
-function callerOf(call: Call): Caller {
-  const details = call.header(Header.CallerDetails);
-  if (details !== undefined) return decodeCaller(details);
-  throw new LongshoreError('Unauthenticated', 'the call did not come through the door: unauthenticated');
 }
 
 function roleFromProto(role: RoleProto): Role {

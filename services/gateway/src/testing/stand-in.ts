@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { notFound } from '@longshore/errors';
 import { type Call, createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -13,6 +14,7 @@ import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/trans
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { Header, ReservedLabel } from '@longshore/proto/headers';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { NO_TLS, type TlsFiles } from '@longshore/transport';
 import { StandInRegistry } from './stand-in-registry.ts';
 
@@ -45,6 +47,8 @@ export class StandIn {
   trouble: (call: Call) => Promise<void> = async () => undefined;
   /** Of content. */
   sentBytes = 0;
+  readonly events: { namespace: string; topic: string }[] = [];
+  readonly #news = new EventEmitter();
   readonly #name: string;
   readonly #server = new GrpcServer(createLogger('test', 'silent'), createMetrics('test'));
 
@@ -63,6 +67,12 @@ export class StandIn {
 
   close(): Promise<void> {
     return this.#server.close(0);
+  }
+
+  /** To those who subscribe, also later. */
+  publish(namespace: string, topic: string): void {
+    this.events.push({ namespace, topic });
+    this.#news.emit('event');
   }
 
   /** Notes the call, and has the trouble that there is. */
@@ -106,6 +116,10 @@ export class StandIn {
       read: (_, call) => this.#endless(call),
     });
     this.#server.add(Events, { publish: (_, call) => this.#with(call, {}) });
+    this.#server.add(EventService, {
+      subscribe: (_, call) => this.#told(call, call.namespace),
+      subscribeFleet: (_, call) => this.#told(call, undefined),
+    });
     this.#server.add(Version, { version: (_, call) => this.#with(call, { version: this.#name }) });
     this.#server.add(Transfer, { transfer: (_, call) => this.#with(call, {}) });
   }
@@ -169,6 +183,23 @@ export class StandIn {
       this.sentBytes += data.length;
       yield { data };
     }
+  }
+
+  /** What there is of events, and what comes. */
+  async *#told(call: Call, namespace: string | undefined) {
+    await this.answer(call);
+    yield { sequence: 0n };
+    for (let next = 0; !call.signal.aborted; ) {
+      const envelope = this.events[next];
+      if (envelope === undefined) await this.#published(call.signal);
+      else if (++next && (namespace ?? envelope.namespace) === envelope.namespace) {
+        yield { sequence: BigInt(next), event: { id: String(next), envelope } };
+      }
+    }
+  }
+
+  async #published(signal: AbortSignal): Promise<void> {
+    await once(this.#news, 'event', { signal }).catch(() => undefined);
   }
 
   async #with<T>(call: Call, answer: T): Promise<T> {

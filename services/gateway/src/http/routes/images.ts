@@ -5,7 +5,7 @@ import type { Backends } from '../backends.ts';
 import { ifMatch, sendTagged } from '../entity-tag.ts';
 import { descriptorFromJson, imageToJson } from '../image-json.ts';
 import { labelUpdate, requireOwn } from '../labels.ts';
-import { pageOf, pageQuery } from '../page.ts';
+import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
 import { creating, inNamespace } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
@@ -105,7 +105,8 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
   routes.get('/images', { schema: listSchema, config: inNamespace('read') }, async (request, reply) => {
     const { node, filter = [] } = request.query;
     const client = await clientOf(node);
-    const { images } = await client.list({ filters: filter }, callOf(request, reply, { node }));
+    const call = forPage(callOf(request, reply, { node }), request.query);
+    const { images } = await client.list({ filters: filter }, call);
     const page = await pageOf(images, ({ name }) => [name], request.query);
     return { ...page, items: page.items.map(imageToJson) };
   });
