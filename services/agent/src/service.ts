@@ -225,6 +225,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     records: snapshotRecords,
     snapshotters: [overlayfs],
     unsettled,
+    syncsLayers: config.syncLayers,
     log,
   });
   const containersOfNode = createClient(Containers, runtime);

@@ -49,6 +49,8 @@ export interface SnapshotsOptions {
   snapshotters: readonly Snapshotter[];
   /** Takes over the layers of which nobody knows whether they were recorded. */
   unsettled: UnsettledLayers;
+  /** Whether a layer is on disk before it is committed; default true. */
+  syncsLayers?: boolean;
   log: Logger;
 }
 
@@ -63,9 +65,11 @@ export class Snapshots {
   readonly #catalogue: CatalogueClient;
   readonly #records: SnapshotRecords;
   readonly #snapshotters: ReadonlyMap<string, Snapshotter>;
+  readonly #syncsLayers: boolean;
   readonly #log: Logger;
 
-  constructor({ catalogue, records, snapshotters, unsettled, log }: SnapshotsOptions) {
+  constructor({ catalogue, records, snapshotters, unsettled, syncsLayers = true, log }: SnapshotsOptions) {
+    this.#syncsLayers = syncsLayers;
     this.#catalogue = catalogue;
     this.#records = records;
     this.#unsettled = unsettled;
@@ -139,6 +143,8 @@ export class Snapshots {
     const driver = this.snapshotter(request.snapshotter);
     const { generation } = await this.#current(request, call);
     const { sizeBytes, inodes } = await this.#usageOf(driver, generation, call);
+    // A record says that the layer is whole, also after a power cut.
+    if (this.#syncsLayers) await driver.sync?.();
     await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
   }
 

@@ -20,9 +20,11 @@ export const call: CatalogueCall = {
 };
 
 /** Overlays in a scratch directory with a catalogue of their own; both end with the test. `copy` spares asking it. */
-export async function layersUnderTest(copy = emptyCopy()) {
+export async function layersUnderTest(copy = emptyCopy(), directory?: string) {
   const catalogue = await CatalogueServer.start();
-  const overlayfs = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
+  const overlayfs = await OverlayfsSnapshotter.open(
+    join(directory ?? (await scratchDirectory()), 'overlayfs'),
+  );
   // An attempt counts as settled at once: nothing is under way any more when a test looks.
   const unsettled = new UnsettledLayers(0);
   const snapshots = new Snapshots({
