@@ -111,7 +111,7 @@ export class Housekeeping {
         this.#unknown.splice(this.#unknown.indexOf(unknown), 1);
       }
       await unsettled.settle(catalogue, nodeId);
-      this.#isDone = left === 0;
+      this.#isDone = left.length === 0;
       this.#problem = '';
     } catch (error) {
       const problem = messageOf(error);
