@@ -1,6 +1,14 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { isKind, messageOf, unimplemented } from '@longshore/errors';
-import { endWithError, isOver, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
+import {
+  endWithError,
+  isOver,
+  type Logger,
+  type Peer,
+  passOn,
+  RawListener,
+  readRequest,
+} from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
@@ -25,6 +33,9 @@ import { stickyKey } from './sticky-key.ts';
 
 /** More than one caller may have under way by default: what the others want of a connection waits at their end. */
 const MAX_STREAMS = 2_000;
+
+/** Of a request that is one message: up to here it goes on with its end, in one write, which the service reads at once. */
+const MAX_GATHERED_BYTES = 64 * 1024;
 
 export interface GatewayDoorOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
@@ -79,7 +90,7 @@ export function gatewayDoor({
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    const change = arrival.changes && !rpc.streams ? await message() : undefined;
     const judge = judgeOf(path);
     if (judge && arrival.caller) {
       const reason = judge(await message());
@@ -89,8 +100,10 @@ export function gatewayDoor({
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
     const record = arrival.changes
-      ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
+      ? await openRecord(arrival, path, { namespace: about, node: to.node, request: change })
       : undefined;
+    const gathered = !read && !rpc.streams ? await readRequest(stream, MAX_GATHERED_BYTES) : undefined;
+    const request = read ? (await read).request : gathered;
     await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
@@ -107,7 +120,7 @@ export function gatewayDoor({
       },
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
-      ...(read && { request: (await read).request }),
+      ...(request && { request }),
     });
   }
 
