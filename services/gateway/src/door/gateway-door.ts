@@ -1,6 +1,14 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { isKind, messageOf, unimplemented } from '@longshore/errors';
-import { endWithError, isOver, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
+import {
+  endWithError,
+  isOver,
+  type Logger,
+  type Peer,
+  passOn,
+  RawListener,
+  readRequest,
+} from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
@@ -29,6 +37,9 @@ import { stickyKey } from './sticky-key.ts';
 
 /** More than one caller may have under way by default: what the others want of a connection waits at their end. */
 const MAX_STREAMS = 2_000;
+
+/** Of a request that is one message: up to here it goes on with its end, in one write, which the service reads at once. */
+const MAX_GATHERED_BYTES = 64 * 1024;
 
 export interface GatewayDoorOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
@@ -88,7 +99,7 @@ export function gatewayDoor({
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
     // Of a stream that changes something, its first message says what it is about.
-    const request = arrival.changes ? await message() : undefined;
+    const change = arrival.changes ? await message() : undefined;
     const judge = judgeOf(path);
     let hostReason: HostReason;
     if (judge && arrival.caller) {
@@ -104,8 +115,10 @@ export function gatewayDoor({
       if (id !== '') hostReason = (await entries.authorize(arrival.caller, entered)) ?? hostReason;
     }
     const record = arrival.changes
-      ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
+      ? await openRecord(arrival, path, { namespace: about, node: to.node, request: change })
       : undefined;
+    const gathered = !read && !rpc.streams ? await readRequest(stream, MAX_GATHERED_BYTES) : undefined;
+    const request = read ? (await read).request : gathered;
     await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
@@ -122,7 +135,7 @@ export function gatewayDoor({
       },
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
-      ...(read && { request: (await read).request }),
+      ...(request && { request }),
       onStart: (stop) => watch(arrival, { rule: rpc.rule, namespace: about, hostReason }, stop),
     });
   }
