@@ -10,12 +10,14 @@ import {
 } from 'fastify';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
 import type { StreamJudge } from '../access/stream-judge.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
 import { type HttpLimits, limitedServer, limitRequests } from '../limits/http-limits.ts';
 import { refuseForeignPages } from '../limits/origins.ts';
 import { requestIdOf } from '../request-id.ts';
+import type { AuditRepository } from '../storage/postgres/audit-repository.ts';
 import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
@@ -24,6 +26,7 @@ import type { HttpTls } from './http-server.ts';
 import { keepAnswers } from './idempotency.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { accessRoutes } from './routes/access.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -64,7 +67,9 @@ export interface HttpAppOptions extends HealthSource {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
+  auditRecords: Pick<AuditRepository, 'list'>;
   judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   audit: AuditLog;
   limits: HttpLimits;
   /** To requests that may be repeated. */
@@ -103,7 +108,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   });
   refuseForeignPages(app, limits.origins);
   app.addHook('onRequest', takeSocketToken);
-  requireAccess(app, access, certificates);
+  requireAccess(app, access, { certificates, entries: options.entries });
   limitRequests(app, limits);
   judgeRequests(app, options.judge, { audit, certificates });
   auditRequests(app, audit);
@@ -125,8 +130,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin, auditRecords }: HttpAppOptions): void {
   accessRoutes(v1, accessAdmin);
+  auditRoutes(v1, auditRecords);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
   leaseRoutes(v1, backends);
