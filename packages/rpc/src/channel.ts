@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Client, credentials, connectivityState as State } from '@grpc/grpc-js';
+import { Client, connectivityState as State } from '@grpc/grpc-js';
 import { unavailable } from '@longshore/errors';
 import {
   type Expected,
@@ -68,7 +68,7 @@ export class Channel {
     this.#lanes = [];
     if (parsed.length === 1 && first?.kind === 'unix') {
       this.#only = {
-        client: new Client(`unix:${first.path}`, credentials.createInsecure(), clientOptions(first)),
+        client: new Client(`unix:${first.path}`, this.#secure.credentialsFor(first), clientOptions(first)),
       };
       return;
     }

@@ -5,6 +5,7 @@ import {
   checkServer,
   type Expected,
   endWhenRevoked,
+  keepReading,
   type Pems,
   requireAuthority,
   requireTls,
@@ -38,7 +39,7 @@ export class SecureChannel {
 
   /** Throws FailedPrecondition for TCP without TLS files. */
   credentialsFor(address: Address): ChannelCredentials {
-    if (address.kind === 'unix') return credentials.createInsecure();
+    if (address.kind === 'unix') return eachSocket(credentials.createInsecure(), keepReading);
     const require = this.#options.isAnonymous ? requireAuthority : requireTls;
     this.#identity ??= TlsIdentity.open(require(address.host, this.#tls), this.#options.log);
     const provider = providerOf(this.#identity);
@@ -47,6 +48,7 @@ export class SecureChannel {
       checkServerIdentity: checkServer(this.#expected),
     });
     return eachSocket(made, (socket) => {
+      keepReading(socket);
       this.#options.onSocket?.(socket);
       endWhenRevoked(socket, this.#expected, () => socket.destroy());
     });
@@ -58,7 +60,7 @@ export class SecureChannel {
   }
 }
 
-/** grpc-js has no word for the connections it makes: they show up where TLS is put over them. */
+/** grpc-js has no word for the connections it makes: they show up where TLS would be put over them. */
 function eachSocket(made: ChannelCredentials, onSocket: (socket: Socket) => void): ChannelCredentials {
   const create = made._createSecureConnector.bind(made);
   made._createSecureConnector = (...args) => {

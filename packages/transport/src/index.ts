@@ -2,6 +2,7 @@ export * from './address.ts';
 export * from './certificate-request.ts';
 export * from './end-when-revoked.ts';
 export * from './http-module.ts';
+export * from './keep-reading.ts';
 export * from './peer.ts';
 export * from './replica-choice.ts';
 export * from './retry-safe.ts';

@@ -1,4 +1,5 @@
 import { AccessService, type Token } from '@longshore/proto/longshore/access/v1/access';
+import type { ServiceClient } from '@longshore/rpc';
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { durationOf, durationOption } from '../durations.ts';
@@ -56,15 +57,24 @@ export const define: Define = (command, session) => {
   );
 };
 
+async function everyTokens(access: ServiceClient<typeof AccessService>, namespace: string): Promise<Token[]> {
+  const tokens: Token[] = [];
+  let pageToken = '';
+  do {
+    const page = await access.listTokens({ namespace, pageToken });
+    tokens.push(...page.tokens);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return tokens;
+}
+
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { tokens } = await client
-    .service(AccessService)
-    .listTokens({ namespace: options.namespace ?? '' })
-    .catch((error: unknown) => {
-      if (options.namespace === undefined) hintAtNamespace(error, client);
-      throw error;
-    });
+  const access = client.service(AccessService);
+  const tokens = await everyTokens(access, options.namespace ?? '').catch((error: unknown) => {
+    if (options.namespace === undefined) hintAtNamespace(error, client);
+    throw error;
+  });
   await show(session, tokens, VIEW, options);
 }
 

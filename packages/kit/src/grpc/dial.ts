@@ -6,6 +6,7 @@ import {
   checkServer,
   type Expected,
   endWhenRevoked,
+  keepReading,
   SERVER_NAME,
   type TlsIdentity,
 } from '@longshore/transport';
@@ -83,6 +84,7 @@ function open({ address, identity, expected }: DialOptions): Connection {
 }
 
 function over(socket: Socket, authority: string): Connection {
+  keepReading(socket);
   return { session: connect(authority, { ...SESSION_OPTIONS, createConnection: () => socket }), socket };
 }
 

@@ -100,8 +100,13 @@ export async function passOn(
   await new Passage(incoming, { ...forwardable(headers), ...trace, ...route.headers }, route).start();
 }
 
-/** Reads a request to its end, or until it has more than `maxBytes`: the rest stays in the stream. */
+/**
+ * Reads a request to its end, or until it has more than `maxBytes`: the rest stays in the stream. Throws Unavailable when the
+ * caller has gone.
+ */
 export function readRequest(incoming: ServerHttp2Stream, maxBytes: number): Promise<ReadRequest> {
+  // Nothing more would be heard of it.
+  if (isOver(incoming)) return Promise.reject(unavailable('the caller has gone'));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let sizeBytes = 0;

@@ -1,10 +1,20 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { isKind, messageOf, unimplemented } from '@longshore/errors';
-import { endWithError, isOver, type Logger, type Peer, passOn, RawListener } from '@longshore/kit';
+import {
+  endWithError,
+  isOver,
+  type Logger,
+  type Peer,
+  passOn,
+  RawListener,
+  readRequest,
+} from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
+import { enteredContainer, enters } from '../access/host/entered-container.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
 import type { HostReason } from '../access/host/owns-host.ts';
 import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
@@ -28,12 +38,16 @@ import { stickyKey } from './sticky-key.ts';
 /** More than one caller may have under way by default: what the others want of a connection waits at their end. */
 const MAX_STREAMS = 2_000;
 
+/** Of a request that is one message: up to here it goes on with its end, in one write, which the service reads at once. */
+const MAX_GATHERED_BYTES = 64 * 1024;
+
 export interface GatewayDoorOptions {
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   destination: Destination;
   audit: AuditLog;
   limits: GatewayLimits;
   judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -65,6 +79,7 @@ export function gatewayDoor({
   audit,
   limits,
   judge: judgeOfStreams,
+  entries,
   revocations,
   log,
 }: GatewayDoorOptions): RawListener {
@@ -83,7 +98,8 @@ export function gatewayDoor({
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    // Of a stream that changes something, its first message says what it is about.
+    const change = arrival.changes ? await message() : undefined;
     const judge = judgeOf(path);
     let hostReason: HostReason;
     if (judge && arrival.caller) {
@@ -93,9 +109,16 @@ export function gatewayDoor({
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
+    if (enters(path) && arrival.caller) {
+      const id = enteredContainer(path, await message());
+      const entered = { namespace, node: to.node, id, requestId };
+      if (id !== '') hostReason = (await entries.authorize(arrival.caller, entered)) ?? hostReason;
+    }
     const record = arrival.changes
-      ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
+      ? await openRecord(arrival, path, { namespace: about, node: to.node, request: change })
       : undefined;
+    const gathered = !read && !rpc.streams ? await readRequest(stream, MAX_GATHERED_BYTES) : undefined;
+    const request = read ? (await read).request : gathered;
     await passOn(stream, callerHeaders(headers), {
       name: to.name,
       upstream: to.upstream,
@@ -112,7 +135,7 @@ export function gatewayDoor({
       },
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
-      ...(read && { request: (await read).request }),
+      ...(request && { request }),
       onStart: (stop) => watch(arrival, { rule: rpc.rule, namespace: about, hostReason }, stop),
     });
   }
