@@ -266,12 +266,24 @@ describe('completion', () => {
     expect(await cli.ok('__complete', 'logs', '--fo')).toBe('--follow\n');
     expect(await cli.ok('__complete', 'why', 'im')).toBe('image\n');
     expect(await cli.ok('__complete', 'rmi', busybox.slice(0, 12))).toContain(busybox);
+    expect(await cli.ok('__complete', 'ps', '--output=js')).toBe('--output=json\n');
     expect(await edge.ok('__complete', 'nodes', 'drain', '')).toBe(`${node}\n`);
+    expect(await edge.ok('__complete', 'inspect', node)).toBe(`${node}\n`);
     expect(await edge.ok('__complete', 'ps', '--node', '')).toBe(`${node}\n`);
   });
 });
 
 describe('the program', () => {
+  it('completes names with colons in a real bash', async () => {
+    const line = `longshore rmi ${busybox.slice(0, -2)}`;
+    const script = `
+      longshore() { ${JSON.stringify(process.execPath)} ${JSON.stringify(PROGRAM)} "$@"; }
+      source <(longshore completion bash)
+      COMP_LINE=${JSON.stringify(line)} COMP_POINT=${line.length}; _longshore; echo "\${COMPREPLY[@]}"`;
+    const { stdout } = await promisify(execFile)('bash', ['-c', script], { env });
+    expect(stdout).toBe(`${busybox.slice(busybox.indexOf(':') + 1)}\n`);
+  });
+
   const execute = (...argv: string[]) => promisify(execFile)(process.execPath, [PROGRAM, ...argv], { env });
 
   it('tells both versions', async () => {

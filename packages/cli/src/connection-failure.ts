@@ -34,6 +34,9 @@ const ROOT_ONLY = 'The node socket is for root only: use sudo, or a context of a
 
 /** Of a connection that could not be made, gRPC and HTTP/2 tell in many words; undefined for any other message. */
 export function connectionFailure(message: string): ConnectionFailure | undefined {
+  if (/Connection dropped/.test(message)) {
+    return { text: 'the server has gone away', hint: 'It may have done what was asked, or do so yet.' };
+  }
   if (!/No connection established|^server at|^service "\S+": Stream refused/.test(message)) {
     const [, name] = /Name resolution failed for target (?:dns:)?(\S+)/.exec(message) ?? [];
     if (name === undefined) return undefined;

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { COMMANDS, type CommandEntry } from './command-table.ts';
 import { addGlobalOptions } from './global-options.ts';
 import type { Session } from './session.ts';
+import { VERSION } from './version.ts';
 
 const AFTER_HELP = `
 "longshore COMMAND --help" has the options of a command, and examples.
@@ -18,6 +19,11 @@ export function buildProgram(session: Session): Command {
   const program = new Command('longshore')
     .description('Containers on a node, or on a fleet of them.')
     .usage('[options] COMMAND')
+    .version(
+      `longshore ${VERSION}`,
+      '-v, --version',
+      'version of this command; "longshore version" asks the server too',
+    )
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({

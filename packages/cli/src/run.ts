@@ -19,6 +19,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     return session.exitCode;
   } catch (error) {
     if (isCommandersOwn(error)) return error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
+    if (session.isInterrupted) return session.exitCode;
     reportError(error, host, argv.includes('--debug'));
     return exitCodeOf(error);
   } finally {

@@ -62,6 +62,8 @@ export class Session {
         const answer = await act(name);
         if (answer !== SILENT) this.line(typeof answer === 'string' ? answer : name);
       } catch (error) {
+        // Whoever has ended it knows.
+        if (this.isInterrupted) return;
         reportError(error, this.host, this.#options.debug === true);
         if (this.exitCode === ExitCode.Ok) this.exitCode = exitCodeOf(error);
       }
@@ -102,6 +104,11 @@ export class Session {
       this.#stops.push(() => this.host.signals.off(signal, interrupt));
     }
     return controller.signal;
+  }
+
+  /** What fails from then on fails for this reason. */
+  get isInterrupted(): boolean {
+    return this.#interrupted?.signal.aborted === true;
   }
 
   /** From here on signals are for what runs: {@link interrupted} hears of none any more. */

@@ -1,7 +1,6 @@
 import { streams } from '@longshore/client';
-import { failedPrecondition } from '@longshore/errors';
 import { type Define, examples } from '../command.ts';
-import { findContainer } from '../resources/find-container.ts';
+import { runningContainer } from '../resources/running-container.ts';
 import type { Session } from '../session.ts';
 import { stayWith } from '../terminal/foreground.ts';
 import { outputsOf } from '../terminal/outputs.ts';
@@ -29,10 +28,8 @@ export const define: Define = (command, session) => {
 
 async function attach(session: Session, name: string, options: Options): Promise<void> {
   const { host } = session;
-  const { record, client } = await findContainer(await session.client(), name);
-  const container = await client.container(record.id);
-  const { state, stdio } = await (await container.task()).status();
-  if (state !== 'running') throw failedPrecondition(`container "${record.id}": it is ${state}, not running`);
+  const container = await runningContainer(await session.client(), name);
+  const { stdio } = await (await container.task()).status();
   const { terminal } = stdio;
   const interactive = options.stdin && (!terminal || host.stdin.isTTY === true);
   using input = openInput(host, { interactive, terminal, detachKeys: options.detachKeys });

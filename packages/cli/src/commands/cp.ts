@@ -2,7 +2,7 @@ import { type Define, examples } from '../command.ts';
 import { type CopyPath, parseCopyPath } from '../copy/copy-path.ts';
 import { archiveOf, copyFrom } from '../copy/from-container.ts';
 import { copyTo, unpackInto } from '../copy/to-container.ts';
-import { findContainer } from '../resources/find-container.ts';
+import { runningContainer } from '../resources/running-container.ts';
 import type { Session } from '../session.ts';
 import { streamTo } from '../terminal/outputs.ts';
 import { UsageError } from '../usage-error.ts';
@@ -34,15 +34,13 @@ type Inside = Extract<CopyPath, { kind: 'container' }>;
 type Here = Exclude<CopyPath, Inside>;
 
 async function take(session: Session, { container, path }: Inside, target: Here): Promise<void> {
-  const found = await findContainer(await session.client(), container);
-  const from = await found.client.container(found.record.id);
+  const from = await runningContainer(await session.client(), container);
   if (target.kind === 'local') await copyFrom(from, path, target.path);
   else await archiveOf(from, path, streamTo(session.host.stdout));
 }
 
 async function give(session: Session, source: Here, { container, path }: Inside): Promise<void> {
-  const found = await findContainer(await session.client(), container);
-  const to = await found.client.container(found.record.id);
+  const to = await runningContainer(await session.client(), container);
   if (source.kind === 'local') await copyTo(to, source.path, path);
   else await unpackInto(to, path, session.host.stdin);
 }

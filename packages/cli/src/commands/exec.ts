@@ -9,7 +9,7 @@ import {
   withTtySize,
 } from '@longshore/oci/runtime-spec';
 import { collect, type Define, examples } from '../command.ts';
-import { findContainer } from '../resources/find-container.ts';
+import { runningContainer } from '../resources/running-container.ts';
 import { environmentOf } from '../run-options/environment.ts';
 import type { Session } from '../session.ts';
 import { stayWith } from '../terminal/foreground.ts';
@@ -63,8 +63,7 @@ export const define: Define = (command, session) => {
 
 async function exec(session: Session, name: string, args: string[], options: Options): Promise<void> {
   const { host } = session;
-  const { record, client } = await findContainer(await session.client(), name);
-  const container = await client.container(record.id);
+  const container = await runningContainer(await session.client(), name);
   const task = await container.task();
   const id = randomBytes(ID_BYTES).toString('hex');
   const spec = await processOf(container, args, options, session);

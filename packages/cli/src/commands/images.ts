@@ -26,7 +26,7 @@ const WIDTH = 16;
 
 export const define: Define = (command, session) => {
   addWatchOption(
-    addOutputOptions(command.argument('[name]', 'only those of this repository, or of this name')),
+    addOutputOptions(command.argument('[image]', 'only those of this repository, or of this name')),
   )
     .option('-A, --all-namespaces', 'of every namespace')
     .option('-f, --filter <filter>', "label=, reference=; or containerd's language", collect)

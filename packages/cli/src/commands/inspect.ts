@@ -14,7 +14,10 @@ interface Options {
 
 export const define: Define = (command, session) => {
   addDocumentOptions(
-    command.argument('<name...>', 'of containers, images, nodes, snapshots, leases, content, namespaces'),
+    command.argument(
+      '<object...>',
+      'names of containers, images, nodes, snapshots, leases, content, namespaces',
+    ),
   )
     .addOption(
       new Option('-t, --type <type>', 'what is meant, where several have the name').choices(

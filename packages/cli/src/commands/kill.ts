@@ -1,4 +1,5 @@
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
 import { findContainer } from '../resources/find-container.ts';
 import type { Session } from '../session.ts';
@@ -14,7 +15,11 @@ const SIGKILL = 9;
 export const define: Define = (command, session) => {
   command
     .argument('<container...>', 'ids, or beginnings of ids')
-    .option('-s, --signal <signal>', 'name or number (default: SIGKILL)', parseSignal, SIGKILL)
+    .addOption(
+      new Option('-s, --signal <signal>', 'name or number')
+        .argParser(parseSignal)
+        .default(SIGKILL, 'SIGKILL'),
+    )
     .option('-a, --all', 'to every process of the container, not the first alone')
     .action(session.action((names: string[], options: Options) => kill(session, names, options)));
   examples(

@@ -18,11 +18,11 @@ export const define: Define = (command, session) => {
     .option('-l, --label <key=value>', 'may be repeated', collect)
     .action(session.action((name: string, options: { label?: string[] }) => create(session, name, options)));
   command
-    .command('label <name> <label...>')
+    .command('label <namespace> <label...>')
     .description('Set labels (key=value), or remove them (key-).')
     .action(session.action((name: string, labels: string[]) => label(session, name, labels)));
   command
-    .command('rm <name...>')
+    .command('rm <namespace...>')
     .alias('remove')
     .description('Remove namespaces, which must be empty.')
     .action(session.action((names: string[]) => rm(session, names)));

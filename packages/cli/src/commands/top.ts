@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { failedPrecondition } from '@longshore/errors';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type Define, examples } from '../command.ts';
 import { addOutputOptions, formatOf, type OutputOptions } from '../output/output-options.ts';
@@ -33,6 +34,7 @@ interface ShownProcess {
 async function top(session: Session, name: string, options: OutputOptions): Promise<void> {
   const { record, client } = await findContainer(await session.calls(), name);
   const { processes } = await client.service(Tasks).listPids({ containerId: record.id });
+  if (processes.length === 0) throw failedPrecondition(`container "${record.id}": it does not run`);
   const { anyToJson } = await import('@longshore/proto');
   // At a gateway's own socket too the kernel that knows these pids may be another machine's.
   const isHere = client.isLocal && client.node === undefined;

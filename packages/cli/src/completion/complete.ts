@@ -13,7 +13,7 @@ export async function complete(
   const candidates = option
     ? await valuesOf(session, option)
     : typed.startsWith('-')
-      ? flagsOf(command)
+      ? await flagsFor(session, command, typed)
       : await wordsOf(session, command, position);
   return [...new Set(candidates)].filter((word) => word.startsWith(typed)).sort();
 }
@@ -63,6 +63,14 @@ function optionsOf(command: Command): Option[] {
     ...(byItself?.options ?? []),
     ...(command.parent ? optionsOf(command.parent) : []),
   ];
+}
+
+/** `--output=js` is an option with the beginning of its value. */
+async function flagsFor(session: Session, command: Command, typed: string): Promise<string[]> {
+  const [flag = ''] = typed.split('=', 1);
+  if (flag === typed) return flagsOf(command);
+  const option = optionsOf(command).find(({ long }) => long === flag);
+  return option ? (await valuesOf(session, option)).map((value) => `${flag}=${value}`) : [];
 }
 
 function flagsOf(command: Command): string[] {

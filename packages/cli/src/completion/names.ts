@@ -47,10 +47,14 @@ const LISTS: Readonly<Record<string, List>> = {
   },
 };
 
+/** Of what may be any of several, those that people look into most. */
+const OBJECTS = ['container', 'image', 'node'];
+
 /** Names of the things of one kind; none for what is no such kind, or when nobody answers. */
 export async function namesOf(session: Session, kind: string): Promise<string[]> {
   try {
     if (kind === 'context') return await contexts(session);
+    if (kind === 'object') return (await Promise.all(OBJECTS.map((each) => namesOf(session, each)))).flat();
     const list = Object.hasOwn(LISTS, kind) ? LISTS[kind] : undefined;
     return list ? await list(await session.calls(), AbortSignal.timeout(TIMEOUT_MS)) : [];
   } catch {

@@ -1,16 +1,16 @@
 /** What each shell needs to ask `longshore __complete` for words. `WORDS` are those of the line, up to the one that is being typed. */
 export const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_longshore() {
-  local line words=("\${COMP_WORDS[@]:1:COMP_CWORD}")
-  # Bash takes a colon for a word's end, and names of images have them.
-  if declare -F _get_comp_words_by_ref >/dev/null; then
-    local cur prev cword
-    _get_comp_words_by_ref -n : cur prev words cword
-    words=("\${words[@]:1:cword}")
-  fi
+  local line words current behind
+  # Bash ends words at colons and equals signs too, which names of images and options have: here they end at spaces.
+  read -ra words <<<"\${COMP_LINE:0:COMP_POINT}"
+  [[ \${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] && words+=("")
+  current=\${words[-1]}
   COMPREPLY=()
-  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(longshore __complete "\${words[@]}" 2>/dev/null)
-  if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "\${words[-1]}"; fi
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(longshore __complete "\${words[@]:1}" 2>/dev/null)
+  # What it takes for the word is behind the last of them.
+  behind=\${current##*[:=]}
+  COMPREPLY=("\${COMPREPLY[@]#"\${current%"$behind"}"}")
 }
 complete -o default -F _longshore longshore
 `,

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { once } from 'node:events';
 import type { Client } from '@longshore/client';
-import { isKind } from '@longshore/errors';
+import { isKind, unavailable } from '@longshore/errors';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
 
 /** Where changes of a list are heard of. */
@@ -11,24 +11,33 @@ export interface ChangeSource {
   signal: AbortSignal;
 }
 
+/** Where nobody tells of changes. */
 const ASK_AGAIN_MS = 2_000;
+/** A node's copy of records may come after the event: for a while the list is asked for again and again. */
+const SETTLING_MS = 5_000;
+const ASK_SETTLING_MS = 1_000;
+/** And now and then in any case. */
+const ASK_IN_ANY_CASE_MS = 10_000;
 
 /** Tells, for one who lists again and again, that it is time to. However much happens meanwhile, it is told once. */
 export class Changes {
   #something = Promise.withResolvers<void>();
-  readonly #end: Promise<void>;
+  #lastAt = Number.NEGATIVE_INFINITY;
+  readonly #end: Promise<never>;
+  readonly #isTold: boolean;
 
-  private constructor(events: AsyncIterator<unknown>) {
-    this.#end = this.#hear(events);
+  private constructor(events: AsyncIterator<unknown> | undefined, signal: AbortSignal) {
+    this.#isTold = events !== undefined;
+    this.#end = events ? this.#hear(events) : ended(signal);
     this.#end.catch(() => undefined);
   }
 
   /** Resolves once nothing is missed any more. */
   static async open(client: Client, source: ChangeSource): Promise<Changes> {
-    if (source.topics.length === 0) return new Changes(ticks(source.signal));
-    return new Changes(
-      await fleetEvents(client, source).catch((error) => orNodeEvents(error, client, source)),
-    );
+    const { topics, signal } = source;
+    if (topics.length === 0) return new Changes(undefined, signal);
+    const events = await fleetEvents(client, source).catch((error) => orNodeEvents(error, client, source));
+    return new Changes(events, signal);
   }
 
   /** What happened up to here is not told any more: the list is about to be asked for. */
@@ -36,14 +45,33 @@ export class Changes {
     this.#something = Promise.withResolvers();
   }
 
-  /** Resolves when something has happened since {@link forget}. Throws when nothing is heard any more. */
+  /** Resolves when something has, or may have, happened since {@link forget}. Throws when nothing is heard any more. */
   heard(): Promise<void> {
-    return Promise.race([this.#something.promise, this.#end]);
+    const time = Promise.withResolvers<void>();
+    const timer = setTimeout(time.resolve, this.#pauseMs);
+    return Promise.race([this.#something.promise, this.#end, time.promise]).finally(() =>
+      clearTimeout(timer),
+    );
   }
 
-  async #hear(events: AsyncIterator<unknown>): Promise<void> {
-    while (!(await events.next()).done) this.#something.resolve();
+  get #pauseMs(): number {
+    if (!this.#isTold) return ASK_AGAIN_MS;
+    return performance.now() - this.#lastAt < SETTLING_MS ? ASK_SETTLING_MS : ASK_IN_ANY_CASE_MS;
   }
+
+  async #hear(events: AsyncIterator<unknown>): Promise<never> {
+    while (!(await events.next()).done) {
+      this.#lastAt = performance.now();
+      this.#something.resolve();
+    }
+    throw unavailable('watch: the server has ended it');
+  }
+}
+
+/** Rejects with its reason. */
+async function ended(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 /** As a fleet keeps them: of all its nodes, or of the one that is meant. Its first answer has no event: it says that it has begun. */
@@ -79,13 +107,6 @@ async function orNodeEvents(
   if (!isKind(error, 'Unimplemented')) throw error;
   const events = await client.events.open({ filters: filtersOf(topics), allNamespaces, signal });
   return events[Symbol.asyncIterator]();
-}
-
-async function* ticks(signal: AbortSignal): AsyncGenerator<void> {
-  for (;;) {
-    await delay(ASK_AGAIN_MS, undefined, { signal });
-    yield;
-  }
 }
 
 function filtersOf(topics: readonly string[]): string[] {
