@@ -46,6 +46,7 @@ export { file_io_containerd_cgroups_v1_metrics } from './io/containerd/cgroups/v
 export { file_io_containerd_cgroups_v2_metrics } from './io/containerd/cgroups/v2/metrics_pb.js';
 export { file_longshore_access_v1_access } from './longshore/access/v1/access_pb.js';
 export { file_longshore_audit_v1_audit_events } from './longshore/audit/v1/audit_events_pb.js';
+export { file_longshore_audit_v1_audit } from './longshore/audit/v1/audit_pb.js';
 export { file_longshore_content_v1_blobs } from './longshore/content/v1/blobs_pb.js';
 export { file_longshore_content_v1_collector } from './longshore/content/v1/collector_pb.js';
 export { file_longshore_content_v1_quotas } from './longshore/content/v1/quotas_pb.js';
@@ -54,6 +55,7 @@ export { file_longshore_events_v1_events } from './longshore/events/v1/events_pb
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
 export { file_longshore_image_v1_fleet } from './longshore/image/v1/fleet_pb.js';
 export { file_longshore_node_v1_images } from './longshore/node/v1/images_pb.js';
+export { file_longshore_node_v1_layers } from './longshore/node/v1/layers_pb.js';
 export { file_longshore_node_v1_stdio } from './longshore/node/v1/stdio_pb.js';
 export { file_longshore_node_v1_tasks } from './longshore/node/v1/tasks_pb.js';
 export { file_longshore_runtime_v1_certificates } from './longshore/runtime/v1/certificates_pb.js';

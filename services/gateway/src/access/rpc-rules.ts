@@ -102,6 +102,7 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
     ...each(ADMIN_OF_NAMED, 'CreateToken', 'ListTokens', 'RevokeToken'),
     ...each(ADMIN_OF_NAMED, 'CreateBinding', 'ListBindings', 'DeleteBinding'),
   },
+  'longshore.audit.v1.AuditService': each(ADMIN_OF_NAMED, 'List'),
   'longshore.content.v1.QuotaService': {
     Get: { ...READ, namespaceAt: [1] },
     ...each(FLEET_READ, 'List'),
@@ -143,6 +144,7 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.events.v1.SpoolService/Append',
   'longshore.events.v1.SpoolService/Check',
   'longshore.node.v1.ImageService/Install',
+  'longshore.node.v1.LayerService/Reconcile',
   'longshore.node.v1.TaskService/StopAll',
   'longshore.runtime.v1.CertificateService/Renew',
   'longshore.runtime.v1.CertificateService/WatchRevocations',
