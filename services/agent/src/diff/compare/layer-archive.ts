@@ -1,4 +1,5 @@
 import { readSync } from 'node:fs';
+import { LongshoreError } from '@longshore/errors';
 import {
   close,
   type FileStatus,
@@ -10,6 +11,7 @@ import {
   readlinkat,
   statHandle,
 } from '@longshore/linux';
+import { DEFAULT_LAYER_LIMITS } from '../layer-limits.ts';
 import { type ByteString, fromBytes, toBytes } from '../tar/byte-string.ts';
 import type { TarEntryType } from '../tar/tar-entry.ts';
 import { END_OF_ARCHIVE, encodeHeader, type NewMember, paddingOf } from '../tar/tar-writer.ts';
@@ -42,6 +44,7 @@ const TYPES: ReadonlyMap<number, TarEntryType> = new Map([
  */
 export class LayerArchive {
   private readonly maxMtimeSeconds: number;
+  private fileBytes = 0;
   private readonly listed = new Set<ByteString>();
   private readonly firstNames = new Map<string, ByteString>();
   private readonly otherNames = new Map<string, OtherName[]>();
@@ -113,6 +116,7 @@ export class LayerArchive {
       const status = statHandle(fd);
       if (!isType(status.mode, FileType.Regular) || status.inode !== seen.inode) throw changedMeanwhile(path);
       const { sizeBytes } = status;
+      this.countBytes(sizeBytes);
       yield encodeHeader({ ...this.memberOf(path, 'file', status, xattrs), sizeBytes });
       // What is appended meanwhile is not of this layer.
       for (let done = 0; done < sizeBytes; ) {
@@ -126,6 +130,14 @@ export class LayerArchive {
     } finally {
       close(fd);
     }
+  }
+
+  /** A file may have holes of any size, all of which would be read. */
+  private countBytes(sizeBytes: number): void {
+    const { maxBytes } = DEFAULT_LAYER_LIMITS;
+    this.fileBytes += sizeBytes;
+    if (this.fileBytes <= maxBytes) return;
+    throw new LongshoreError('ResourceExhausted', `layer has files of more than ${maxBytes} bytes`);
   }
 
   private special(

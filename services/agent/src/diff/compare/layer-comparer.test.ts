@@ -246,6 +246,12 @@ describe('LayerComparer', () => {
     });
   });
 
+  it('reads no holes without end', async () => {
+    writeFileSync(join(upper, 'holes'), '');
+    truncateSync(join(upper, 'holes'), 2 ** 40);
+    await expect(compare()).rejects.toMatchObject({ kind: 'ResourceExhausted' });
+  });
+
   it('bounds times as it is told', async () => {
     for (const [name, seconds] of [
       ['early', 1000],
