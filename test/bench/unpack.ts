@@ -39,7 +39,9 @@ export async function benchUnpack(runs: number): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'longshore-bench-unpack-'));
   guard().removeWithUs(directory);
   try {
-    await using stack = await startStack({ env: { LONGSHORE_LOG_LEVEL: 'info' } });
+    await using stack = await startStack({
+      env: { LONGSHORE_LOG_LEVEL: 'info', LONGSHORE_SYNC_LAYERS: 'true' },
+    });
     await using peer = await startContainerd();
     const layers = await makeBenchLayers();
     const reference = await pushImage(stack.registry.host, 'bench/unpack', '1', benchImage(layers));

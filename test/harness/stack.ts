@@ -71,7 +71,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     databaseUrl,
     nats,
     report: (line) => reports.push(line),
-    ...(options.env && { env: options.env }),
+    // Other tests write to the same disk, and nobody cuts its power.
+    env: { LONGSHORE_SYNC_LAYERS: 'false', ...options.env },
     ...(options.only && { only: options.only }),
   });
   undo.use(services);

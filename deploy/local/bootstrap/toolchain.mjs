@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { providePackages } from './debian-packages.mjs';
+import { recommendIgzip } from './igzip.mjs';
 import { provideIp } from './ip-tool.mjs';
 import { fullPath } from './machine.mjs';
 import { providePostgres } from './postgres-server.mjs';
@@ -13,6 +14,7 @@ import { providePostgres } from './postgres-server.mjs';
 export async function provideToolchain(cache) {
   const postgresBin = await providePostgres();
   const binaries = { ...(await providePackages(cache)), ip: await provideIp() };
+  await recommendIgzip(cache);
   const toolchain = { binaries, postgresBin };
   const path = join(cache, 'toolchain.json');
   writeFileSync(`${path}.${process.pid}`, `${JSON.stringify(toolchain, null, 2)}\n`);

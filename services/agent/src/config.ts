@@ -213,6 +213,13 @@ export const keys = {
     unit: 'ms',
     meaning: 'Longest delay before a container that ends again and again is restarted.',
   }),
+  syncLayers: key({
+    env: 'LONGSHORE_SYNC_LAYERS',
+    schema: Flag,
+    default: true,
+    meaning:
+      'Whether a committed snapshot is on disk before it is said to be, so that it is whole after a power cut. Without it commits are faster on slow disks.',
+  }),
   containerMetrics: key({
     env: 'LONGSHORE_CONTAINER_METRICS',
     schema: Flag,

@@ -23,6 +23,11 @@ export function agentMetrics({ registry }: Metrics) {
       help: "Bytes of containers' kept output that the disk did not take.",
       registers: [registry],
     }),
+    missingLayers: new Gauge({
+      name: 'longshore_snapshots_missing',
+      help: 'Snapshots of this node whose layers are not on its disk, as of the last comparison.',
+      registers: [registry],
+    }),
     quarantined: new Gauge({
       name: 'longshore_snapshots_quarantined',
       help: 'Layer directories on this node that no record names, put aside and kept.',

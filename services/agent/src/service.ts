@@ -23,6 +23,7 @@ import { Header } from '@longshore/proto/headers';
 import { BlobService, ClaimService } from '@longshore/proto/longshore/content/v1/blobs';
 import { SpoolService } from '@longshore/proto/longshore/events/v1/spool';
 import { ImageService } from '@longshore/proto/longshore/node/v1/images';
+import { LayerService } from '@longshore/proto/longshore/node/v1/layers';
 import { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { CatalogueService } from '@longshore/proto/longshore/snapshot/v1/catalogue';
@@ -63,6 +64,7 @@ import { diffRpc } from './rpc/diff-rpc.ts';
 import { eventsRpc } from './rpc/events-rpc.ts';
 import { imageInstallRpc } from './rpc/image-install-rpc.ts';
 import { introspectionRpc } from './rpc/introspection-rpc.ts';
+import { layersRpc } from './rpc/layers-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { stdioRpc } from './rpc/stdio-rpc.ts';
 import { streamingRpc } from './rpc/streaming-rpc.ts';
@@ -74,6 +76,7 @@ import { withOptDirectory } from './runtimes/opt-directory.ts';
 import { runtimeInfo } from './runtimes/runtime-info.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
 import { openSnapshotters } from './snapshots/open-snapshotters.ts';
+import { Reconciliation } from './snapshots/reconciliation.ts';
 import { SnapshotRecords } from './snapshots/snapshot-records.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
@@ -110,7 +113,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   const onBehalfOf = toControlPlane(identity.id);
 
   const revocations = new Revocations();
-  const { called, quarantined, logBytesDropped } = agentMetrics(metrics);
+  const { called, quarantined, missingLayers, logBytesDropped } = agentMetrics(metrics);
   const to = (name: Peer) => ({ expect: `service/${name}`, revocations, log, onSocket: noticeLostLink });
   const channel = (name: Peer) =>
     undo.adopt(
@@ -228,6 +231,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     records: snapshotRecords,
     snapshotters,
     unsettled,
+    syncsLayers: config.syncLayers,
     log,
   });
   const containersOfNode = createClient(Containers, runtime);
@@ -275,6 +279,17 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
   undo.adopt(housekeeping, (started) => started.close());
+  const reconciliation = new Reconciliation({
+    catalogue,
+    housekeeping,
+    nodeId: identity.id,
+    snapshotters,
+    quarantined,
+    missing: missingLayers,
+    log,
+  });
+  // Without the catalogue there is nothing to compare with; whoever asks later is told.
+  void reconciliation.run().catch(() => undefined);
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
   const applier = undo.use(
@@ -314,6 +329,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       runtimeInfo: (request) => runtimeInfo({ binaries: tasks.context.binaries, env: runtimeEnv }, request),
     }),
   );
+  local.add(LayerService, layersRpc(reconciliation));
   local.add(Version, versionRpc);
   const processes = new RemoteProcesses({
     tasks,

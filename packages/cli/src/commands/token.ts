@@ -2,7 +2,7 @@ import { AccessService, type Token } from '@longshore/proto/longshore/access/v1/
 import type { ServiceClient } from '@longshore/rpc';
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
-import { durationOf, parseDuration } from '../durations.ts';
+import { durationOf, durationOption } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
 import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
@@ -20,8 +20,6 @@ interface CreateOptions extends GlobalOptions {
   output?: Format;
 }
 
-const THIRTY_DAYS_MS = 30 * 86_400_000;
-
 export const define: Define = (command, session) => {
   addOutputOptions(
     command
@@ -33,7 +31,7 @@ export const define: Define = (command, session) => {
     .command('create [description]')
     .description('Make a token with a role in a namespace; it is shown this once.')
     .addOption(new Option('-r, --role <role>', 'what it may do').choices(ROLE_NAMES).default('viewer'))
-    .option('--ttl <duration>', 'how long it is good, at most a year', parseDuration, THIRTY_DAYS_MS)
+    .addOption(durationOption('--ttl <duration>', 'how long it is good, at most a year', '30d'))
     .option('--fleet', "in all namespaces, and for what is no namespace's")
     .addOption(
       new Option('-o, --output <format>', 'json or yaml (default: the token alone)').choices([

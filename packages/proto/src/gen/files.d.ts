@@ -55,6 +55,7 @@ export { file_longshore_events_v1_events } from './longshore/events/v1/events_pb
 export { file_longshore_events_v1_spool } from './longshore/events/v1/spool_pb.js';
 export { file_longshore_image_v1_fleet } from './longshore/image/v1/fleet_pb.js';
 export { file_longshore_node_v1_images } from './longshore/node/v1/images_pb.js';
+export { file_longshore_node_v1_layers } from './longshore/node/v1/layers_pb.js';
 export { file_longshore_node_v1_stdio } from './longshore/node/v1/stdio_pb.js';
 export { file_longshore_node_v1_tasks } from './longshore/node/v1/tasks_pb.js';
 export { file_longshore_runtime_v1_certificates } from './longshore/runtime/v1/certificates_pb.js';

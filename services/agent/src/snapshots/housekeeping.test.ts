@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { unavailable } from '@longshore/errors';
@@ -6,6 +6,7 @@ import { mountAll, unmountRecursive } from '@longshore/linux';
 import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Housekeeping, type Pauses } from './housekeeping.ts';
+import { Reconciliation } from './reconciliation.ts';
 import { call, layersUnderTest, log, NODE_ID } from './testing/layers-under-test.ts';
 import { newLayer } from './testing/new-layer.ts';
 
@@ -146,5 +147,45 @@ describe('Housekeeping', () => {
     await housekeeping.run();
     expect(layers.overlayfs.directories.isGone(generation)).toBe(true);
     expect(await layers.overlayfs.directories.quarantined()).toEqual([unknown.generation]);
+  });
+});
+
+describe('Reconciliation', () => {
+  it('tells what differs, and puts aside what stays unknown', async () => {
+    const layers = await layersUnderTest();
+    const { catalogue, overlayfs } = layers;
+    const { housekeeping } = await startHousekeeping(layers);
+    await prepared(layers, 'kept');
+    const lost = await prepared(layers, 'lost');
+    await rm(overlayfs.directories.pathOf(lost.generation), { recursive: true });
+    const stray = await layerOnDisk(layers);
+    const missing: number[] = [];
+    const options = {
+      catalogue: catalogue.client,
+      housekeeping,
+      nodeId: NODE_ID,
+      snapshotters: [overlayfs],
+      quarantined: { set: () => undefined },
+      missing: { set: (count: number) => missing.push(count) },
+      log,
+    };
+    const id = ({ generation }: { generation: string }) => ({ snapshotter: 'overlayfs', generation });
+    const nothing = { waiting: [], unknown: [], quarantined: [], missing: [] };
+    // The record of a new one may be under way.
+    expect(await new Reconciliation(options).run()).toEqual({
+      ...nothing,
+      unknown: [id(stray)],
+      missing: [id(lost)],
+    });
+    expect(await new Reconciliation({ ...options, settledAfterMs: 0 }).run()).toEqual({
+      ...nothing,
+      quarantined: [id(stray)],
+      missing: [id(lost)],
+    });
+    const inQuarantine = join(overlayfs.directories.base, '.quarantine', stray.generation, 'fs/file');
+    expect(await readFile(inQuarantine, 'utf8')).toBe('precious');
+    await layers.snapshots.remove({ snapshotter: 'overlayfs', key: 'lost' }, call);
+    expect(await new Reconciliation(options).run()).toEqual({ ...nothing, quarantined: [id(stray)] });
+    expect(missing).toEqual([1, 1, 0]);
   });
 });

@@ -4,8 +4,8 @@ import type { Logger } from '@longshore/kit';
 import type { RecordCopy } from '../records/record-copy.ts';
 import type { CatalogueClient } from './catalogue-call.ts';
 import type { Snapshotter } from './snapshotter.ts';
-import { reapTombstones } from './tombstone-reaper.ts';
-import { type QuarantineGauge, UnknownLayers } from './unknown-layers.ts';
+import { reapTombstones, type WaitingLayer } from './tombstone-reaper.ts';
+import { type Gauge, UnknownLayers } from './unknown-layers.ts';
 import type { UnsettledLayers } from './unsettled-layers.ts';
 
 /** When the catalogue is asked what is to be deleted; in milliseconds. */
@@ -27,7 +27,7 @@ export interface HousekeepingOptions {
   nodeId: string;
   snapshotters: readonly Snapshotter[];
   unsettled: UnsettledLayers;
-  quarantined: QuarantineGauge;
+  quarantined: Gauge;
   log: Logger;
   pauses?: Pauses;
 }
@@ -44,6 +44,7 @@ export class Housekeeping {
   /** The problem that was logged last: one that lasts is told of once. */
   #problem = '';
   #isDone = false;
+  #waiting: readonly WaitingLayer[] = [];
   /** Aborted by word of a removal. */
   #word = new AbortController();
 
@@ -64,6 +65,11 @@ export class Housekeeping {
     housekeeping.#stopping.signal.addEventListener('abort', ignore);
     housekeeping.#loop = housekeeping.#runUntilClosed();
     return housekeeping;
+  }
+
+  /** Removed layers that the last round has left on disk. */
+  get waiting(): readonly WaitingLayer[] {
+    return this.#waiting;
   }
 
   /** Does everything that is to do now; never throws. A round that is under way is not joined: another one follows. */
@@ -105,13 +111,13 @@ export class Housekeeping {
     const { catalogue, nodeId, unsettled, log } = this.#options;
     this.#isDone = false;
     try {
-      const left = await reapTombstones(this.#options);
+      this.#waiting = await reapTombstones(this.#options);
       for (const unknown of [...this.#unknown]) {
         if ((await unknown.quarantine(this.#options)) > 0) continue;
         this.#unknown.splice(this.#unknown.indexOf(unknown), 1);
       }
       await unsettled.settle(catalogue, nodeId);
-      this.#isDone = left === 0;
+      this.#isDone = this.#waiting.length === 0;
       this.#problem = '';
     } catch (error) {
       const problem = messageOf(error);

@@ -51,6 +51,8 @@ export interface SnapshotsOptions {
   snapshotters: readonly Snapshotter[];
   /** Takes over the layers of which nobody knows whether they were recorded. */
   unsettled: UnsettledLayers;
+  /** Whether a layer is on disk before it is committed; default true. */
+  syncsLayers?: boolean;
   log: Logger;
 }
 
@@ -65,9 +67,11 @@ export class Snapshots {
   readonly #catalogue: CatalogueClient;
   readonly #records: SnapshotRecords;
   readonly #snapshotters: ReadonlyMap<string, Snapshotter>;
+  readonly #syncsLayers: boolean;
   readonly #log: Logger;
 
-  constructor({ catalogue, records, snapshotters, unsettled, log }: SnapshotsOptions) {
+  constructor({ catalogue, records, snapshotters, unsettled, syncsLayers = true, log }: SnapshotsOptions) {
+    this.#syncsLayers = syncsLayers;
     this.#catalogue = catalogue;
     this.#records = records;
     this.#unsettled = unsettled;
@@ -149,6 +153,8 @@ export class Snapshots {
       const commit = { generation: active.generation, namespace: call.namespace, name, labels, newParent };
       await driver.commit?.(commit, call.options.signal);
     }
+    // A record says that the layer is whole, also after a power cut.
+    if (this.#syncsLayers) await driver.sync?.();
     await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
   }
 

@@ -66,6 +66,8 @@ export interface Snapshotter {
    * deletions are recorded, not done. Absent where a layer needs its parent's files.
    */
   upperMounts?(layer: Layer): Mount[];
+  /** Resolves when all that was written to its layers so far is on disk. Absent where somebody else sees to that. */
+  sync?(): Promise<void>;
   /** Measures a layer, which others may be writing to. */
   usage(generation: string, signal?: AbortSignal): Promise<Usage>;
   /** Absent where a commit changes nothing. Safe to repeat. */

@@ -3,8 +3,8 @@ import { type CatalogueClient, knownGenerations } from './catalogue-call.ts';
 import { readMountedLayers } from './mounted-layers.ts';
 import type { Snapshotter } from './snapshotter.ts';
 
-/** Tells an operator how many layers wait for a decision. */
-export interface QuarantineGauge {
+/** Tells an operator how many layers want to be looked at. */
+export interface Gauge {
   set(count: number): void;
 }
 
@@ -12,7 +12,7 @@ export interface ReconcileOptions {
   catalogue: CatalogueClient;
   nodeId: string;
   log: Logger;
-  quarantined: QuarantineGauge;
+  quarantined: Gauge;
 }
 
 /**
@@ -32,6 +32,11 @@ export class UnknownLayers {
   /** Looks at the disk; call it before the first snapshot is made. */
   static async lookAt(snapshotter: Snapshotter): Promise<UnknownLayers> {
     return new UnknownLayers(snapshotter, await snapshotter.directories.list());
+  }
+
+  /** Layers that were unknown for long enough. */
+  static of(snapshotter: Snapshotter, found: readonly string[]): UnknownLayers {
+    return new UnknownLayers(snapshotter, found);
   }
 
   /** Answers how many are to be looked at again. Throws when the catalogue does not answer; safe to repeat. */

@@ -21,6 +21,7 @@ const OWNERS: Readonly<Record<string, Owner>> = {
   'grpc.health.v1.Health': 'agent',
   'longshore.content.v1.CollectorService': 'content',
   'longshore.node.v1.ImageService': 'agent',
+  'longshore.node.v1.LayerService': 'agent',
   'longshore.node.v1.StdioService': 'agent',
   'longshore.node.v1.TaskService': 'agent',
 };

@@ -144,6 +144,7 @@ export const NOT_AT_THE_EDGE: readonly string[] = [
   'longshore.events.v1.SpoolService/Append',
   'longshore.events.v1.SpoolService/Check',
   'longshore.node.v1.ImageService/Install',
+  'longshore.node.v1.LayerService/Reconcile',
   'longshore.node.v1.TaskService/StopAll',
   'longshore.runtime.v1.CertificateService/Renew',
   'longshore.runtime.v1.CertificateService/WatchRevocations',

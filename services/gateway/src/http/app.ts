@@ -1,10 +1,10 @@
-import { notFound } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import {
   type FastifyBaseLogger,
+  type FastifyError,
   type FastifyInstance,
-  type FastifyRequest,
+  type FastifyReply,
   fastify,
   LogController,
 } from 'fastify';
@@ -55,8 +55,11 @@ import { execRoute } from './tasks/exec-route.ts';
 import { logRoutes } from './tasks/log-routes.ts';
 import { statsRoutes } from './tasks/stats-routes.ts';
 import { taskRoutes } from './tasks/task-routes.ts';
+import { refuseUnknownRoutes } from './unknown-routes.ts';
 import { closeSchema, validateStrictly } from './validation.ts';
 
+/** Of what is away for a moment, as a replica that restarts is. */
+const RETRY_AFTER_SECONDS = 1;
 /** Names of images may be long. */
 const MAX_PARAM_LENGTH = 1024;
 
@@ -86,6 +89,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
+    // Before there is a route, nor anyone known.
+    frameworkErrors: (error, request, reply: FastifyReply) => {
+      const problem = problemOf(withoutUrl(error), request.id);
+      return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
+    },
     ...limitedServer(limits, options.tls),
   });
   validateStrictly(app);
@@ -94,6 +102,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
+    if (problem.status === 503 && !reply.hasHeader('retry-after'))
+      reply.header('retry-after', RETRY_AFTER_SECONDS);
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   refuseForeignPages(app, limits.origins);
@@ -102,6 +112,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   limitRequests(app, limits);
   judgeRequests(app, options.judge, { audit, certificates });
   auditRequests(app, audit);
+  const refuseUnknown = refuseUnknownRoutes(app);
   app.setNotFoundHandler(refuseUnknown);
 
   const routes = (v1: FastifyInstance) => addRoutes(v1, options);
@@ -146,6 +157,11 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin, auditRecords }:
   versionRoutes(v1);
 }
 
-function refuseUnknown(request: FastifyRequest): never {
-  throw notFound(`route ${request.method} ${request.url.split('?', 1)[0]}`);
+/** Its words repeat what was sent, however long. */
+function withoutUrl(error: FastifyError): Error {
+  const message =
+    error.code === 'FST_ERR_BAD_URL'
+      ? 'path: is not percent-encoded UTF-8'
+      : 'path: a part of it is too long';
+  return Object.assign(new Error(message), { statusCode: error.statusCode });
 }

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { notFound } from '@longshore/errors';
-import { fromErrno, type Mount } from '@longshore/linux';
+import { fromErrno, type Mount, syncFileSystem } from '@longshore/linux';
 import { diskUsage } from '../disk-usage.ts';
 import { LayerDirectories } from '../layer-directories.ts';
 import { limitLayer } from '../size-limit.ts';
@@ -50,6 +50,10 @@ export class NativeSnapshotter implements Snapshotter {
     const isOwn = kind === 'active' || parent === undefined;
     const source = this.#fs(isOwn ? generation : parent);
     return [{ type: 'bind', source, options: ['rbind', kind === 'view' ? 'ro' : 'rw'] }];
+  }
+
+  sync(): Promise<void> {
+    return syncFileSystem(this.directories.base);
   }
 
   async usage(generation: string, signal?: AbortSignal): Promise<Usage> {

@@ -1,6 +1,6 @@
 import { chmodSync, lchownSync, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromErrno, type Mount } from '@longshore/linux';
+import { fromErrno, type Mount, syncFileSystem } from '@longshore/linux';
 import { diskUsage } from '../disk-usage.ts';
 import { type IdMapping, idMappingOf } from '../id-mapping.ts';
 import { LayerDirectories } from '../layer-directories.ts';
@@ -71,6 +71,11 @@ export class OverlayfsSnapshotter implements Snapshotter {
     const lower = ancestors.map((ancestor) => this.#fs(ancestor)).join(':');
     const own = [`upperdir=${this.#fs(generation)}`, ...(lower === '' ? [] : [`lowerdir=${lower}`])];
     return [{ type: 'overlay', source: 'overlay', options: [...own, ...this.#support.options] }];
+  }
+
+  /** Once for all files of a layer, which costs a hundredth of what it does to sync each. */
+  sync(): Promise<void> {
+    return syncFileSystem(this.directories.base);
   }
 
   async usage(generation: string, signal?: AbortSignal): Promise<Usage> {

@@ -26,12 +26,16 @@ export interface LayersOptions {
   copy?: RecordCopy;
   /** In place of overlays, and called as they are. */
   driver?: Snapshotter;
+  /** Where they are, in place of a scratch directory. */
+  directory?: string;
 }
 
 /** Overlays in a scratch directory with a catalogue of their own; both end with the test. */
-export async function layersUnderTest({ copy = emptyCopy(), driver }: LayersOptions = {}) {
+export async function layersUnderTest({ copy = emptyCopy(), driver, directory }: LayersOptions = {}) {
   const catalogue = await CatalogueServer.start();
-  const overlayfs = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
+  const overlayfs = await OverlayfsSnapshotter.open(
+    join(directory ?? (await scratchDirectory()), 'overlayfs'),
+  );
   // An attempt counts as settled at once: nothing is under way any more when a test looks.
   const unsettled = new UnsettledLayers(0);
   const snapshots = new Snapshots({
