@@ -5,7 +5,7 @@ import type { AdminToken } from './admin-token.ts';
 import { isGood, parseApiToken } from './api-token.ts';
 import { bearerOf } from './bearer.ts';
 import type { Caller } from './caller.ts';
-import { WHOLE_FLEET } from './role.ts';
+import { roleAllows, WHOLE_FLEET } from './role.ts';
 import type { Rule } from './rule.ts';
 import { unauthenticated } from './unauthenticated.ts';
 
@@ -86,6 +86,15 @@ export class AccessControl {
     if (caller.kind === 'local') return true;
     const { grants } = await this.#options.directory.current();
     return grants.allows(caller, 'read', namespace === '' ? WHOLE_FLEET : namespace);
+  }
+
+  /** Where a caller may read, by what is newest; undefined for the whole fleet. Throws Unavailable. */
+  async placesOf(caller: Caller): Promise<readonly string[] | undefined> {
+    if (caller.kind === 'local') return undefined;
+    const { grants } = await this.#options.directory.newest();
+    const places = grants.of(caller).filter(({ role }) => roleAllows(role, 'read'));
+    const names = new Set(places.map(({ namespace }) => namespace));
+    return names.has(WHOLE_FLEET) ? undefined : [...names];
   }
 
   /** Whoever would be refused may have been let in a moment ago, by another gateway. */

@@ -276,9 +276,13 @@ describe('a call that lasts', () => {
       createClient(Events, second.connect()).subscribe({}, of('none')),
       ({ topic }) => topic,
     );
+    const ofOne = follow(
+      createClient(Events, second.connect()).subscribe({}, of('other', bystanding)),
+      ({ topic }) => topic,
+    );
     const http = await ask(secret, 'GET', '/v1/events?namespace=team', undefined, second);
     const body = http.text();
-    await expect.poll(() => events.seen.filter(({ at }) => at.includes('EventService')).length).toBe(5);
+    await expect.poll(() => events.seen.filter(({ at }) => at.includes('EventService')).length).toBe(6);
     for (const namespace of ['other', '_', 'team', 'extra']) events.publish(namespace, `/${namespace}/1`);
     await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1']);
     await expect.poll(() => inExtra!.seen).toEqual(['opened', '/extra/1']);
@@ -290,6 +294,7 @@ describe('a call that lasts', () => {
     events.publish('team', '/team/2');
     await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1', '/team/2']);
 
+    await expect.poll(() => ofOne.seen).toEqual(['/team/1', '/team/2']);
     expect((await gateway.send('DELETE', `/v1/tokens/${id}`)).status).toBe(404);
     expect((await gateway.send('DELETE', `/v1/tokens/${id}?namespace=team`)).status).toBe(204);
     expect(await inTeam!.ended).toBe('Unauthenticated');

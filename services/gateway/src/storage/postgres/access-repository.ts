@@ -1,11 +1,14 @@
 import { LongshoreError, notFound } from '@longshore/errors';
 import { type Pool, query, transaction } from '@longshore/postgres';
 import type { StoredToken } from '../../access/api-token.ts';
-import type { Role, RoleBinding } from '../../access/role.ts';
+import { type Role, type RoleBinding, WHOLE_FLEET } from '../../access/role.ts';
 
 /** All of both are in every gateway's memory. */
 const MAX_TOKENS = 10_000;
 const MAX_BINDINGS = 50_000;
+/** Of one namespace, whose admin must not take all there are from the others. */
+const MAX_TOKENS_OF_ONE = 1_000;
+const MAX_BINDINGS_OF_ONE = 5_000;
 /** Expired tokens stay to be looked at. */
 const KEEP_EXPIRED = '7 days';
 
@@ -114,10 +117,12 @@ export class AccessRepository {
         `INSERT INTO access_tokens (id, secret_hash, description, namespace, created_by, expires_at)
          SELECT $1, $2, $3, $4, $5, clock_timestamp() + $6 * interval '1 ms'
          WHERE (SELECT count(*) FROM access_tokens) < ${MAX_TOKENS}
+           AND ($4 = '${WHOLE_FLEET}'
+             OR (SELECT count(*) FROM access_tokens WHERE namespace = $4) < ${MAX_TOKENS_OF_ONE})
          RETURNING ${TOKEN}`,
         [token.id, token.secretHash, token.description, token.namespace, token.createdBy, token.ttlMs],
       );
-      if (rows.length === 0) throw tooMany('tokens', MAX_TOKENS);
+      if (rows.length === 0) throw tooMany('tokens', MAX_TOKENS, MAX_TOKENS_OF_ONE);
       await tx.query(
         'INSERT INTO role_bindings (subject, namespace, role, created_by) VALUES ($1, $2, $3, $4)',
         [`token/${token.id}`, token.namespace, token.role, token.createdBy],
@@ -164,6 +169,8 @@ export class AccessRepository {
       this.#pool,
       `INSERT INTO role_bindings (subject, namespace, role, created_by)
        SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM role_bindings) < ${MAX_BINDINGS}
+         AND ($2 = '${WHOLE_FLEET}'
+           OR (SELECT count(*) FROM role_bindings WHERE namespace = $2) < ${MAX_BINDINGS_OF_ONE})
        ON CONFLICT DO NOTHING`,
       [...values, createdBy],
     );
@@ -172,7 +179,7 @@ export class AccessRepository {
       `SELECT ${BINDING} FROM role_bindings WHERE subject = $1 AND namespace = $2 AND role = $3`,
       values,
     );
-    if (rows.length === 0) throw tooMany('bindings', MAX_BINDINGS);
+    if (rows.length === 0) throw tooMany('bindings', MAX_BINDINGS, MAX_BINDINGS_OF_ONE);
     return bindingOf(rows[0]!);
   }
 
@@ -222,6 +229,7 @@ function bindingOf({ subject, namespace, role, created_by, created_at }: Binding
   return { subject, namespace, role, createdBy: created_by, createdAt: created_at };
 }
 
-function tooMany(what: string, most: number): LongshoreError {
-  return new LongshoreError('ResourceExhausted', `${what}: there are ${most}: resource exhausted`);
+function tooMany(what: string, most: number, mostOfOne: number): LongshoreError {
+  const problem = `${what}: there are ${most}, or ${mostOfOne} of this namespace`;
+  return new LongshoreError('ResourceExhausted', `${problem}: resource exhausted`);
 }
