@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runcOptions } from '@longshore/client';
 import { removeCgroup } from '@longshore/linux';
+import { makeBusyboxImage, pushImage } from '@longshore/local';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
@@ -44,7 +44,7 @@ beforeAll(async () => {
     LONGSHORE_TLS_CA: tls.tlsCa,
   };
   [stack, peer] = await Promise.all([startStack({ env }), startContainerd()]);
-  imageName = (await pushTestImages(stack.registry)).busybox;
+  imageName = await pushImage(stack.registry.host, 'test/busybox', '1', await makeBusyboxImage());
   const pull = ['image', 'pull', '--plain-http', imageName];
   await Promise.all([stack.ctr.ok(pull), peer.ctr.ok(pull)]);
   node = await onlyNode();

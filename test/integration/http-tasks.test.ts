@@ -453,6 +453,44 @@ describe('a watch, over HTTP', () => {
   });
 });
 
+describe('a watch of tasks', () => {
+  it('lists them, tells each change with the task as it is, and goes on after a cut', async () => {
+    const path = '/watch?kind=tasks';
+    await create('sleep 100000');
+    const made = await json('POST', `/containers/${id}/task`, { start: false });
+    const left = new AbortController();
+    let last = '';
+    const seen: SentEvent[] = [];
+    for await (const event of eventsOf(await call('GET', path, { signal: left.signal }))) {
+      if (event.event !== 'reset' && event.event !== 'synced' && event.data.name !== id) continue;
+      seen.push(event);
+      if (event.event === 'synced') await json('POST', `/containers/${id}/task/start`);
+      if (event.data.object?.status !== 'running') continue;
+      last = event.id!;
+      break;
+    }
+    left.abort();
+    expect(seen.slice(0, 3)).toMatchObject([
+      { event: 'reset' },
+      { event: 'listed', data: { node: made.node, object: { id, status: 'created', pid: made.pid } } },
+      { event: 'synced', data: { unreachable_nodes: [] } },
+    ]);
+    await json('DELETE', `/containers/${id}/task?force=true`);
+    const again = new AbortController();
+    const headers = { 'last-event-id': last };
+    const rest: string[] = [];
+    for await (const { event, data } of eventsOf(
+      await call('GET', path, { headers, signal: again.signal }),
+    )) {
+      if (event === 'synced' || data.name === id) rest.push(event);
+      // Its exit and its deletion; of a task that is gone, each tells just that.
+      if (rest.length === 3) break;
+    }
+    again.abort();
+    expect(rest).toEqual(['synced', 'removed', 'removed']);
+  });
+});
+
 /** What a client of our protocol does. */
 class Talk {
   readonly socket: WebSocket;

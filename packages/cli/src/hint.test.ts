@@ -1,5 +1,6 @@
 import { LongshoreError, unavailable } from '@longshore/errors';
 import { describe, expect, it } from 'vitest';
+import { connectionFailure } from './connection-failure.ts';
 import { hintFor } from './hint.ts';
 
 describe('the hint of an error', () => {
@@ -17,5 +18,14 @@ describe('the hint of an error', () => {
   it('says that nobody listens', () => {
     const error = unavailable('No connection established. Last error: connect ECONNREFUSED 127.0.0.1:1.');
     expect(hintFor(error)).toMatch(/^Nothing listens there/);
+  });
+
+  it.each([
+    ['connect EACCES /run/n1.d/node.sock', 'server at /run/n1.d/node.sock cannot be reached (EACCES)'],
+    ['self-signed certificate in certificate chain', "the gateway's certificate is"],
+    ['8037:error:0A00010B:SSL routines:wrong version number:a.c:77:', 'does not speak TLS'],
+  ])('is about the connection where that failed: %s', (reason, text) => {
+    const message = `service "gateway": No connection established. Last error: Error: ${reason}. Resolution note: `;
+    expect(connectionFailure(message)?.text).toContain(text);
   });
 });

@@ -1,4 +1,5 @@
 import { type ErrorKind, kindOf, messageOf } from '@longshore/errors';
+import { connectionFailure } from './connection-failure.ts';
 
 /** What helps with errors of a kind, whatever the command. */
 const HINTS: Partial<Record<ErrorKind, string>> = {
@@ -22,17 +23,9 @@ export function hintFor(error: unknown): string | undefined {
   if (message.includes('header longshore-node is required')) {
     return 'Say which node is meant: --node ID; "longshore nodes" lists them.';
   }
-  if (message.includes('EACCES'))
-    return 'The node socket is for root only: use sudo, or a context of a gateway.';
-  if (isNobodyThere(message)) {
-    return 'Nothing listens there: start the agent ("npm start" in a checkout), or say where one is: --address, --context.';
-  }
+  const failure = connectionFailure(message);
+  if (failure) return failure.hint;
   return roleHint(message) ?? HINTS[kindOf(error)];
-}
-
-/** Whether it tells that a connection could not be made. */
-export function isNobodyThere(message: string): boolean {
-  return /No connection established|^server at/.test(message) && /ENOENT|ECONNREFUSED/.test(message);
 }
 
 /** The binding that a gateway says is missing, as an admin would type it. */

@@ -1,3 +1,6 @@
+export type { CredentialRequest, CredentialSource, Credentials } from '@longshore/registry';
+export type { CallOptions } from '@longshore/rpc';
+export type { ImageManifest } from '@longshore/transfer';
 export { type ExtractOptions, extractTree } from './archive/extract-tree.ts';
 export { packTree } from './archive/pack-tree.ts';
 export { Client } from './client.ts';

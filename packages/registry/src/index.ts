@@ -6,7 +6,6 @@ export { registryHosts } from './hosts-directory.ts';
 export { MirroredRegistry } from './mirrored-registry.ts';
 export { type FetchedManifest, RegistryClient } from './registry-client.ts';
 export {
-  ALL_CAPABILITIES,
   type HostCapability,
   plainRegistryHost,
   type RegistryHost,

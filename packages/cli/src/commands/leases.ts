@@ -32,7 +32,7 @@ export const define: Define = (command, session) => {
   command
     .command('create [id]')
     .description('Make a lease; without an id the server chooses one.')
-    .option('--expire <duration>', 'for how long it counts; default: until it is removed', parseDuration)
+    .option('--expire <duration>', 'for how long it counts (default: until it is removed)', parseDuration)
     .option('-l, --label <key=value>', 'may be repeated', collect)
     .action(session.action((id: string | undefined, options: CreateOptions) => create(session, id, options)));
   command

@@ -1,6 +1,6 @@
 import { type Namespace, Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { collect, type Define, examples } from '../command.ts';
-import { labelsText, parseLabels } from '../labels.ts';
+import { labelsText, parseLabelChanges, parseLabels } from '../labels.ts';
 import { addOutputOptions, addWatchOption, type WatchOptions } from '../output/output-options.ts';
 import { show, type View } from '../output/show.ts';
 import { listNamespaces } from '../resources/namespaces.ts';
@@ -57,7 +57,8 @@ async function create(session: Session, name: string, options: { label?: string[
 }
 
 async function label(session: Session, name: string, texts: string[]): Promise<void> {
-  const labels = parseLabels(texts);
+  const changes = parseLabelChanges(texts);
+  const labels = Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, value ?? '']));
   const client = await session.calls();
   const paths = Object.keys(labels).map((key) => `labels.${key}`);
   await client.service(Namespaces).update({ namespace: { name, labels }, updateMask: { paths } });

@@ -177,7 +177,7 @@ export class RestartMonitor implements AsyncDisposable {
     }
     const supervision = this.#supervised.get(key) ?? new Supervision(name, { intervalMs, maxMs }, isBoot);
     this.#supervised.set(key, supervision);
-    const inForce = labels.over(name.namespace, name.id, container.labels);
+    const inForce = labels.over(name.namespace, name.id, container);
     const task = tasks.find(name.namespace, name.id);
     if (task && supervision.sawTask(task.record.incarnation)) void task.gone.then(() => this.#wake(name));
     if (task && task.state !== 'live') return;
@@ -210,7 +210,7 @@ export class RestartMonitor implements AsyncDisposable {
     if (wanted === undefined) return;
     if (inForce[REMOVE_LABEL] !== Removal.Due) {
       // Before the task goes: an agent that finds none would not know that there was one.
-      await labels.set(namespace, id, container.labels, { [REMOVE_LABEL]: Removal.Due });
+      await labels.set(namespace, id, container, { [REMOVE_LABEL]: Removal.Due });
       if (wanted === 'remove') return this.#wake(name);
     }
     // After each step it is looked at again.
@@ -243,7 +243,7 @@ export class RestartMonitor implements AsyncDisposable {
     supervision.started(performance.now());
     const count = (countOf(labels) ?? 0) + 1;
     log.info({ namespace, id, count }, 'task is started, as its container asks for');
-    await this.#options.labels.set(namespace, id, container.labels, { [RestartLabel.Count]: `${count}` });
+    await this.#options.labels.set(namespace, id, container, { [RestartLabel.Count]: `${count}` });
     await restartTask(this.#options, container, this.#callIn(namespace));
   }
 

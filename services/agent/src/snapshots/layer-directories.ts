@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { fromErrno, isErrno } from '@longshore/linux';
 import type { LayerStore } from './layer-store.ts';
 import { removedSmall } from './remove-small.ts';
@@ -101,5 +103,12 @@ export class LayerDirectories implements LayerStore {
 /** Whoever has just discarded it does not wait for its deletion. */
 async function remove(path: string): Promise<void> {
   await setImmediate();
-  if (!removedSmall(path)) await rm(path, { recursive: true, force: true });
+  if (removedSmall(path)) return;
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isErrno(error, 'ENAMETOOLONG')) throw error;
+    // What is nested deeper than a path can name: it goes from directory to directory.
+    await promisify(execFile)('rm', ['-rf', '--', path]);
+  }
 }

@@ -2,6 +2,7 @@ import { defaultSpec } from '@longshore/oci/runtime-spec';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { AccessService, Role } from '@longshore/proto/longshore/access/v1/access';
+import { AuditService, Result } from '@longshore/proto/longshore/audit/v1/audit';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -77,7 +78,7 @@ describe('an API token', () => {
 
   it('is kept as a hash alone', async () => {
     const { secret } = await newToken('viewer', 'team');
-    const { tokens } = await json(gateway.get('/v1/tokens?namespace=*'));
+    const { items: tokens } = await json(gateway.get('/v1/tokens?namespace=*'));
     expect(JSON.stringify(tokens)).not.toContain(secret.slice(-40));
     expect(tokens[0]).toMatchObject({
       namespace: 'team',
@@ -99,7 +100,7 @@ describe("a namespace's admin", () => {
     expect(await status(secret, 'POST', '/v1/tokens', { namespace: 'team', role: 'host' })).toBe(403);
     expect(await status(secret, 'POST', '/v1/tokens', { namespace: '*', role: 'viewer' })).toBe(403);
     expect(await status(secret, 'GET', '/v1/bindings?namespace=*')).toBe(403);
-    const { bindings } = await json(ask(secret, 'GET', '/v1/bindings?namespace=team'));
+    const { items: bindings } = await json(ask(secret, 'GET', '/v1/bindings?namespace=team'));
     expect(bindings).toContainEqual(
       expect.objectContaining({ subject: 'user/bob', role: 'operator', namespace: 'team' }),
     );
@@ -116,6 +117,84 @@ describe("a namespace's admin", () => {
     for (const wrong of [{ ttl_seconds: 0 }, { ttl_seconds: 1e9 }, { description: 'x'.repeat(300) }]) {
       expect((await gateway.send('POST', '/v1/tokens', { role: 'viewer', ...wrong })).status).toBe(400);
     }
+  });
+});
+
+describe('the lists of tokens and bindings', () => {
+  it('come in pages, of which none repeats or lacks anything', async () => {
+    const made = await Promise.all([1, 2, 3].map(() => newToken('viewer', 'paged')));
+    const access = createClient(AccessService, gateway.connect());
+    const first = await json(gateway.get('/v1/tokens?namespace=paged&limit=2'));
+    const rest = await json(gateway.get(`/v1/tokens?namespace=paged&limit=2&cursor=${first.next_cursor}`));
+    expect([first.items.length, rest.items.length, rest.next_cursor]).toEqual([2, 1, null]);
+    const ids = [...first.items, ...rest.items].map(({ id }: { id: string }) => id);
+    expect(ids.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
+    const page = await access.listBindings({ namespace: 'paged', pageSize: 2 });
+    const more = await access.listBindings({
+      namespace: 'paged',
+      pageSize: 2,
+      pageToken: page.nextPageToken,
+    });
+    expect(more.nextPageToken).toBe('');
+    expect([...page.bindings, ...more.bindings].map(({ subject }) => subject)).toEqual(
+      made.map(({ id }) => `token/${id}`).toSorted(),
+    );
+    const wrong = { namespace: 'paged', pageToken: page.nextPageToken };
+    expect(await refusal(access.listTokens(wrong))).toMatch(/^InvalidArgument: page token/);
+    expect(await refusal(access.listTokens({ pageSize: 2000 }))).toMatch(/^InvalidArgument: page size/);
+    expect((await gateway.get('/v1/bindings?cursor=x')).status).toBe(400);
+  });
+});
+
+describe('the audit log', () => {
+  it("is looked up by the admins of a namespace and of the fleet, each their own's", async () => {
+    const { id, secret } = await newToken('admin', 'audited');
+    const caller = `token/${id}`;
+    expect(await status(secret, 'PUT', '/v1/quotas/audited', { stored_bytes: 1 })).toBe(403);
+    expect(await status(secret, 'POST', '/v1/leases?namespace=other', {})).toBe(403);
+    for (const role of ['viewer', 'operator']) {
+      const body = { subject: 'user/bob', namespace: 'audited', role };
+      expect(await status(secret, 'POST', '/v1/bindings', body)).toBe(200);
+    }
+    const find = async (query: string, as = secret) =>
+      (await json(ask(as, 'GET', `/v1/audit?${query}`))).items?.map(
+        ({ action, result, subject }: { action: string; result: string; subject: { role?: string } }) =>
+          [result, action, subject.role].join(' ').trim(),
+      );
+    const bindings = ['ok POST /v1/bindings operator', 'ok POST /v1/bindings viewer'];
+    await expect.poll(() => find('namespace=audited&action=POST /v1/bindings')).toEqual(bindings);
+    expect(await find('namespace=*')).toBeUndefined();
+    expect(await status(secret, 'GET', '/v1/audit?namespace=other')).toBe(403);
+    expect(await find('namespace=audited&result=failed')).toEqual([]);
+    await expect
+      .poll(() => find(`namespace=*&caller=${caller}&result=refused`, gateway.token))
+      .toEqual(expect.arrayContaining(['refused POST /v1/leases', 'refused PUT /v1/quotas/:namespace']));
+    const first = await json(ask(secret, 'GET', '/v1/audit?namespace=audited&result=ok&until=0s&limit=1'));
+    const rest = await json(
+      ask(
+        secret,
+        'GET',
+        `/v1/audit?namespace=audited&result=ok&until=0s&limit=1&cursor=${first.next_cursor}`,
+      ),
+    );
+    expect(first.items[0]).toMatchObject({ caller, namespace: 'audited', count: 1, error: '' });
+    expect(rest.items[0].id).not.toBe(first.items[0].id);
+    expect(await status(secret, 'GET', '/v1/audit?namespace=audited&cursor=x')).toBe(400);
+
+    const audit = createClient(AuditService, gateway.connect());
+    const bearer = { headers: { authorization: `Bearer ${secret}` } };
+    const { records } = await audit.list(
+      { namespace: 'audited', action: 'POST /v1/bindings', since: { seconds: 1n }, result: Result.OK },
+      bearer,
+    );
+    expect(records.map(({ record }) => record)).toMatchObject([
+      { case: 'call', value: { caller, subject: { role: 'operator' } } },
+      { case: 'call', value: { caller, subject: { role: 'viewer' } } },
+    ]);
+    for (const namespace of ['other', '', '*']) {
+      expect(await refusal(audit.list({ namespace }, bearer))).toMatch(/^PermissionDenied/);
+    }
+    expect((await audit.list({ until: { seconds: 1n << 60n } })).records.length).toBeGreaterThan(0);
   });
 });
 

@@ -5,6 +5,8 @@ import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
+import { enteredContainer, enters } from '../access/host/entered-container.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
 import type { HostReason } from '../access/host/owns-host.ts';
 import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
@@ -34,6 +36,7 @@ export interface GatewayDoorOptions {
   audit: AuditLog;
   limits: GatewayLimits;
   judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -65,6 +68,7 @@ export function gatewayDoor({
   audit,
   limits,
   judge: judgeOfStreams,
+  entries,
   revocations,
   log,
 }: GatewayDoorOptions): RawListener {
@@ -83,7 +87,8 @@ export function gatewayDoor({
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    const request = arrival.changes && !rpc.streams ? await message() : undefined;
+    // Of a stream that changes something, its first message says what it is about.
+    const request = arrival.changes ? await message() : undefined;
     const judge = judgeOf(path);
     let hostReason: HostReason;
     if (judge && arrival.caller) {
@@ -93,6 +98,11 @@ export function gatewayDoor({
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
+    if (enters(path) && arrival.caller) {
+      const id = enteredContainer(path, await message());
+      const entered = { namespace, node: to.node, id, requestId };
+      if (id !== '') hostReason = (await entries.authorize(arrival.caller, entered)) ?? hostReason;
+    }
     const record = arrival.changes
       ? await openRecord(arrival, path, { namespace: about, node: to.node, request })
       : undefined;

@@ -86,6 +86,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
   'longshore.content.v1.CollectorService': { owner: 'content', isOwn: true, isScoped: true },
   'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
+  'longshore.audit.v1.AuditService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.events.v1.EventService': { owner: 'events', isOwn: true },

@@ -43,10 +43,15 @@ export class StandIn {
   readonly registry = new StandInRegistry((call) => this.answer(call));
   /** Ids of the containers that it lists; each has a task that runs. */
   readonly containers: string[];
+  /** What is more in the records of containers, by id. */
+  readonly specs = new Map<string, { spec: { typeUrl: string; value: Uint8Array } }>();
   /** Throws what everything but the registry is to be refused with, or waits. */
   trouble: (call: Call) => Promise<void> = async () => undefined;
   /** Of content. */
   sentBytes = 0;
+  /** To all who have subscribed, and how many of them are there. */
+  toldEvents = 0;
+  subscribers = 0;
   readonly events: { namespace: string; topic: string }[] = [];
   readonly #news = new EventEmitter();
   readonly #name: string;
@@ -140,7 +145,7 @@ export class StandIn {
         await answer(call);
         for (const container of records(call, filters)) yield { container };
       },
-      get: ({ id }, call) => this.#with(call, { container: { id } }),
+      get: ({ id }, call) => this.#with(call, { container: { id, ...this.specs.get(id) } }),
       update: (_, call) => this.#with(call, {}),
       create: (_, call) => this.#with(call, {}),
       delete: async ({ id }, call) => {
@@ -188,11 +193,14 @@ export class StandIn {
   /** What there is of events, and what comes. */
   async *#told(call: Call, namespace: string | undefined) {
     await this.answer(call);
+    this.subscribers++;
+    call.signal.addEventListener('abort', () => this.subscribers--);
     yield { sequence: 0n };
     for (let next = 0; !call.signal.aborted; ) {
       const envelope = this.events[next];
       if (envelope === undefined) await this.#published(call.signal);
       else if (++next && (namespace ?? envelope.namespace) === envelope.namespace) {
+        this.toldEvents++;
         yield { sequence: BigInt(next), event: { id: String(next), envelope } };
       }
     }

@@ -59,7 +59,7 @@ async function removeEnded(container: Container): Promise<void> {
 }
 
 function attached(container: Container, made: Task, io: ReturnType<typeof streams>): Promise<Task> {
-  return orDelete(made, () => container.task({ io, withLog: true }));
+  return orDelete(made, () => container.task({ io }));
 }
 
 /** What does not run leaves the container as it was. */

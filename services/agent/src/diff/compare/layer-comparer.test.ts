@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -28,6 +29,7 @@ import {
 } from '@longshore/linux';
 import { digestOf, MediaType } from '@longshore/oci';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { clearMountPoints } from '../mount-points.ts';
 import { applyHere, describeTree, Scratch } from '../testing/layers.ts';
 import { type CompareRequest, LayerComparer } from './layer-comparer.ts';
 
@@ -324,3 +326,38 @@ describe('LayerComparer while the upper tree is written to', () => {
     await expect(refused).rejects.toThrow('store is full');
   });
 });
+
+describe('LayerComparer in a process that is killed', () => {
+  it('leaves mounts that the next process ends, and both trees as they were', async () => {
+    writeFileSync(join(upper, 'a-long'), LONG);
+    const before = describeTree(upper);
+    const child = spawn(process.execPath, ['--input-type=module', '-e', KILLED], {
+      env: { ...process.env, TEMP: temp, MOUNTS: JSON.stringify([overlay()]), TYPE: MediaType.OciLayer },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const mounted = () => readMountInfo().filter(({ mountPoint }) => mountPoint.startsWith(temp));
+    expect(mounted()).not.toEqual([]);
+    await clearMountPoints(temp);
+    expect(mounted()).toEqual([]);
+    expect(readdirSync(temp)).toEqual([]);
+    expect(describeTree(upper)).toEqual(before);
+    expect(listed((await compare()).bytes)).toEqual(['a-long']);
+  });
+});
+
+/** Begins to make a layer, says so, and goes no further. */
+const KILLED = `
+const { LayerComparer } = await import(${JSON.stringify(new URL('./layer-comparer.ts', import.meta.url).href)});
+const comparer = new LayerComparer({ tempDirectory: process.env.TEMP });
+const signal = new AbortController().signal;
+const request = { lower: [], upper: JSON.parse(process.env.MOUNTS), mediaType: process.env.TYPE, signal };
+await comparer.compare(request, async ({ chunks }) => {
+  for await (const _ of chunks) {
+    console.log('begun');
+    await new Promise((resolve) => setTimeout(resolve, 1_000_000));
+  }
+});
+`;

@@ -8,7 +8,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { AT_FDCWD, lgetxattr, lsetxattr, lstatat, mountAll, unmount, utimensat } from '@longshore/linux';
+import {
+  AT_FDCWD,
+  lgetxattr,
+  llistxattr,
+  lsetxattr,
+  lstatat,
+  mountAll,
+  unmount,
+  utimensat,
+} from '@longshore/linux';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   applyHere,
@@ -205,6 +214,19 @@ describe('in an upper directory', () => {
 });
 
 describe('in a directory', () => {
+  it('attributes of overlayfs are dropped, which would take effect once it is a lower one', async () => {
+    const name = 'SCHILY.xattr.trusted.overlay';
+    await applyHere(
+      { kind: 'directory', path: lower },
+      await archive(
+        { ...directory('dir/'), pax: { [`${name}.opaque`]: 'y', 'SCHILY.xattr.user.overlay.opaque': 'y' } },
+        { ...file('new'), pax: { [`${name}.metacopy`]: '', [`${name}.redirect`]: '/keep' } },
+        { ...symlink('link', 'new'), pax: { [`${name}.whiteout`]: 'y' } },
+      ),
+    );
+    for (const path of ['dir', 'new', 'link']) expect(llistxattr(join(lower, path))).toEqual([]);
+  });
+
   it('a whiteout follows a symlinked parent inside the root', async () => {
     await applyHere(
       { kind: 'directory', path: lower },

@@ -7,7 +7,7 @@ import { descriptorFromJson, imageToJson } from '../image-json.ts';
 import { labelUpdate, requireOwn } from '../labels.ts';
 import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
-import { creating, inNamespace } from '../route-rule.ts';
+import { creating, inNamespace, versioned } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
@@ -143,7 +143,7 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
 
   routes.patch(
     '/images/:name',
-    { schema: updateSchema, config: inNamespace('write') },
+    { schema: updateSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { node } = request.query;
       const { name } = request.params;
@@ -163,7 +163,7 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
 
   routes.delete(
     '/images/:name',
-    { schema: deleteSchema, config: inNamespace('write') },
+    { schema: deleteSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { node, sync } = request.query;
       const client = await clientOf(node);

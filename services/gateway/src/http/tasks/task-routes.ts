@@ -149,6 +149,7 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
       const { terminal = false, stdin = false, start = true } = request.body ?? {};
       const target = await taskTarget(backends, request, reply);
       const { id: containerId, call, stdio, tasks } = target;
+      await request.requireEntry(target);
       await stdio.create({ containerId, terminal, stdin }, call);
       if (start) await startOrUndo(target);
       const { process } = await tasks.get({ containerId }, call);
