@@ -36,6 +36,8 @@ export class LongshoreError extends Error {
 
 /** As SQLite numbers it. */
 const SQLITE_FULL = 13;
+/** As Linux numbers it, on every architecture: Node has no name for it. */
+const EDQUOT = 122;
 
 /**
  * The kind of any thrown value; `Unknown` for what is not one of ours. An aborted signal is `Canceled`; a full disk, which
@@ -51,8 +53,8 @@ export function kindOf(error: unknown): ErrorKind {
 
 function isOutOfSpace(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  return code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL;
+  const { code, errno, errcode } = error as { code?: unknown; errno?: unknown; errcode?: unknown };
+  return code === 'ENOSPC' || code === 'EDQUOT' || errno === -EDQUOT || errcode === SQLITE_FULL;
 }
 
 export function isKind(error: unknown, ...kinds: ErrorKind[]): boolean {

@@ -35,7 +35,7 @@ const ioctlCall = declare<[number, number, Buffer]>(
 
 /**
  * Makes a new, empty directory a project of its own, which may take so many bytes with all that will be in it; a write
- * beyond them fails with EDQUOT or ENOSPC. `seed`, a whole number, spreads the ids. Throws FailedPrecondition where the
+ * beyond them fails with EDQUOT or ENOSPC, but on ext4 not one of a process that has CAP_SYS_RESOURCE. `seed`, a whole number, spreads the ids. Throws FailedPrecondition where the
  * file system keeps no quotas of projects: XFS and ext4 do, mounted with `prjquota`.
  */
 export function limitProject(directory: string, seed: number, maxBytes: bigint): void {
