@@ -32,3 +32,21 @@ it("reads stream processors as containerd's configuration has them", () => {
     expect(() => read(wrong), wrong).toThrow(/LONGSHORE_STREAM_PROCESSORS/);
   }
 });
+
+it("reads what other snapshotters there are, from one line or as containerd's proxy_plugins", () => {
+  const line = loadConfig(keys, { LONGSHORE_PROXY_SNAPSHOTTERS: 'a=/run/a.sock,b=unix:///b' }, undefined);
+  expect(line.proxySnapshotters).toMatchObject([
+    { name: 'a', address: 'unix:///run/a.sock' },
+    { name: 'b', address: 'unix:///b' },
+  ]);
+  const table = { stargz: { type: 'snapshot', address: '/s', capabilities: ['x'], exports: { y: 'z' } } };
+  expect(loadConfig(keys, {}, { proxySnapshotters: table }).proxySnapshotters).toEqual([
+    { name: 'stargz', address: 'unix:///s', capabilities: ['x'], exports: { y: 'z' } },
+  ]);
+  expect(loadConfig(keys, {}, undefined).proxySnapshotters).toEqual([]);
+  for (const wrong of ['native=/run/a.sock', 'a', 'a=relative', '../up=/run/a.sock']) {
+    expect(() => loadConfig(keys, { LONGSHORE_PROXY_SNAPSHOTTERS: wrong }, undefined)).toThrow(
+      /LONGSHORE_PROXY_SNAPSHOTTERS/,
+    );
+  }
+});

@@ -75,7 +75,7 @@ import { versionRpc } from './rpc/version-rpc.ts';
 import { withOptDirectory } from './runtimes/opt-directory.ts';
 import { runtimeInfo } from './runtimes/runtime-info.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
-import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { openSnapshotters } from './snapshots/open-snapshotters.ts';
 import { Reconciliation } from './snapshots/reconciliation.ts';
 import { SnapshotRecords } from './snapshots/snapshot-records.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
@@ -205,12 +205,16 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     });
     metrics.atScrape.push(() => containers.text());
   }
+  const snapshotters = await openSnapshotters(join(config.root, 'snapshots'), config.proxySnapshotters);
+  undo.defer(() => {
+    for (const snapshotter of snapshotters) snapshotter.close?.();
+  });
   const membership = new Membership({
     nodeId: identity.id,
     owner,
     labels: config.labels,
     machineId: machineIdOf(config.machineId, identity.uuid),
-    snapshotters: ['overlayfs'],
+    snapshotters: snapshotters.map(({ name }) => name),
     root: config.root,
     searchPath: context.env.PATH ?? '',
     heartbeatMs: config.heartbeatMs,
@@ -220,13 +224,12 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
 
-  const overlayfs = await OverlayfsSnapshotter.open(join(config.root, 'snapshots/overlayfs'));
   const unsettled = new UnsettledLayers();
   const snapshotRecords = new SnapshotRecords(records.copy);
   const snapshots = new Snapshots({
     catalogue,
     records: snapshotRecords,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     syncsLayers: config.syncLayers,
     log,
@@ -270,7 +273,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     catalogue,
     records: records.copy,
     nodeId: identity.id,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     quarantined,
     log,
@@ -280,7 +283,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     catalogue,
     housekeeping,
     nodeId: identity.id,
-    snapshotters: [overlayfs],
+    snapshotters,
     quarantined,
     missing: missingLayers,
     log,
@@ -289,11 +292,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   void reconciliation.run().catch(() => undefined);
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
-  const gunzip = await findGunzip(context.env.PATH ?? '');
   const applier = undo.use(
     new LayerApplier({
       tempDirectory: mountPoints,
-      gunzip,
+      gunzip: await findGunzip(context.env.PATH ?? ''),
       processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
       env: context.env,
     }),
@@ -306,7 +308,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     TaskService,
     taskControlRpc({ tasks, containers: containerRecords, labels: ownLabels, restarts, log }),
   );
-  local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
+  local.add(
+    SnapshotsService,
+    snapshotsRpc({ snapshots, catalogue, records, housekeeping, toControlPlane: onBehalfOf }),
+  );
   const blobService = createClient(BlobService, content);
   const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
   const urls = undo.adopt(new BlobUrls(config, revocations, () => called('blob-url', 'GET')), (opened) =>
@@ -320,7 +325,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     Introspection,
     introspectionRpc({
       uuid: identity.uuid,
-      paths: { snapshots: join(config.root, 'snapshots/overlayfs'), opt: config.optDir },
+      node: { snapshotters, opt: config.optDir },
       runtimeInfo: (request) => runtimeInfo({ binaries: tasks.context.binaries, env: runtimeEnv }, request),
     }),
   );

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { binaryIo, type Client, type Container, logFile, nullIo, streams } from '@longshore/client';
 import { withMemoryLimit, withTty } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,10 +6,18 @@ import { Collected } from './collected.ts';
 import { freshId, openClient, type Server, scripted } from './server.ts';
 
 /**
- * A logging program: the shell makes its file and a word of its arguments. It reads the outputs from its descriptors 3 and 4, says that it is
- * ready by closing 5, and is told to end when the shim does. Source: containerd core/runtime/v2/README.md, Logging.
+ * A logging program, told one file: shims hand on pairs of words in no certain order. It reads the outputs from its descriptors 3 and 4, says that
+ * it is ready by closing 5, and is told to end when the shim does. Source: containerd core/runtime/v2/README.md, Logging.
  */
-const LOGGER = 'trap "" TERM; exec >"$0"; echo "$1"; cat <&3 5>&- & cat <&4 5>&- & exec 5>&-; wait';
+const LOGGER = `#!/bin/sh
+trap "" TERM
+exec >"$2"
+echo "$1"
+cat <&3 5>&- &
+cat <&4 5>&- &
+exec 5>&-
+wait
+`;
 
 const SLEEP = 'trap "exit 7" TERM; sleep 1000 & wait';
 
@@ -170,14 +178,18 @@ export function tasksSuite(serverOf: () => Server): void {
 
     it('give their output to a program of the server', () =>
       withContainer('echo out; echo err >&2', async (container) => {
-        const path = `${server.fifos}-${container.id}.out`;
-        const task = await container.newTask(binaryIo('/bin/sh', { '-c': LOGGER, [path]: container.id }));
+        const [program, path] = ['logger', 'out'].map((end) => `${server.fifos}-${container.id}.${end}`) as [
+          string,
+          string,
+        ];
+        writeFileSync(program, LOGGER, { mode: 0o755 });
+        const task = await container.newTask(binaryIo(program, { to: path }));
         const exit = task.wait();
         await task.start();
         expect((await exit).code).toBe(0);
         await task.delete();
         const lines = () => readFileSync(path, 'utf8').split('\n').toSorted();
-        await expect.poll(lines).toEqual(['', 'err', container.id, 'out'].toSorted());
+        await expect.poll(lines).toEqual(['', 'err', 'out', 'to']);
         expect(() => binaryIo('sh')).toThrow(/absolute/);
       }));
 

@@ -66,16 +66,16 @@ export class LayerApplier {
   private readonly pool: ApplyWorkerPool;
   private readonly tempDirectory: string;
   private readonly limits: LayerLimits;
-  private readonly gunzip: string | undefined;
   private readonly processors: readonly StreamProcessor[];
   private readonly env: NodeJS.ProcessEnv;
+  private readonly gunzip: string | undefined;
 
   constructor(options: LayerApplierOptions = {}) {
     this.tempDirectory = options.tempDirectory ?? tmpdir();
     this.limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
-    this.gunzip = options.gunzip;
     this.processors = options.processors ?? [];
     this.env = options.env ?? {};
+    this.gunzip = options.gunzip;
     this.pool = new ApplyWorkerPool({
       maxWorkers: options.maxWorkers ?? DEFAULT_MAX_WORKERS,
       idleMs: options.idleMs ?? DEFAULT_IDLE_MS,

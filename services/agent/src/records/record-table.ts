@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Filter } from '@longshore/filters';
 import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
 import type { CopiedRecord } from './copy-reads.ts';
-import { labelsOf } from './filtered-kinds.ts';
+import { findableOf, NOTHING } from './filtered-kinds.ts';
 import { LabelIndex } from './label-index.ts';
 import { Recent } from './recent.ts';
 import { isRecordKind, type RecordKind } from './record-kinds.ts';
@@ -169,7 +169,12 @@ export class RecordTable {
       sweptFrom,
     });
     if (!row) return false;
-    this.#labels.put(Number(row.id), kind, namespace, deleted ? {} : labelsOf(kind, row.value as Uint8Array));
+    this.#labels.put(
+      Number(row.id),
+      kind,
+      namespace,
+      deleted ? NOTHING : findableOf(kind, row.value as Uint8Array),
+    );
     this.#revisions.set(name, { revision, isStale: isStale(record) });
     return true;
   }

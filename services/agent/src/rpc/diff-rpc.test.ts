@@ -19,8 +19,8 @@ import { BlobSource } from '../content/blob-source.ts';
 import { BlobUrls } from '../content/blob-urls.ts';
 import { LayerApplier, type StreamProcessor } from '../diff/apply.ts';
 import { LayerComparer } from '../diff/compare/layer-comparer.ts';
-import { newGeneration } from '../snapshots/layer-directories.ts';
 import { OverlayfsSnapshotter } from '../snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { newLayer } from '../snapshots/testing/new-layer.ts';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { toControlPlane } from '../socket/control-plane.ts';
 import { mountToProto } from './convert-mount.ts';
@@ -114,8 +114,8 @@ async function start(
 
 async function overlay() {
   const snapshotter = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
-  const parent = { generation: newGeneration(), kind: 'active', ancestors: [] } as const;
-  const active = { generation: newGeneration(), kind: 'active', ancestors: [parent.generation] } as const;
+  const parent = newLayer('active');
+  const active = newLayer('active', [parent.generation]);
   await snapshotter.create(parent);
   await snapshotter.create(active);
   const fs = join(snapshotter.directories.pathOf(active.generation), 'fs');

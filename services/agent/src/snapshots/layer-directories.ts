@@ -4,26 +4,24 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { fromErrno, isErrno } from '@longshore/linux';
+import type { LayerStore } from './layer-store.ts';
 import { removedSmall } from './remove-small.ts';
 
 /** Short, because the paths of a whole chain must fit into one page of mount options. */
 const GENERATION_BYTES = 8;
-const GENERATION = /^[0-9a-f]{16}$/;
+export const GENERATION = /^[0-9a-f]{16}$/;
 
 /** Beside the layers, hence on the same file system: a layer goes there by renaming. */
-const TRASH = '.trash';
-const QUARANTINE = '.quarantine';
+export const TRASH = '.trash';
+export const QUARANTINE = '.quarantine';
 
 /** A name that no layer of this node has had or will have. */
 export function newGeneration(): string {
   return randomBytes(GENERATION_BYTES).toString('hex');
 }
 
-/**
- * The directories of one snapshotter's layers: `<base>/<generation>`. What is discarded leaves its place at once and
- * is deleted afterwards, which for a large layer takes a while.
- */
-export class LayerDirectories {
+/** The directories of one snapshotter's layers: `<base>/<generation>`. */
+export class LayerDirectories implements LayerStore {
   readonly base: string;
   readonly #purging = new Map<string, Promise<void>>();
 

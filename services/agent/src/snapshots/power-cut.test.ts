@@ -42,7 +42,7 @@ async function disk() {
 describe('power that is cut', () => {
   it('after a commit: the layer is whole', async () => {
     const { path, cutPower } = await disk();
-    const { snapshots, catalogue } = await layersUnderTest(undefined, path);
+    const { snapshots, catalogue } = await layersUnderTest({ directory: path });
     await using applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
     const mounts = await snapshots.prepare(
       { snapshotter, key: 'extract', parent: '', kind: 'active', labels: {} },
