@@ -16,6 +16,7 @@ import { provideNode } from './bootstrap/node-runtime.mjs';
 import { SetUpError, say } from './bootstrap/report.mjs';
 import { endRunning } from './bootstrap/run.mjs';
 import { provideRuntimes } from './bootstrap/runtimes.mjs';
+import { provideSoci } from './bootstrap/soci.mjs';
 import { childEnvironment, provideToolchain } from './bootstrap/toolchain.mjs';
 import { commandOf, USAGE } from './bootstrap/verbs.mjs';
 import { provideWorkspace } from './bootstrap/workspace.mjs';
@@ -64,7 +65,7 @@ function parseCommand() {
 }
 
 /** @returns {Promise<NodeJS.ProcessEnv>} the command's environment */
-async function setUp({ needsWorkspace, needsS3 = false, needsRuntimes = false }) {
+async function setUp({ needsWorkspace, needsS3 = false, needsRuntimes = false, needsSoci = false }) {
   await checkMachine();
   mkdirSync(cache, { recursive: true, mode: 0o755 });
   const unlock = await takeLock(join(cache, 'lock'));
@@ -74,6 +75,7 @@ async function setUp({ needsWorkspace, needsS3 = false, needsRuntimes = false })
     const env = childEnvironment(cache, nodeDir, await provideToolchain(cache));
     if (needsS3) await provideCeph(cache);
     if (needsRuntimes) await provideRuntimes(cache);
+    if (needsSoci) await provideSoci(cache);
     return { ...env, PATH: [join(repo, 'node_modules/.bin'), env.PATH].join(delimiter) };
   } finally {
     unlock();

@@ -68,6 +68,8 @@ function emit(staging: string, names: readonly string[]): void {
     compilerOptions: {
       noEmit: false,
       declaration: true,
+      // The workspace's own check is of the same sources.
+      noCheck: true,
       rewriteRelativeImportExtensions: true,
       removeComments: false,
       rootDir: packages,

@@ -15,8 +15,10 @@ import { benchExits } from './exit-latency.ts';
 import { benchHttpList } from './http-list.ts';
 import { benchScale } from './scale.ts';
 import { type Side, startSides } from './sides.ts';
+import { benchSnapshots } from './snapshots.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
 import { benchTasks } from './tasks.ts';
+import { benchUnpack } from './unpack.ts';
 
 const HELP = `Usage: npm run bench -- [PART...] [options]
 
@@ -33,6 +35,8 @@ Parts, all when none is named. Any failed step makes it fail.
   http-list       Asks the HTTP API for pages of 100 among many containers of many nodes.
   connections     Holds many idle connections to the gateway, and prints what they cost it and those that are busy.
   edge            What the gateway adds to a call with TLS and authorisation, and what it leaves of a large read.
+  snapshots       Makes and removes snapshots beside a containerd, and reads them as there come to be many: the bars.
+  unpack          Unpacks a large image whose bytes are stored, beside a containerd and igzip with tar.
   collection      Collects a large scope while others write into it, and prints how long both take.
 
 Options:
@@ -53,7 +57,10 @@ Options:
   --fleet N       http-list: nodes, which share 100,000 containers (default 100)
   --calls N       edge, http-list: of each kind (default 1000)
   --idle-ones N   connections: how many are idle (default 5000), beside 200 busy ones
+  --unpacks N     unpack: counted rounds (default 5)
   --objects N     collection: records in the scope (default 100000)
+  --rounds N      snapshots: of Prepare, Mounts and Remove (default 1000)
+  --layers N      snapshots: in the scope at last (default 10000)
   --help          this text
 `;
 
@@ -88,7 +95,10 @@ const { values, positionals } = parseArgs({
     fleet: { type: 'string', default: '100' },
     calls: { type: 'string', default: '1000' },
     'idle-ones': { type: 'string', default: '5000' },
+    unpacks: { type: 'string', default: '5' },
     objects: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '1000' },
+    layers: { type: 'string', default: '10000' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -124,6 +134,8 @@ const PARTS: Record<string, () => Promise<void>> = {
   connections: () => benchConnections({ idle: Number(values['idle-ones']), seconds: Number(values.seconds) }),
   edge: () =>
     benchEdge({ calls: Number(values.calls), megabytes: Number(values.megabytes), runs: CONTENT_RUNS }),
+  snapshots: () => benchSnapshots({ rounds: Number(values.rounds), snapshots: Number(values.layers) }),
+  unpack: () => benchUnpack(Number(values.unpacks)),
   collection: () => benchCollection({ objects: Number(values.objects), seconds: Number(values.seconds) }),
 };
 

@@ -14,6 +14,7 @@ import {
   startFleet as startLocalFleet,
 } from '@longshore/local';
 import { Channel } from '@longshore/rpc';
+import type { TlsFiles } from '@longshore/transport';
 import { FleetStores } from './fleet-stores.ts';
 import { cgroupsOf, expectNone, mountsBelow, networkNamespacesIn, processesOf } from './leftovers.ts';
 import { TestNode } from './test-node.ts';
@@ -53,6 +54,8 @@ export interface Fleet extends AsyncDisposable {
   forgetRegistryRequests(): void;
   /** To the gateway's gRPC, as an admin with a certificate; to one replica, default: all. The caller closes it. */
   gateway(user: string, replica?: number): Promise<Channel>;
+  /** Makes a person an admin, and answers their certificate. */
+  admin(user: string): Promise<TlsFiles>;
   /** To `runtime` directly, as a service; for what has no way at the edge. The caller closes it. */
   runtime(): Channel;
   /** To the gateway's HTTP API, with the admin token. */
@@ -121,6 +124,11 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     headers.set('authorization', `Bearer ${adminToken(layout.controlRoot)}`);
     return fetch(`http://${outside.address(`http-${replica}`)}${path}`, { ...init, headers });
   };
+  const admin: Fleet['admin'] = async (user) => {
+    const tls = await authority.user(user, databaseUrl);
+    await makeAdmin(`user/${user}`);
+    return tls;
+  };
   const makeAdmin = async (subject: string) => {
     const body = JSON.stringify({ subject, namespace: '*', role: 'admin' });
     const headers = { 'content-type': 'application/json' };
@@ -147,10 +155,9 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     registryRequests: () => local.registry.requests(),
     forgetRegistryRequests: () => local.registry.forgetRequests(),
     async gateway(user, replica) {
-      const tls = await authority.user(user, databaseUrl);
-      await makeAdmin(`user/${user}`);
-      return new Channel(doors('gateway', replica), tls, { expect: 'service/gateway' });
+      return new Channel(doors('gateway', replica), await admin(user), { expect: 'service/gateway' });
     },
+    admin,
     runtime: () => new Channel(doors('runtime'), authority.service('gateway'), { expect: 'service/runtime' }),
     http,
     local,

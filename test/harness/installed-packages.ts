@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -27,8 +35,7 @@ function install(directory: string, tarball: string): void {
   };
   const place = join(directory, 'node_modules', name);
   mkdirSync(dirname(place), { recursive: true });
-  cpSync(unpacked, place, { recursive: true });
-  rmSync(unpacked, { recursive: true });
+  renameSync(unpacked, place);
   const workspace = join(REPOSITORY, 'packages', name.replace('@longshore/', ''), 'node_modules');
   for (const other of Object.keys(dependencies ?? {}).filter((each) => !each.startsWith('@longshore/'))) {
     const link = join(place, 'node_modules', other);

@@ -154,7 +154,6 @@ describe('a raw call', () => {
 
   it.each([
     '/containerd.services.tasks.v1.Tasks/Checkpoint',
-    '/containerd.services.diff.v1.Diff/Diff',
     '/containerd.services.sandbox.v1.Controller/Create',
     '/acme.v1.Unknown/Do',
   ])('%s is not implemented, and says so', async (method) => {

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -113,18 +121,31 @@ describe('longshore run', () => {
     const missing = await longshore.run(['cp', 'kept:/nothing', home]);
     expect(missing.code).not.toBe(0);
     expect(missing.stderr).toContain('nothing: No such file');
+    await longshore.ok(['run', '-d', '--rm', '--name', 'brief', busybox, 'true']);
+    await until(() => longshore.ok(['ps', '-aq'])).toBe('kept\n');
     await longshore.ok(['rm', '-f', 'kept']);
   });
 
   it('says what is wrong in the field’s words, with Docker’s exit codes, and leaves nothing', async () => {
     const code = async (...args: string[]) => (await longshore.run(['run', '--rm', ...args])).code;
-    expect(await code(busybox, 'no-such-program')).toBe(127);
+    const cidfile = join(home, 'cid');
+    expect(await code('--cidfile', cidfile, busybox, 'no-such-program')).toBe(127);
+    expect(existsSync(cidfile)).toBe(false);
     expect(await code(busybox, '/etc')).toBe(126);
     expect(await code('--pull', 'never', 'no.such.invalid/image')).toBe(125);
     expect(await code('--memory', 'much', busybox)).toBe(2);
     expect(await code('-v', 'volume:/data', busybox)).toBe(2);
-    expect(await code('-d', busybox)).toBe(2);
+    expect(await code('-di', busybox)).toBe(2);
     expect(await longshore.ok(['ps', '-aq'])).toBe('');
+  });
+
+  it('of a container that has ended is done again by start, which stays with it', async () => {
+    const script = 'read line; echo "got $line"; exit 4';
+    expect(await longshore.run(['run', '--name', 'again', ...sh(script)])).toMatchObject({ code: 4 });
+    const again = await longshore.run(['start', '-ai', 'again'], 'typed\n');
+    // Not what the one before has written.
+    expect(again).toEqual({ code: 4, stdout: 'got typed\n', stderr: '' });
+    await longshore.ok(['rm', 'again']);
   });
 
   it('hands signals on', async () => {
@@ -147,7 +168,7 @@ describe('longshore run', () => {
 
 describe('a terminal', () => {
   it('has its size, passes keys, can be let go of, and come back to', async () => {
-    using first = longshore.terminal(['run', '-it', '--name', 'shell', busybox, 'sh'], SIZE);
+    using first = longshore.terminal(['run', '-it', '--rm', '--name', 'shell', busybox, 'sh'], SIZE);
     await until(() => first.seen).toContain('# ');
     first.type('stty size; echo s$((40+2))\r');
     await until(() => first.seen).toContain('s42');
@@ -164,7 +185,8 @@ describe('a terminal', () => {
     await until(() => second.seen).toContain('20 90');
     second.type('exit 5\r');
     expect(await second.exit).toBe(5);
-    await longshore.ok(['rm', 'shell']);
+    // Who ran it has let go of it long ago.
+    await until(() => longshore.ok(['ps', '-aq'])).toBe('');
   });
 
   it('of exec is one of its own, and ctrl-C is the program’s', async () => {

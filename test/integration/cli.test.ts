@@ -97,21 +97,24 @@ describe('containers', () => {
     expect(await shown('stops')).toBeUndefined();
   });
 
-  it('are watched: those that run, then each change of one', async () => {
+  it.each([
+    ['on a node', () => cli],
+    ['at a gateway', () => edge],
+  ])('are watched %s: those that run, then each change of one', async (_, from) => {
     await start('watched', 'exec sleep 1000');
-    const watch = cli.start(['ps', '-w', '-o', 'json']);
-    const states = () =>
+    const watch = from().start(['ps', '-w', '-o', 'json']);
+    const changes = () =>
       watch.stdout
         .split('\n')
         .filter(Boolean)
-        .map((line) => JSON.parse(line) as Shown);
+        .map((line) => JSON.parse(line) as Shown & { change: string });
     expect(await waitUntil(() => watch.stdout !== '')).toBe(true);
     await cli.ok('rm', '-f', 'watched');
-    expect(await waitUntil(() => states().at(-1)?.status === 'removed')).toBe(true);
+    expect(await waitUntil(() => changes().at(-1)?.change === 'removed')).toBe(true);
     watch.interrupt();
     expect(await watch.ended).toMatchObject({ code: 130, stderr: '' });
-    expect(states()[0]).toMatchObject({ id: 'watched', status: 'running' });
-    expect(new Set(states().map(({ id }) => id))).toEqual(new Set(['watched']));
+    expect(changes()[0]).toMatchObject({ change: 'listed', id: 'watched', status: 'running' });
+    expect(new Set(changes().map(({ id }) => id))).toEqual(new Set(['watched']));
   });
 
   it('of which one is not there do not keep the others from their turn', async () => {
@@ -138,6 +141,14 @@ describe('images and what they are made of', () => {
     ]);
     await cli.ok('tag', busybox, 'app:1');
     expect(await cli.ok('images', '-q', 'app')).toBe('docker.io/library/app:1\n');
+    const watch = edge.start(['images', '-w', '--node', node]);
+    expect(await waitUntil(() => /^CHANGE .*\nlisted /.test(watch.stdout))).toBe(true);
+    await cli.ok('tag', 'app:1', 'app:2');
+    expect(await waitUntil(() => /\nadded +app +2 /.test(watch.stdout))).toBe(true);
+    await cli.ok('rmi', 'app:2');
+    expect(await waitUntil(() => /\nremoved +app +2 /.test(watch.stdout))).toBe(true);
+    watch.interrupt();
+    expect(await watch.ended).toMatchObject({ code: 130, stderr: '' });
     const [image] = await cli.json<{ config: object; target: { digest: string } }[]>('inspect', 'app:1');
     expect(image).toMatchObject({ config: { rootfs: { type: 'layers' } } });
     const { digest } = image!.target;

@@ -3,13 +3,12 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { runcOptions } from '@longshore/client';
 import { removeCgroup } from '@longshore/linux';
-import { OptionsSchema } from '@longshore/proto/containerd/runc/v1/oci';
+import { makeBusyboxImage, pushImage } from '@longshore/local';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { pushTestImages } from '../harness/images.ts';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
 import { containersSuite } from './client/containers.suite.ts';
@@ -18,7 +17,7 @@ import { deathsSuite } from './client/deaths.suite.ts';
 import { edgeSuite } from './client/edge.suite.ts';
 import { eventsSuite } from './client/events.suite.ts';
 import { fleetImagesSuite, imagesSuite } from './client/images.suite.ts';
-import { agentRestartSuite, shimDeathSuite } from './client/outages.suite.ts';
+import { agentRestartSuite, gatewayDeathSuite, shimDeathSuite } from './client/outages.suite.ts';
 import { packedSuite } from './client/packed.suite.ts';
 import { openClient, type Server } from './client/server.ts';
 import { serverInfoSuite } from './client/server-info.suite.ts';
@@ -45,7 +44,7 @@ beforeAll(async () => {
     LONGSHORE_TLS_CA: tls.tlsCa,
   };
   [stack, peer] = await Promise.all([startStack({ env }), startContainerd()]);
-  imageName = (await pushTestImages(stack.registry)).busybox;
+  imageName = await pushImage(stack.registry.host, 'test/busybox', '1', await makeBusyboxImage());
   const pull = ['image', 'pull', '--plain-http', imageName];
   await Promise.all([stack.ctr.ok(pull), peer.ctr.ok(pull)]);
   node = await onlyNode();
@@ -117,19 +116,30 @@ describe.each([
   [
     'a longshore node',
     () => ({ address: stack.socket, other: peer.socket, ctr: stack.ctr, transfers: true }),
+    false,
   ],
-  ['a containerd', () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false })],
-])('the client of %s', (_, partsOf) => {
+  [
+    'a containerd',
+    () => ({ address: peer.socket, other: stack.socket, ctr: peer.ctr, transfers: false }),
+    true,
+  ],
+])('the client of %s', (_, partsOf, compares) => {
   imagesSuite(() => ({ ...partsOf(), registry: stack.registry }));
-  contentSuite(() => partsOf().address);
+  contentSuite(() => partsOf().address, compares);
 });
 fleetImagesSuite(() => stack);
 edgeSuite(edge, () => node, agent);
 agentRestartSuite(ours, agent);
+gatewayDeathSuite({
+  edge,
+  node: ours,
+  nodeId: () => node,
+  kill: () => stack.services.kill('gateway'),
+  whenReady: () => stack.services.whenReady('gateway'),
+});
 packedSuite(() => ({ directory, node: ours(), edge: edge() }));
 
 /** The two servers on this machine must not share runc's state. */
 function runcRoot() {
-  const options = create(OptionsSchema, { root: join(directory, 'runc') });
-  return { typeUrl: OptionsSchema.typeName, value: toBinary(OptionsSchema, options) };
+  return runcOptions({ root: join(directory, 'runc') });
 }

@@ -5,6 +5,7 @@ import { Channel } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PeerContainerd, startContainerd } from '../harness/peer-containerd.ts';
 import { type Stack, startStack } from '../harness/stack.ts';
+import { DIFF_CASES } from './content-parity/diff-cases.ts';
 import { FILTER_CASES } from './content-parity/filter-cases.ts';
 import { LEASE_CASES } from './content-parity/lease-cases.ts';
 import { bytes, type Cases, outcome, Side } from './content-parity/side.ts';
@@ -224,6 +225,7 @@ const CASES: Cases = {
   },
   ...FILTER_CASES,
   ...LEASE_CASES,
+  ...DIFF_CASES,
 };
 
 let stack: Stack;
@@ -240,7 +242,7 @@ afterAll(async () => {
   await stack?.close();
 });
 
-describe("content of the node socket is like containerd's", () => {
+describe("content and diff of the node socket are like containerd's", () => {
   it.each(Object.keys(CASES))('%s', async (name) => {
     const namespace = name.replaceAll(/[^a-z]+/g, '-');
     const [ours, theirs] = await Promise.all(

@@ -40,6 +40,16 @@ describe('ctr run --rm', () => {
     expect(await once(run, 'exit')).toEqual([137, null]);
   });
 
+  it('runs an image that was unpacked by copies, with the snapshotter that is asked for', async () => {
+    const native = ['--snapshotter', 'native'];
+    await stack.ctr.ok(['image', 'pull', '--plain-http', ...native, images.layered]);
+    const script = 'cat /data/kept; ls /data /opaque; echo new > /data/kept; cat /data/kept';
+    const run = ['run', '--rm', ...native, images.layered, 'copied', 'sh', '-c', script];
+    expect(await stack.ctr.ok(run)).toBe('changed\n/data:\nkept\n\n/opaque:\nabove\nnew\n');
+    await stack.ctr.ok(['image', 'rm', '--sync', images.layered]);
+    expect(await stack.ctr.ok(['snapshot', ...native, 'ls'])).not.toContain('sha256:');
+  });
+
   it('passes stdin on to its end', async () => {
     const input = 'x'.repeat(300_000);
     const { stdout } = await stack.ctr.run(['run', '--rm', images.busybox, 'reads', 'wc', '-c'], {

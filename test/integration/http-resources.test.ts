@@ -162,6 +162,37 @@ describe('a list in pages', () => {
   });
 });
 
+describe('every list', () => {
+  it('has on pages of one what it has as a whole, and its own cursors only', async () => {
+    for (const id of ['paged', 'page', 'Page']) {
+      await json('POST', '/leases', { body: { id, labels: { list: 'paged' } } }, 201);
+      await stack.ctr.ok(['image', 'tag', busybox, `example.com/${id.toLowerCase()}:${id.length}${id[0]}`]);
+      await stack.ctr.ok(['run', '-d', busybox, `${id}-task`, 'sleep', '100000']);
+    }
+    const lists = ['/images', '/content', '/leases', '/snapshots', '/tasks', '/containers'];
+    const scoped = lists.slice(0, 2).map((list) => `${list}?node=${node}`);
+    const filtered = ['/leases?filter=labels.list==paged', `/images?node=${node}&filter=name~=example`];
+    for (const list of [...lists.slice(2), ...scoped, ...filtered]) {
+      const with_ = (query: string) => `${list}${list.includes('?') ? '&' : '?'}${query}`;
+      const { items, next_cursor: end } = await json('GET', with_('limit=1000'));
+      expect([list, items.length > 2, end]).toEqual([list, true, null]);
+      const seen: unknown[] = [];
+      for (let cursor = ''; cursor !== undefined; ) {
+        const page = await json('GET', with_(`limit=1${cursor && `&cursor=${cursor}`}`));
+        expect([list, page.items.length]).toEqual([list, 1]);
+        seen.push(...page.items);
+        cursor = page.next_cursor ?? undefined;
+      }
+      expect(seen).toEqual(items);
+      for (const wrong of ['x', Buffer.from('["a","b","c"]').toString('base64url'), '%20']) {
+        await json('GET', with_(`cursor=${wrong}`), {}, 400);
+      }
+    }
+    for (const id of ['paged', 'page', 'Page']) await json('DELETE', `/leases/${id}`, {}, 204);
+    await stack.ctr.removeContainers();
+  });
+});
+
 describe('a creation with an idempotency key', () => {
   it('is done once, and answered the same, also when its copies come together', async () => {
     const spec = { ociVersion: '1.1.0' };

@@ -269,8 +269,93 @@ describe('run, over HTTP', () => {
     const response = await call('POST', '/containers/run', { body: followed, signal: left.signal });
     for await (const { event } of eventsOf(response)) if (event === 'output') break;
     left.abort();
+    await nothingIsLeft();
+  });
+
+  /** No container is left, nor a snapshot of this one. */
+  async function nothingIsLeft(): Promise<void> {
     expect(await waitUntil(async () => (await names('/containers')).length === 0)).toBe(true);
     expect(await waitUntil(async () => !(await stack.ctr.ok(['snapshot', 'ls'])).includes(id))).toBe(true);
+  }
+
+  it('leaves the removal to its node, so that nobody has to stay for it', async () => {
+    const detached = { ...body(), args: ['sleep', '100000'], rm: true, detach: true };
+    await json('POST', '/containers/run', detached, 201);
+    await json('POST', `/containers/${id}/task/kill`, { signal: 'SIGKILL' }, 204);
+    await nothingIsLeft();
+    const short = { ...body(), args: ['true'], rm: true, detach: true };
+    await json('POST', '/containers/run', short, 201);
+    await nothingIsLeft();
+  });
+
+  it('removes a container of which the gateway, and then the agent, was killed', async () => {
+    const followed = { ...body(), args: ['sh', '-c', 'echo on; sleep 100000'], rm: true };
+    const response = await call('POST', '/containers/run', { body: followed });
+    let pid = 0;
+    const events = eventsOf(response);
+    for (let next = await events.next(); next.value?.event !== 'output'; next = await events.next()) {
+      if (next.value?.event === 'started') pid = next.value.data.pid;
+    }
+    await stack.services.kill('gateway');
+    await expect(events.next()).rejects.toThrow();
+    await stack.services.whenReady('gateway');
+    http = stack.services.addresses('gateway').http!;
+    expect(await json('GET', `/containers/${id}/task`)).toMatchObject({ status: 'running', pid });
+    await stack.services.stop('agent');
+    process.kill(pid, 'SIGKILL');
+    await stack.services.start('agent');
+    await nothingIsLeft();
+  });
+
+  it('is told of the same container again, for the same key, and never runs a second one', async () => {
+    const run = (key: string, more: object, signal?: AbortSignal) => {
+      const headers = { 'idempotency-key': key };
+      const wish = { body: { ...body(), id: undefined, ...more }, headers, ...(signal && { signal }) };
+      return call('POST', '/containers/run', wish);
+    };
+    const detached = { args: ['sleep', '100000'], detach: true };
+    const [first, second] = [await run('d', detached), await run('d', detached)];
+    expect([first.status, second.status, second.headers.get('idempotency-replayed')]).toEqual([
+      201,
+      201,
+      'true',
+    ]);
+    expect(second.headers.get('location')).toBe(first.headers.get('location'));
+    const made = (await first.json()) as { id: string };
+    expect(await second.json()).toEqual(made);
+    expect((await run('d', { ...detached, args: ['true'] })).status).toBe(422);
+    await json('DELETE', `/containers/${made.id}/task?force=true`);
+    await json('DELETE', `/containers/${made.id}`);
+
+    const once = { args: ['sh', '-c', 'cat /proc/sys/kernel/random/uuid; sleep 100000'], rm: true };
+    const left = new AbortController();
+    const seen: SentEvent[] = [];
+    for await (const event of eventsOf(await run('s', once, left.signal))) {
+      seen.push(event);
+      if (event.event === 'output') break;
+    }
+    left.abort();
+    const again: SentEvent[] = [];
+    for await (const event of eventsOf(await run('s', once))) {
+      again.push(event);
+      if (event.event !== 'output') continue;
+      await json('POST', `/containers/${again[0]!.data.id}/task/kill`, { signal: 'SIGKILL' }, 204);
+    }
+    expect(again.slice(0, 3)).toMatchObject(seen.slice(-3).map(({ event }) => ({ event })));
+    for (const [n, { data }] of seen.slice(-3).entries()) {
+      const { time: _, ...same } = data;
+      expect(again[n]!.data).toMatchObject(same);
+    }
+    expect(again.slice(3).map(({ event }) => event)).toEqual(['exited', 'removed']);
+    const last = await Array.fromAsync(eventsOf(await run('s', once)));
+    expect(last.map(({ event }) => event)).toEqual(['created', 'started', 'removed']);
+    // What has made nothing is tried anew.
+    for (const _ of [1, 2]) {
+      const failing = await run('f', { args: ['/no/such/program'] });
+      if (failing.ok) expect((await Array.fromAsync(eventsOf(failing))).at(-1)?.event).toBe('problem');
+      else expect(failing.headers.get('idempotency-replayed')).toBeNull();
+    }
+    expect(await names('/containers')).toEqual([]);
   });
 
   it('is refused what cannot be, and leaves nothing of it', async () => {
@@ -279,8 +364,13 @@ describe('run, over HTTP', () => {
     expect(await refused({ image: busybox.replace('busybox', 'none'), pull: 'never' })).toBe(412);
     expect(await refused({ unknown: true })).toBe(400);
     expect(await refused({ user: 'noone', pull: 'missing' })).toBe(404);
-    expect(await refused({ rm: true, detach: true })).toBe(400);
+    expect(await refused({ rm: true, labels: { 'containerd.io/restart.status': 'running' } })).toBe(400);
+    expect(await refused({ labels: { 'longshore.io/remove': 'soon' } })).toBe(400);
     expect(await refused({ id: 'a/b' })).toBe(400);
+    expect(await refused({ platform: 'windows/amd64' })).toBe(400);
+    expect(await refused({ platform: 'linux/no such' })).toBe(400);
+    expect(await refused({ platform: 'linux/s390x', pull: 'never' })).toBe(412);
+    expect(await refused({ pull: 'never' })).toBe(400);
     for (const more of [{ args: ['/no/such/program'] }, { image: busybox.replace('busybox', 'none') }]) {
       const response = await call('POST', '/containers/run', { body: { ...body(), ...more } });
       // By then the first event may have been sent.
@@ -360,6 +450,44 @@ describe('a watch, over HTTP', () => {
     const lost = await call('GET', path, { headers: { 'last-event-id': '999999999' }, signal: late.signal });
     expect((await eventsOf(lost).next()).value).toMatchObject({ event: 'reset' });
     late.abort();
+  });
+});
+
+describe('a watch of tasks', () => {
+  it('lists them, tells each change with the task as it is, and goes on after a cut', async () => {
+    const path = '/watch?kind=tasks';
+    await create('sleep 100000');
+    const made = await json('POST', `/containers/${id}/task`, { start: false });
+    const left = new AbortController();
+    let last = '';
+    const seen: SentEvent[] = [];
+    for await (const event of eventsOf(await call('GET', path, { signal: left.signal }))) {
+      if (event.event !== 'reset' && event.event !== 'synced' && event.data.name !== id) continue;
+      seen.push(event);
+      if (event.event === 'synced') await json('POST', `/containers/${id}/task/start`);
+      if (event.data.object?.status !== 'running') continue;
+      last = event.id!;
+      break;
+    }
+    left.abort();
+    expect(seen.slice(0, 3)).toMatchObject([
+      { event: 'reset' },
+      { event: 'listed', data: { node: made.node, object: { id, status: 'created', pid: made.pid } } },
+      { event: 'synced', data: { unreachable_nodes: [] } },
+    ]);
+    await json('DELETE', `/containers/${id}/task?force=true`);
+    const again = new AbortController();
+    const headers = { 'last-event-id': last };
+    const rest: string[] = [];
+    for await (const { event, data } of eventsOf(
+      await call('GET', path, { headers, signal: again.signal }),
+    )) {
+      if (event === 'synced' || data.name === id) rest.push(event);
+      // Its exit and its deletion; of a task that is gone, each tells just that.
+      if (rest.length === 3) break;
+    }
+    again.abort();
+    expect(rest).toEqual(['synced', 'removed', 'removed']);
   });
 });
 

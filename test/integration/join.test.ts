@@ -327,7 +327,7 @@ describe('an agent that has joined', () => {
     expect(await stateOf()).toMatchObject({
       labels: { zone: 'a', gpu: '1' },
       address: expect.stringMatching(/^127\.0\.0\.1:[1-9]/),
-      snapshotters: ['overlayfs'],
+      snapshotters: ['overlayfs', 'native'],
       runtimes: expect.arrayContaining(['io.containerd.runc.v2']),
     });
     expect(await waitUntil(() => read('node.crt') !== before.certificate, 30_000)).toBe(true);

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptGet } from './apt.mjs';
+import { unpackFromSuite } from './later-suite.mjs';
 import { inScratch, unpackAll } from './private-packages.mjs';
 import { SetUpError } from './report.mjs';
 
 const SHIM = 'containerd-shim-runc-v2';
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Debian's suites after this machine's, by the containerd whose shim they have; it needs libc alone. */
 const SUITES = { 1.7: 'trixie', '2.x': 'forky' };
@@ -37,48 +37,19 @@ function recorded(record) {
   return isWhole && existsSync(runtimes.crun) ? runtimes : undefined;
 }
 
-/** With lists of its own, which know one suite and no installed package: the machine's apt stays as it is. */
 async function provideShim(store, suite) {
   const shim = join(store, `containerd-of-${suite}`, SHIM);
   if (existsSync(shim)) return shim;
-  return await inScratch(
-    store,
-    `getting the shim of Debian ${suite}'s containerd, for the tests`,
-    async (scratch) => {
-      mkdirSync(join(scratch, 'lists/partial'), { recursive: true });
-      writeFileSync(
-        join(scratch, 'sources.list'),
-        `deb [signed-by=${KEYRING}] ${await ownArchive()} ${suite} main\n`,
-      );
-      writeFileSync(join(scratch, 'status'), '');
-      const own = [
-        `Dir::Etc::SourceList=${join(scratch, 'sources.list')}`,
-        'Dir::Etc::SourceParts=/dev/null',
-        `Dir::State::Lists=${join(scratch, 'lists')}`,
-        `Dir::State::Status=${join(scratch, 'status')}`,
-        `Dir::Cache=${scratch}`,
-        'APT::Sandbox::User=root',
-        'Acquire::Languages=none',
-      ].flatMap((option) => ['-o', option]);
-      await aptGet([...own, 'update']);
-      await aptGet([...own, 'download', 'containerd'], { cwd: scratch });
-      const tree = await unpackAll(scratch);
-      const found = join(tree, 'usr/bin', SHIM);
-      if (!existsSync(found)) throw new SetUpError(`containerd of Debian ${suite} lacks ${SHIM}`);
-      mkdirSync(join(scratch, 'kept'));
-      renameSync(found, join(scratch, 'kept', SHIM));
-      renameSync(join(scratch, 'kept'), join(shim, '..'));
-      return shim;
-    },
-  );
-}
-
-/** Where this machine has Debian from: a mirror has the later suites too. */
-async function ownArchive() {
-  const { stdout } = await aptGet(['indextargets', '--format', '$(REPO_URI)', 'Identifier: Packages']);
-  const archive = stdout.split('\n').find((uri) => uri !== '' && !uri.includes('security'));
-  if (!archive) throw new SetUpError("apt's sources name no archive of Debian");
-  return archive;
+  const title = `getting the shim of Debian ${suite}'s containerd, for the tests`;
+  return await inScratch(store, title, async (scratch) => {
+    const tree = await unpackFromSuite(scratch, suite, ['containerd']);
+    const found = join(tree, 'usr/bin', SHIM);
+    if (!existsSync(found)) throw new SetUpError(`containerd of Debian ${suite} lacks ${SHIM}`);
+    mkdirSync(join(scratch, 'kept'));
+    renameSync(found, join(scratch, 'kept', SHIM));
+    renameSync(join(scratch, 'kept'), join(shim, '..'));
+    return shim;
+  });
 }
 
 /** crun finds its library by a wrapper. */

@@ -13,13 +13,14 @@ export const USAGE = `Usage: node deploy/local/bootstrap.mjs VERB [ARG...]
   tools    Only get Node and Debian's packages.
   s3-tools The same, and the S3 server that the tests use.
   runtimes The same, and the shims and runtimes that only the tests run.
+  soci     The same, and a snapshotter that only the long tests run.
 `;
 
 /**
  * What a verb runs once everything is there.
  * @param {string} repo
  * @param {string[]} argv verb and arguments
- * @returns {{ text: string } | { words: string[], needsWorkspace: boolean, needsS3?: boolean, needsRuntimes?: boolean }} `text` is the whole
+ * @returns {{ text: string } | { words: string[], needsWorkspace: boolean, needsS3?: boolean, needsRuntimes?: boolean, needsSoci?: boolean }} `text` is the whole
  *   answer; `words` is a command, empty for none
  * @throws {Error} that says what is wrong with the arguments
  */
@@ -46,6 +47,8 @@ export function commandOf(repo, [verb, ...args]) {
       return { words: [], needsWorkspace: false, needsS3: true };
     case 'runtimes':
       return { words: [], needsWorkspace: false, needsRuntimes: true };
+    case 'soci':
+      return { words: [], needsWorkspace: false, needsSoci: true };
     case 'help':
     case '--help':
     case '-h':

@@ -1,4 +1,5 @@
 import type { Duration } from '@bufbuild/protobuf/wkt';
+import { Option } from 'commander';
 import { UsageError } from './usage-error.ts';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -14,6 +15,12 @@ export function parseDuration(text: string): number {
     `duration "${text}": not understood`,
     'For instance 30s, 5m, 1h30m, 7d; a number alone is seconds.',
   );
+}
+
+/** An option whose value is a duration, with the default as a person writes it. */
+export function durationOption(flags: string, meaning: string, standard?: string): Option {
+  const option = new Option(flags, meaning).argParser(parseDuration);
+  return standard === undefined ? option : option.default(parseDuration(standard), standard);
 }
 
 /** A time as RFC 3339, seconds since 1970, or how long ago: `2026-01-31`, `1700000000`, `10m`. Throws UsageError. */

@@ -1,15 +1,23 @@
 import { UsageError } from './usage-error.ts';
 
-/** `key=value`, or `key-` to remove it; as many as there are. Throws UsageError. */
+/** `key=value`, as many as there are. Throws UsageError. */
 export function parseLabels(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const equals = text.indexOf('=');
       if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
-      if (text.endsWith('-') && text.length > 1) return [text.slice(0, -1), ''];
-      throw new UsageError(`label "${text}": neither key=value nor key- to remove it`);
+      throw new UsageError(`label "${text}": not key=value`);
     }),
   );
+}
+
+/** `key=value` to set one, `key-` to remove it, which is null. Throws UsageError. */
+export function parseLabelChanges(texts: readonly string[]): Record<string, string | null> {
+  const isRemoval = (text: string) => !text.includes('=') && /.-$/.test(text);
+  const wrong = texts.find((text) => !isRemoval(text) && text.indexOf('=') <= 0);
+  if (wrong !== undefined) throw new UsageError(`label "${wrong}": neither key=value nor key- to remove it`);
+  const removed = texts.filter(isRemoval).map((text) => [text.slice(0, -1), null] as const);
+  return { ...parseLabels(texts.filter((text) => !isRemoval(text))), ...Object.fromEntries(removed) };
 }
 
 /** As a table shows them. */

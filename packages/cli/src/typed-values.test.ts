@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { durationOf, parseDuration, parseTime } from './durations.ts';
-import { parseLabels } from './labels.ts';
+import { parseLabelChanges, parseLabels } from './labels.ts';
 import { nearest } from './nearest.ts';
 import { parseContainerFilters } from './resources/container-filter.ts';
 import { eventFilters } from './resources/event-filter.ts';
@@ -44,9 +44,9 @@ describe('signals', () => {
 
 describe('labels', () => {
   it('are set and removed', () => {
-    expect(parseLabels(['a=b=c', 'empty=', 'gone-'])).toEqual({ a: 'b=c', empty: '', gone: '' });
-    expect(() => parseLabels(['novalue'])).toThrow('neither');
-    expect(() => parseLabels(['=x'])).toThrow('neither');
+    expect(parseLabelChanges(['a=b=c', 'empty=', 'gone-'])).toEqual({ a: 'b=c', empty: '', gone: null });
+    expect(() => parseLabelChanges(['novalue'])).toThrow('neither');
+    expect(() => parseLabels(['=x'])).toThrow('not key=value');
   });
 });
 

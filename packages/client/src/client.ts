@@ -1,20 +1,25 @@
+import type { Descriptor } from '@longshore/oci';
 import type { Plugin } from '@longshore/proto/containerd/services/introspection/v1/introspection';
 import { Header } from '@longshore/proto/headers';
 import type { CallOptions } from '@longshore/rpc';
 import { Connection } from './connection/connection.ts';
 import type { ScopeOptions } from './connection/options.ts';
 import { Container } from './containers/container.ts';
-import type { ContainerOption } from './containers/container-draft.ts';
+import { type ContainerOption, stepsAndCall } from './containers/container-draft.ts';
 import type { ContainerInfo } from './containers/container-info.ts';
 import { type ListOptions, listContainers } from './containers/list-containers.ts';
 import { newContainer } from './containers/new-container.ts';
 import { ContentStore } from './content/content-store.ts';
+import { Differ } from './diff/differ.ts';
 import { EventStream } from './events/events.ts';
 import { type Change, listThenWatch } from './events/list-then-watch.ts';
 import { WATCHABLES, type Watchable, type WatchedItems } from './events/watchable.ts';
+import type { ExportOptions } from './images/export.ts';
 import type { Image } from './images/image.ts';
 import { ImageStore } from './images/image-store.ts';
+import type { ImportOptions } from './images/import.ts';
 import type { PullOptions } from './images/pull-options.ts';
+import type { PushOptions } from './images/push.ts';
 import { LeaseManager } from './leases/leases.ts';
 import { underLease } from './leases/work-lease.ts';
 import { Namespaces } from './namespaces.ts';
@@ -26,6 +31,7 @@ import {
   serverVersion,
 } from './server-info.ts';
 import { Snapshotter } from './snapshots/snapshotter.ts';
+import { listTasks, type TaskInfo } from './tasks/list-tasks.ts';
 
 /**
  * A containerd, a longshore node, or a fleet by its gateways.
@@ -42,6 +48,10 @@ export class Client extends Connection {
 
   get content(): ContentStore {
     return new ContentStore(this);
+  }
+
+  get diff(): Differ {
+    return new Differ(this);
   }
 
   get leases(): LeaseManager {
@@ -71,11 +81,29 @@ export class Client extends Connection {
     return this.images.pull(reference, options);
   }
 
+  /** Puts an image to a registry, and answers what was put. Throws NotFound for one that is not recorded. */
+  push(name: string, options?: PushOptions): Promise<Descriptor> {
+    return this.images.push(name, options);
+  }
+
+  /** Stores and records the images of an archive. */
+  import(archive: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<Image[]> {
+    return this.images.import(archive, options);
+  }
+
+  /** One archive of images, by their names. Throws NotFound. */
+  export(names: readonly string[], options?: ExportOptions): AsyncIterable<Buffer> {
+    return this.images.export(names, options);
+  }
+
+  /** An image by its full name. Throws NotFound. */
+  image(name: string, options?: CallOptions): Promise<Image> {
+    return this.images.get(name, options);
+  }
+
   /** Records a container; options are taken in their order, an object among them is for the calls that are made. */
   newContainer(id: string, ...options: readonly (ContainerOption | CallOptions)[]): Promise<Container> {
-    const steps = options.filter((option) => typeof option === 'function');
-    const call = Object.assign({}, ...options.filter((option) => typeof option !== 'function'));
-    return newContainer(this, id, steps, call);
+    return newContainer(this, id, ...stepsAndCall(options));
   }
 
   /** Throws NotFound. */
@@ -87,6 +115,10 @@ export class Client extends Connection {
 
   containers(options: ListOptions = {}): AsyncIterable<ContainerInfo> {
     return listContainers(this, options);
+  }
+
+  tasks(options?: CallOptions): AsyncIterable<TaskInfo> {
+    return listTasks(this, options);
   }
 
   /**

@@ -10,11 +10,17 @@ export async function* selectFrom<T>(
   filter: Filter,
   pages: AsyncIterable<readonly T[]>,
   adaptorOf: (object: T) => Adaptor,
+  limit = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<T> {
+  let left = limit;
   let turnEnds = performance.now() + TURN_MS;
   for await (const page of pages) {
     for (const object of page) {
-      if (filter.matchesAll || filter.matches(adaptorOf(object))) yield object;
+      if (filter.matchesAll || filter.matches(adaptorOf(object))) {
+        yield object;
+        left -= 1;
+        if (left <= 0) return;
+      }
       if (performance.now() < turnEnds) continue;
       await nextTurn();
       turnEnds = performance.now() + TURN_MS;

@@ -33,6 +33,7 @@ export type { UnaryMethod, UnaryOutcome } from './grpc/unary-method.ts';
 export * from './grpc/upstream.ts';
 export * from './grpc/watch-rpc.ts';
 export * from './lifecycle.ts';
+export * from './list-part.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
 export * from './node-record.ts';

@@ -7,6 +7,7 @@ describe('parseMountOptions', () => {
       flags: MountFlag.ReadOnly | MountFlag.NoSuid | MountFlag.NoDev,
       propagation: 0,
       data: 'mode=755,size=1m',
+      idMap: undefined,
     });
   });
 
@@ -20,6 +21,7 @@ describe('parseMountOptions', () => {
       flags: 0,
       propagation: 0,
       data: 'constructor',
+      idMap: undefined,
     });
   });
 
@@ -30,7 +32,18 @@ describe('parseMountOptions', () => {
     });
   });
 
-  it.each(['loop', 'uidmap=0:1000:1', 'gidmap=0:1000:1'])('says that %s is not implemented', (option) => {
-    expect(() => parseMountOptions([option])).toThrow(expect.objectContaining({ kind: 'Unimplemented' }));
+  it('keeps id mappings apart, which come in pairs', () => {
+    const options = ['uidmap=0:1000:1,5:9:2', 'ro', 'gidmap=0:7:1'];
+    expect(parseMountOptions(options)).toMatchObject({
+      idMap: { uids: '0:1000:1,5:9:2', gids: '0:7:1' },
+      data: '',
+    });
+    expect(() => parseMountOptions(['uidmap=0:1000:1'])).toThrow(
+      expect.objectContaining({ kind: 'InvalidArgument' }),
+    );
+  });
+
+  it('says that a loop device is not implemented', () => {
+    expect(() => parseMountOptions(['loop'])).toThrow(expect.objectContaining({ kind: 'Unimplemented' }));
   });
 });

@@ -76,17 +76,25 @@ export interface ParsedMountOptions {
   propagation: number;
   /** What the file system itself is to read. */
   data: string;
+  /** Ids that the mount shows for those on disk, both or neither; `container:host:size,…`. */
+  idMap: { uids: string; gids: string } | undefined;
 }
 
 /**
  * Splits options into flags and data; the last word about a flag wins, and `defaults` says nothing.
- * Throws Unimplemented for `loop` and id mappings, InvalidArgument for what the kernel would misread.
+ * Throws Unimplemented for `loop`, InvalidArgument for what the kernel would misread.
  */
 export function parseMountOptions(options: readonly string[]): ParsedMountOptions {
   let flags = 0;
   let propagation = 0;
   const data: string[] = [];
+  const ids = new Map<string, string>();
   for (const option of options) {
+    const [, which = '', mapping = ''] = /^([ug]idmap)=(.*)$/s.exec(option) ?? [];
+    if (which !== '') {
+      ids.set(which, mapping);
+      continue;
+    }
     const sets = SETS.get(option) ?? 0;
     const clears = CLEARS.get(option) ?? 0;
     if (sets & PROPAGATION_FLAGS) propagation = sets;
@@ -94,13 +102,19 @@ export function parseMountOptions(options: readonly string[]): ParsedMountOption
     else if (clears) flags &= ~clears;
     else if (isData(option)) data.push(option);
   }
-  return { flags, propagation, data: data.join(',') };
+  return { flags, propagation, data: data.join(','), idMap: idMapOf(ids) };
+}
+
+function idMapOf(ids: ReadonlyMap<string, string>): ParsedMountOptions['idMap'] {
+  const [uids, gids] = [ids.get('uidmap'), ids.get('gidmap')];
+  if (uids !== undefined && gids !== undefined) return { uids, gids };
+  if (ids.size === 0) return undefined;
+  throw invalidArgument('mount options "uidmap" and "gidmap" come together');
 }
 
 function isData(option: string): boolean {
   if (option === 'defaults' || option === '') return false;
   if (option === 'loop') throw unimplemented('mount option "loop"');
-  if (/^[ug]idmap=/.test(option)) throw unimplemented(`mount option "${option}"`);
   if (option.includes('\0')) throw invalidArgument(`mount option ${JSON.stringify(option)} holds a NUL byte`);
   return true;
 }

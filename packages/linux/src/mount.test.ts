@@ -1,4 +1,5 @@
 import {
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -6,11 +7,12 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mount, mountAll, unmount, unmountRecursive } from './mount.ts';
 import { readMountInfo } from './mount-info.ts';
@@ -91,6 +93,40 @@ describe('mountAll', () => {
     expect(readFileSync(join(target!, 'below'), 'utf8')).toBe('from below');
     writeFileSync(join(target!, 'new'), 'written');
     expect(readFileSync(join(upper!, 'new'), 'utf8')).toBe('written');
+  });
+
+  it('maps the owners of a bind mount, there alone', async () => {
+    const source = directory('source');
+    writeFileSync(join(source, 'file'), '');
+    chownSync(join(source, 'file'), 3, 4);
+    const target = directory('target');
+    const options = ['uidmap=0:1000:10', 'gidmap=0:2000:10', 'rbind', 'ro'];
+    await mountAll([{ type: 'bind', source, options }], target);
+    expect(statSync(join(target, 'file'))).toMatchObject({ uid: 1003, gid: 2004 });
+    expect(statSync(join(source, 'file'))).toMatchObject({ uid: 3, gid: 4 });
+    expect(() => writeFileSync(join(target, 'file'), 'other')).toThrow(/EROFS/);
+  });
+
+  it('maps the owners of what lies below the upper directory of an overlay, and leaves no mount beside it', async () => {
+    const [lower, second, upper, work, target] = ['lower', 'second', 'upper', 'work', 'target'].map((name) =>
+      directory(name),
+    );
+    for (const path of [lower!, second!]) writeFileSync(join(path, basename(path)), '');
+    chownSync(join(second!, 'second'), 3, 4);
+    const lowers = `lowerdir=${lower}:${second}`;
+    const mapped = ['uidmap=0:1000:10', 'gidmap=0:2000:10'];
+    const options = [...mapped, `workdir=${work}`, `upperdir=${upper}`, lowers];
+    await mountAll([{ type: 'overlay', source: 'overlay', options }], target!);
+    expect(statSync(join(target!, 'lower'))).toMatchObject({ uid: 1000, gid: 2000 });
+    expect(statSync(join(target!, 'second'))).toMatchObject({ uid: 1003, gid: 2004 });
+    expect(readMountInfo().filter(({ root }) => root.includes(basename(scratch)))).toEqual([]);
+  });
+
+  it.each(['0:1000', '0:1000:0', 'all'])('refuses ids mapped by %s', async (mapping) => {
+    const options = [`uidmap=${mapping}`, `gidmap=${mapping}`, 'rbind'];
+    const mounts = [{ type: 'bind', source: directory('source'), options }];
+    await expect(mountAll(mounts, directory('target'))).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    expect(mountsBelow(scratch)).toEqual([]);
   });
 
   it('sets propagation in a call of its own', async () => {

@@ -1,10 +1,14 @@
 import { realpathSync } from 'node:fs';
-import { invalidArgument } from '@longshore/errors';
+import { invalidArgument, unimplemented } from '@longshore/errors';
 import { isErrno } from './errno.ts';
+import { bindMapped, withMappedLowers } from './id-mapped-mount.ts';
 import { cString, declare, declareAsync } from './libc.ts';
 import { readMountInfo } from './mount-info.ts';
-import { MountFlag, parseMountOptions } from './mount-options.ts';
+import { MountFlag, type ParsedMountOptions, parseMountOptions } from './mount-options.ts';
 import { close, OpenFlag, openInRoot } from './open.ts';
+import { openUserNamespace } from './user-namespace.ts';
+
+type IdMap = NonNullable<ParsedMountOptions['idMap']>;
 
 /** One mount as containerd's API has it. Source: containerd core/mount/mount.go. */
 export interface Mount {
@@ -80,10 +84,40 @@ async function mountOne(one: Mount, targetDir: string): Promise<void> {
 }
 
 async function mountWithOptions(one: Mount, target: string): Promise<void> {
-  const { flags, propagation, data } = parseMountOptions(one.options);
+  const { flags, propagation, data, idMap } = parseMountOptions(one.options);
   const bind = one.type === 'bind' ? MountFlag.Bind : 0;
   const all = flags | bind;
+  if (idMap) return mountMapped(one, target, idMap);
   if (!(all & MountFlag.Remount) || data !== '') await mount(one.source, target, one.type, all, data);
+  await finish(target, all, propagation);
+}
+
+/**
+ * Files of the host's ids show as those of a user namespace: a bind mount's all, an overlay's where they are not in its
+ * upper directory, which has been written to by that namespace. Source: containerd core/mount/mount_linux.go.
+ */
+async function mountMapped(one: Mount, target: string, { uids, gids }: IdMap): Promise<void> {
+  const options = one.options.filter((option) => !/^[ug]idmap=/.test(option));
+  const usernsFd = await openUserNamespace(uids, gids);
+  try {
+    if (one.type === 'overlay') {
+      const mountIt = (mapped: string[]) => mountWithOptions({ ...one, options: mapped }, target);
+      const detach = (path: string) => unmount(path, UnmountFlag.Detach);
+      await withMappedLowers(options, usernsFd, mountIt, detach);
+      return;
+    }
+    const { flags, propagation } = parseMountOptions(options);
+    const all = flags | MountFlag.Bind;
+    if (one.type !== 'bind') throw unimplemented(`mount ${one.type} on ${target}: ids mapped`);
+    bindMapped(one.source, target, usernsFd, (all & MountFlag.Recursive) !== 0);
+    await finish(target, all, propagation);
+  } finally {
+    close(usernsFd);
+  }
+}
+
+/** What cannot be said in the first call. */
+async function finish(target: string, all: number, propagation: number): Promise<void> {
   if (propagation) await mount('', target, '', propagation, '');
   if (all & MountFlag.Bind && all & BIND_NEEDS_REMOUNT) {
     await mount('', target, '', (all & ~MountFlag.Recursive) | MountFlag.Remount, '');

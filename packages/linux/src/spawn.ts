@@ -1,6 +1,6 @@
 import { SystemCallError } from './errno.ts';
 import { check, cString, declare } from './libc.ts';
-import { close, OpenFlag } from './open.ts';
+import { AT_FDCWD, close, OpenFlag, openat } from './open.ts';
 
 /** A program to run in a session of its own, with no signal blocked or ignored. */
 export interface Program {
@@ -77,6 +77,27 @@ export function spawnPiped(program: Program): Piped {
     return { pid, stdin: stdin.writeFd, stdout: stdout.readFd, stderr: stderr.readFd };
   } finally {
     for (const fd of open) if (!ours.includes(fd)) close(fd);
+  }
+}
+
+/**
+ * Starts a program that reads an open file and whose output is read from the pipe that is answered, to be closed; what it
+ * says of errors is dropped. Its end {@link endOf} tells. Throws as {@link spawnPiped}.
+ */
+export function spawnReading(program: Program, stdin: number): { pid: number; stdout: number } {
+  const [readFd, writeFd] = makePipe();
+  try {
+    const nowhere = openat(AT_FDCWD, '/dev/null', OpenFlag.WriteOnly);
+    try {
+      return { pid: spawn(program, [stdin, writeFd, nowhere]), stdout: readFd };
+    } finally {
+      close(nowhere);
+    }
+  } catch (error) {
+    close(readFd);
+    throw error;
+  } finally {
+    close(writeFd);
   }
 }
 

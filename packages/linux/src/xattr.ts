@@ -18,6 +18,9 @@ const lremovexattrCall = declare<[Buffer, Buffer]>('int lremovexattr(const void 
 /** Longest value and longest list of names. Source: linux/limits.h XATTR_SIZE_MAX, XATTR_LIST_MAX. */
 export const XATTR_MAX_BYTES = 65536;
 
+/** What calls write to; copied out of it before the next one. */
+const result = Buffer.allocUnsafeSlow(XATTR_MAX_BYTES);
+
 /** Sets an attribute of `path` itself, also where it is a symlink. */
 export function lsetxattr(path: PathLike, name: PathLike, value: Uint8Array): void {
   check(lsetxattrCall(cString(path), cString(name), value, value.length, 0), 'lsetxattr', path, name);
@@ -30,15 +33,14 @@ export function fsetxattr(fd: number, name: PathLike, value: Uint8Array): void {
 
 /** The attribute of `path` itself; undefined when it has none of that name. */
 export function lgetxattr(path: PathLike, name: PathLike): Buffer | undefined {
-  const value = Buffer.allocUnsafe(XATTR_MAX_BYTES);
   try {
     const length = check(
-      lgetxattrCall(cString(path), cString(name), value, value.length),
+      lgetxattrCall(cString(path), cString(name), result, result.length),
       'lgetxattr',
       path,
       name,
     );
-    return Buffer.from(value.subarray(0, length));
+    return Buffer.from(result.subarray(0, length));
   } catch (error) {
     if (isErrno(error, 'ENODATA')) return undefined;
     throw error;
@@ -47,9 +49,8 @@ export function lgetxattr(path: PathLike, name: PathLike): Buffer | undefined {
 
 /** The names of all attributes of `path` itself. */
 export function llistxattr(path: PathLike): string[] {
-  const list = Buffer.allocUnsafe(XATTR_MAX_BYTES);
-  const length = check(llistxattrCall(cString(path), list, list.length), 'llistxattr', path);
-  return list
+  const length = check(llistxattrCall(cString(path), result, result.length), 'llistxattr', path);
+  return result
     .toString('utf8', 0, length)
     .split('\0')
     .filter((name) => name !== '');

@@ -9,4 +9,5 @@ export * from './map-mask.ts';
 export * from './media-types.ts';
 export * from './platform.ts';
 export * from './reference.ts';
+export * from './removal-label.ts';
 export * from './stop-signal.ts';

@@ -38,3 +38,9 @@ const LAYERS: Readonly<Record<string, LayerCompression>> = {
 export function layerCompression(mediaType: string): LayerCompression | undefined {
   return Object.hasOwn(LAYERS, mediaType) ? LAYERS[mediaType] : undefined;
 }
+
+/** Whether it is a layer's, also one that has to be processed before it is understood. Source: containerd IsLayerType. */
+export function isLayerType(mediaType: string): boolean {
+  if (mediaType.startsWith('application/vnd.oci.image.layer.')) return true;
+  return layerCompression(mediaType.split('+', 1)[0]!) !== undefined;
+}

@@ -5,6 +5,8 @@ import { fromSqlError } from './sql-error.ts';
 const FIRST_PAGE_ROWS = 1000;
 /** Later pages are larger: what a filter matches is sorted anew for each. */
 const LARGEST_PAGE = 8;
+/** A filter may leave most of a page out. */
+const LEAST_PAGE_ROWS = 100;
 
 export interface PagedSelect {
   /** What to select; the columns of `order` among it, by these names. */
@@ -17,6 +19,8 @@ export interface PagedSelect {
   readonly order: readonly string[];
   /** Of the first page; later ones have up to eight times as many. */
   readonly pageRows?: number;
+  /** What is wanted: the first one from which name in the first column of `order` on, and about how many. */
+  readonly part?: { readonly from: string; readonly limit: number };
 }
 
 /**
@@ -26,14 +30,17 @@ export interface PagedSelect {
  */
 export async function* orderedPages<Row extends object>(
   pool: Pool,
-  { columns, from, where, parameters, order, pageRows = FIRST_PAGE_ROWS }: PagedSelect,
+  { columns, from, where, parameters, order, part, pageRows = rowsFor(part) }: PagedSelect,
 ): AsyncGenerator<Row[]> {
   const names = order.map((column) => `${column} COLLATE "C"`);
   let after: readonly string[] = [];
+  const first = part?.from ? [part.from] : [];
   for (let limit = pageRows; ; limit = Math.min(2 * limit, LARGEST_PAGE * pageRows)) {
-    const values = [...parameters, ...after];
-    const places = after.map((_, index) => `$${parameters.length + index + 1}`);
-    const behind = places.length > 0 ? `AND (${names.join(', ')}) > (${places.join(', ')})` : '';
+    const values = [...parameters, ...(after.length > 0 ? after : first)];
+    const places = values.slice(parameters.length).map((_, index) => `$${parameters.length + index + 1}`);
+    const place =
+      after.length > 0 ? `(${names.join(', ')}) > (${places.join(', ')})` : `${names[0]} >= ${places[0]}`;
+    const behind = places.length > 0 ? `AND ${place}` : '';
     const text = `SELECT ${columns} FROM ${from} WHERE ${where} ${behind} ORDER BY ${names.join(', ')} LIMIT ${limit}`;
     const rows = await select<Row>(pool, text, values);
     if (rows.length > 0) yield rows;
@@ -41,6 +48,11 @@ export async function* orderedPages<Row extends object>(
     if (!last || rows.length < limit) return;
     after = order.map((column) => last[column.slice(column.indexOf('.') + 1)]!);
   }
+}
+
+function rowsFor(part: PagedSelect['part']): number {
+  const wanted = part?.limit ?? FIRST_PAGE_ROWS;
+  return Math.min(Math.max(wanted, LEAST_PAGE_ROWS), FIRST_PAGE_ROWS);
 }
 
 async function select<Row extends object>(pool: Pool, text: string, values: unknown[]): Promise<Row[]> {

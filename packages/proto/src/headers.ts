@@ -16,6 +16,10 @@ export const Header = {
    * FailedPrecondition. As `If-Match` of HTTP.
    */
   IfMatch: 'longshore-if-match',
+  /** On a List: the first name that is wanted of it, base64url; lists are in byte order of names. */
+  ListFrom: 'longshore-list-from',
+  /** On a List: at most so many items. */
+  ListLimit: 'longshore-list-limit',
   /**
    * Who made a call at the fleet's edge, e.g. `user/alice`. Set by the gateway alone, which takes out what callers send;
    * believed of nobody else, but those on the same machine.

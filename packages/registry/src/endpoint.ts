@@ -1,6 +1,6 @@
 /** The registry that `docker.io` in references means. */
-const DOCKER_HUB = 'docker.io';
-const DOCKER_HUB_REGISTRY = 'registry-1.docker.io';
+export const DOCKER_HUB = 'docker.io';
+export const DOCKER_HUB_REGISTRY = 'registry-1.docker.io';
 
 /** Where the distribution API of a host of references is. */
 export function endpointOf(host: string, plainHttp: boolean): string {

@@ -16,11 +16,16 @@ export interface RegistryAccess {
   plainHttp?: boolean;
   /** Sent with every request to the registry itself. */
   headers?: Readonly<Record<string, string>>;
+  /** Where its API is, if not where the host's name says, e.g. `https://registry.example/prefix/v2`. */
+  endpoint?: string;
+  /** The registry whose stead it takes, as in references: it is told whose images are meant. */
+  mirrorOf?: string;
 }
 
 export interface SessionRequest extends Pick<HttpRequest, 'method' | 'body' | 'isRepeatable' | 'signal'> {
-  /** Of the registry, or a whole URL that it has named. */
+  /** Of the API, from `/v2/` on; with `isNamed` what the registry has named as the place, a path of its own or a whole URL. */
   path: string;
+  isNamed?: boolean;
   repository: string;
   /** What is asked for, for errors. */
   subject: string;
@@ -37,6 +42,7 @@ export class RegistrySession {
   readonly subject: string;
   readonly #transport: RegistryTransport;
   readonly #endpoint: string;
+  readonly #mirrorOf: string | undefined;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #authorizer: Authorizer;
 
@@ -44,7 +50,8 @@ export class RegistrySession {
   constructor(transport: RegistryTransport, host: string, access: RegistryAccess) {
     this.subject = `registry ${JSON.stringify(host)}`;
     this.#transport = transport;
-    this.#endpoint = endpointOf(host, access.plainHttp ?? false);
+    this.#endpoint = access.endpoint ?? `${endpointOf(host, access.plainHttp ?? false)}/v2`;
+    this.#mirrorOf = access.mirrorOf;
     this.#headers = access.headers ?? {};
     const allowsHttp = this.#endpoint.startsWith('http:');
     this.#authorizer = new Authorizer({ transport, host, allowsHttp, credentials: access.credentials });
@@ -52,8 +59,8 @@ export class RegistrySession {
 
   /** Any answer but 401, which is Unauthenticated. A URL elsewhere is asked without saying who asks. */
   async send(request: SessionRequest): Promise<HttpResponse> {
-    const { path, repository, subject, actions = 'pull', from, headers, ...rest } = request;
-    const url = new URL(path, this.#endpoint);
+    const { path, isNamed, repository, subject, actions = 'pull', from, headers, ...rest } = request;
+    const url = isNamed ? new URL(path, this.#endpoint) : this.#apiUrl(path);
     refuseDowngrade(this.#endpoint, url);
     if (url.origin !== new URL(this.#endpoint).origin) {
       return this.#transport.send({ ...rest, url: url.href, headers: { ...headers } });
@@ -62,7 +69,8 @@ export class RegistrySession {
       this.#transport.send({
         ...rest,
         url: url.href,
-        headers: { ...this.#headers, ...headers, ...(authorization && { authorization }) },
+        headers: { ...headers },
+        ownHeaders: { ...this.#headers, ...(authorization && { authorization }) },
       });
     const scopes = [`repository:${repository}:${actions}`, ...(from ? [`repository:${from}:pull`] : [])];
     const sent = this.#authorizer.current(scopes);
@@ -75,6 +83,12 @@ export class RegistrySession {
     const second = await send(answer);
     if (second.statusCode !== 401) return second;
     throw registryError(subject, 401, (await wordsOf(second)) || words);
+  }
+
+  #apiUrl(path: string): URL {
+    const url = new URL(`${this.#endpoint}${path.slice('/v2'.length)}`);
+    if (this.#mirrorOf !== undefined) url.searchParams.set('ns', this.#mirrorOf);
+    return url;
   }
 }
 

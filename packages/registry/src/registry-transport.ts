@@ -7,7 +7,11 @@ import { retryAfterMs } from './retry-after.ts';
 
 export interface RegistryTransportOptions {
   /** Certificate authorities in PEM, beside those that Node knows. */
-  ca?: string;
+  ca?: string | readonly string[];
+  /** Whom it shows itself as, in PEM. */
+  clients?: readonly { readonly cert: string; readonly key: string }[];
+  /** Believes whoever answers. Default false. */
+  skipsVerification?: boolean;
   /** Default 6: registries begin to refuse a client that opens many more. */
   connectionsPerHost?: number;
   /** How long a server may say nothing, in milliseconds, before the connection counts as cut. Default 30 s. */
@@ -19,6 +23,8 @@ export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: string;
   headers: Record<string, string>;
+  /** For the host of the URL alone, not for one that it redirects to. */
+  ownHeaders?: Record<string, string> | undefined;
   /** A function is called for each attempt. */
   body?: string | Uint8Array | (() => AsyncIterable<Uint8Array>) | undefined;
   /** Default true. */
@@ -44,13 +50,23 @@ export class RegistryTransport implements AsyncDisposable {
   readonly #retry: RetryPolicy;
 
   constructor(options: RegistryTransportOptions = {}) {
-    const { ca, connectionsPerHost = 6, silenceMs = 30_000, retry = RETRY } = options;
+    const { connectionsPerHost = 6, silenceMs = 30_000, retry = RETRY } = options;
+    const { ca = '', clients = [], skipsVerification = false } = options;
+    const authorities = [ca].flat().filter(Boolean);
     this.#retry = retry;
     this.#options = {
       connections: connectionsPerHost,
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
-      connect: { timeout: silenceMs, ...(ca && { ca: [...rootCertificates, ca] }) },
+      connect: {
+        timeout: silenceMs,
+        ...(authorities.length > 0 && { ca: [...rootCertificates, ...authorities] }),
+        ...(clients.length > 0 && {
+          cert: clients.map(({ cert }) => cert),
+          key: clients.map(({ key }) => key),
+        }),
+        ...(skipsVerification && { rejectUnauthorized: false }),
+      },
     };
   }
 
@@ -88,7 +104,8 @@ export class RegistryTransport implements AsyncDisposable {
   async #follow(wanted: HttpRequest): Promise<HttpResponse> {
     const undici = await loadUndici();
     this.#agent ??= new undici.Agent(this.#options);
-    let { url, headers } = wanted;
+    let { url } = wanted;
+    let headers = { ...wanted.headers, ...wanted.ownHeaders };
     for (let redirects = 0; ; redirects++) {
       const { method, body, signal } = wanted;
       const response = await undici.request(url, {
@@ -105,7 +122,7 @@ export class RegistryTransport implements AsyncDisposable {
       if (redirects === MAX_REDIRECTS) throw unavailable(`${originOf(wanted.url)} redirects again and again`);
       const next = new URL(location, url);
       refuseDowngrade(url, next);
-      if (next.origin !== originOf(url)) headers = withoutSecrets(headers);
+      if (next.origin !== originOf(url)) headers = withoutSecrets(wanted.headers);
       url = next.href;
     }
   }

@@ -67,6 +67,7 @@ export class UploadSession {
       ...call,
       method: 'GET',
       path: this.#location,
+      isNamed: true,
       actions: 'pull,push',
     });
     await this.#expect(response, 204);
@@ -89,6 +90,7 @@ export class UploadSession {
       ...call,
       signal,
       path: this.#location,
+      isNamed: true,
       actions: 'pull,push',
       isRepeatable: false,
     } as const;
@@ -111,6 +113,7 @@ export class UploadSession {
       ...call,
       method,
       path,
+      isNamed: true,
       actions: 'pull,push',
       isRepeatable: false,
       headers: { 'content-type': 'application/octet-stream', ...headers },

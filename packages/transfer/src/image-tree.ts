@@ -48,7 +48,7 @@ export type ReadDocument = (descriptor: Descriptor) => Promise<Buffer>;
 
 /** Follows a reference in a registry down to the manifests of the platforms; none means all. */
 export async function fetchTree(
-  client: RegistryClient,
+  client: Pick<RegistryClient, 'manifest'>,
   reference: Reference,
   platforms: readonly Platform[],
   signal: AbortSignal,

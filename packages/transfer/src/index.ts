@@ -1,17 +1,13 @@
 export { indexLabels, manifestLabels, sourceLabels } from './blob-labels.ts';
-export { chooseManifest } from './choose-platform.ts';
 export { ContentStore, type ContentStoreOptions, placeFromProto } from './content-store.ts';
 export { diffIdsOf } from './diff-ids.ts';
-export type { BlobStatus } from './fetch-blob.ts';
 export { recordImage } from './image-record.ts';
 export {
   type Document,
   type ImageManifest,
   type ImageTree,
-  type ReadDocument,
   readTree,
 } from './image-tree.ts';
-export { forgetIngest, type IngestBlob, ingestBlob } from './ingest-blob.ts';
 export { parseImageDocument, parseObject } from './parse-manifest.ts';
 export { PlainStore } from './plain-store.ts';
 export { ProgressFeed } from './progress-feed.ts';

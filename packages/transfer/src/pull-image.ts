@@ -1,8 +1,8 @@
 import {
   type Descriptor,
   type Digest,
+  isLayerType,
   type Labels,
-  layerCompression,
   type Platform,
   type Reference,
 } from '@longshore/oci';
@@ -27,7 +27,8 @@ export type WhenStored = (digest: Digest) => Promise<BlobPlace | undefined>;
 
 export interface PullRequest {
   reference: Reference;
-  client: RegistryClient;
+  /** Of one host, or of several that are tried in turn. */
+  client: Pick<RegistryClient, 'manifest' | 'blob'>;
   store: PullStore;
   /** None: all that there are. */
   platforms: readonly Platform[];
@@ -159,5 +160,5 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 /** Layers of an image that hold files, lowest first; images hold other things too, attestations for one. */
 export function fileLayers({ manifest }: ImageManifest): Descriptor[] {
-  return manifest.layers.filter(({ mediaType }) => layerCompression(mediaType) !== undefined);
+  return manifest.layers.filter(({ mediaType }) => isLayerType(mediaType));
 }

@@ -1,4 +1,4 @@
-import { type Descriptor, layerCompression, MediaType } from '@longshore/oci';
+import { type Descriptor, isLayerType, MediaType } from '@longshore/oci';
 
 const KINDS: Readonly<Record<string, string>> = {
   [MediaType.OciIndex]: 'index',
@@ -12,6 +12,6 @@ const KINDS: Readonly<Record<string, string>> = {
 
 /** The name of a blob's ingest, which progress displays match. Source: containerd core/remotes/handlers.go. */
 export function refKey({ mediaType, digest }: Descriptor): string {
-  const kind = KINDS[mediaType] ?? (layerCompression(mediaType) === undefined ? 'unknown' : 'layer');
+  const kind = KINDS[mediaType] ?? (isLayerType(mediaType) ? 'layer' : 'unknown');
   return `${kind}-${digest}`;
 }

@@ -11,7 +11,10 @@ import {
   wholeFrom,
 } from '@longshore/kit';
 import * as v from 'valibot';
+import type { StreamProcessor } from './diff/apply.ts';
+import { StreamProcessors } from './diff/processors/processor-config.ts';
 import { IdentityFiles } from './node/identity-files.ts';
+import type { ProxyPlugin } from './snapshots/proxy/proxy-plugin.ts';
 import { MIN_FILE_BYTES } from './stdio/log-limits.ts';
 
 const { tlsCert, tlsKey, tlsCa, ...common } = commonKeys('agent');
@@ -28,6 +31,54 @@ const Pairs = tableOr(
 function splitPair(pair: string): [name: string, value: string][] {
   const at = pair.indexOf('=');
   return at < 0 ? [] : [[pair.slice(0, at).trim(), pair.slice(at + 1).trim()]];
+}
+
+/** Of a socket of this machine; containerd's tables have the path alone. */
+const UnixAddress = v.pipe(
+  AnyText,
+  v.regex(/^(unix:\/\/)?\//, 'must be the path of a socket'),
+  v.transform((text) => (text.startsWith('/') ? `unix://${text}` : text)),
+);
+
+const ProxyTable = v.strictObject({
+  type: v.optional(v.literal('snapshot', 'must be snapshot')),
+  address: UnixAddress,
+  capabilities: v.optional(v.array(AnyText), []),
+  exports: v.optional(v.record(AnyText, AnyText), {}),
+});
+
+/** `stargz=/run/a.sock,soci=/run/b.sock`: a table of tables in the file, as containerd's `proxy_plugins`. */
+const ProxySnapshotters = v.pipe(
+  v.unknown(),
+  v.transform((raw) => (typeof raw === 'string' ? tablesFrom(raw) : raw)),
+  v.record(
+    v.pipe(
+      AnyText,
+      v.regex(/^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$/, 'is no name'),
+      v.notValue('overlayfs'),
+      v.notValue('native'),
+    ),
+    ProxyTable,
+    'must be a table',
+  ),
+  v.transform((tables): ProxyPlugin[] =>
+    Object.entries(tables).map(([name, { address, capabilities, exports }]) => ({
+      name,
+      address,
+      capabilities,
+      exports,
+    })),
+  ),
+);
+
+function tablesFrom(text: string): Record<string, { address: string }> {
+  const pairs = text.split(',').filter((pair) => pair.trim() !== '');
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [name = '', ...address] = pair.split('=');
+      return [name.trim(), { address: address.join('=').trim() }];
+    }),
+  );
 }
 
 const RootedPath = v.pipe(AnyText, v.regex(/^\//, 'must begin with "/"'));
@@ -139,6 +190,14 @@ export const keys = {
     meaning:
       'Most that this node keeps of blobs that it has read from elsewhere, under $LONGSHORE_ROOT/blob-cache.',
   }),
+  streamProcessors: key<Readonly<Record<string, Omit<StreamProcessor, 'id'>>>>({
+    env: 'LONGSHORE_STREAM_PROCESSORS',
+    schema: StreamProcessors,
+    default: {},
+    defaultText: 'none',
+    meaning:
+      'Programs that turn layers of one media type into another, e.g. decrypt them: tables in the file as in containerd\'s stream_processors, {"ID": {"accepts": […], "returns": "…", "path": "…", "args": […], "env": […]}}.',
+  }),
   restartIntervalMs: key({
     env: 'LONGSHORE_RESTART_INTERVAL_MS',
     schema: wholeFrom(10),
@@ -173,6 +232,14 @@ export const keys = {
     schema: wholeFrom(1),
     default: 5,
     meaning: "How many files of a container's kept output there are; the oldest goes first.",
+  }),
+  proxySnapshotters: key<readonly ProxyPlugin[]>({
+    env: 'LONGSHORE_PROXY_SNAPSHOTTERS',
+    schema: ProxySnapshotters,
+    default: [],
+    defaultText: 'none',
+    meaning:
+      "Snapshotters that other processes of this host serve: name=/path/of/socket,…. In the file, a table of tables with address, capabilities and exports, as containerd's proxy_plugins.",
   }),
   registryCa: key({
     env: 'LONGSHORE_REGISTRY_CA',

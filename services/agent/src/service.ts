@@ -36,6 +36,8 @@ import { BlobSource } from './content/blob-source.ts';
 import { BlobUrls } from './content/blob-urls.ts';
 import { LocalFiles } from './content/local-files.ts';
 import { LayerApplier } from './diff/apply.ts';
+import { LayerComparer } from './diff/compare/layer-comparer.ts';
+import { findGunzip } from './diff/gunzip-program.ts';
 import { clearMountPoints } from './diff/mount-points.ts';
 import { ContainerCollector } from './metrics/container-collector.ts';
 import { OomCount } from './metrics/oom-count.ts';
@@ -50,6 +52,7 @@ import { BlobPrefetch } from './records/blob-prefetch.ts';
 import { copyOwner } from './records/copy-owner.ts';
 import { NodeRecords, type TrailersRead } from './records/node-records.ts';
 import { SmallBlobs } from './records/small-blobs.ts';
+import { containerRemoval } from './removal/remove-container.ts';
 import { keptLogOf } from './restart/kept-log.ts';
 import { OwnLabelStore } from './restart/own-label-store.ts';
 import { OwnLabels } from './restart/own-labels.ts';
@@ -70,7 +73,7 @@ import { versionRpc } from './rpc/version-rpc.ts';
 import { withOptDirectory } from './runtimes/opt-directory.ts';
 import { runtimeInfo } from './runtimes/runtime-info.ts';
 import { Housekeeping } from './snapshots/housekeeping.ts';
-import { OverlayfsSnapshotter } from './snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { openSnapshotters } from './snapshots/open-snapshotters.ts';
 import { SnapshotRecords } from './snapshots/snapshot-records.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { UnsettledLayers } from './snapshots/unsettled-layers.ts';
@@ -88,6 +91,7 @@ import { SpoolSender } from './spool/spool-sender.ts';
 import { toStream } from './spool/to-stream.ts';
 import { isDeletedIn, onContainerDeleted } from './stdio/deleted-containers.ts';
 import { KeptStdio } from './stdio/kept-stdio.ts';
+import { LogReaders } from './stdio/log-readers.ts';
 import { RemoteProcesses } from './stdio/remote-processes.ts';
 import { containerLookup } from './tasks/container-lookup.ts';
 import { TaskManager } from './tasks/task-manager.ts';
@@ -198,12 +202,16 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     });
     metrics.atScrape.push(() => containers.text());
   }
+  const snapshotters = await openSnapshotters(join(config.root, 'snapshots'), config.proxySnapshotters);
+  undo.defer(() => {
+    for (const snapshotter of snapshotters) snapshotter.close?.();
+  });
   const membership = new Membership({
     nodeId: identity.id,
     owner,
     labels: config.labels,
     machineId: machineIdOf(config.machineId, identity.uuid),
-    snapshotters: ['overlayfs'],
+    snapshotters: snapshotters.map(({ name }) => name),
     root: config.root,
     searchPath: context.env.PATH ?? '',
     heartbeatMs: config.heartbeatMs,
@@ -213,26 +221,28 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
 
-  const overlayfs = await OverlayfsSnapshotter.open(join(config.root, 'snapshots/overlayfs'));
   const unsettled = new UnsettledLayers();
   const snapshotRecords = new SnapshotRecords(records.copy);
   const snapshots = new Snapshots({
     catalogue,
     records: snapshotRecords,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     log,
   });
+  const containersOfNode = createClient(Containers, runtime);
+  const onOwnTrailers = (trailers: TrailersRead) => {
+    records.takeFrom(trailers);
+    tellEvents(trailers);
+  };
   const ownLabels = new OwnLabels({
     nodeId: identity.id,
     store: undo.use(new OwnLabelStore(join(config.root, 'own-labels.db'), owner)),
-    containers: createClient(Containers, runtime),
-    onTrailers: (trailers) => {
-      records.takeFrom(trailers);
-      tellEvents(trailers);
-    },
+    containers: containersOfNode,
+    onTrailers: onOwnTrailers,
     log,
   });
+  const logReaders = new LogReaders();
   const rootfsOf = restartRootfs(snapshots, identity.id);
   const restarts = undo.use(
     new RestartMonitor({
@@ -242,6 +252,13 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
       rootfsOf,
       keptLogOf: keptLogOf(tasks, stdio),
       requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
+      removeContainer: containerRemoval({
+        nodeId: identity.id,
+        snapshots,
+        containers: containersOfNode,
+        onTrailers: onOwnTrailers,
+      }),
+      logRead: (namespace, id) => logReaders.gone(namespace, id),
       hub,
       intervalMs: config.restartIntervalMs,
       maxMs: config.restartMaxBackoffMs,
@@ -252,7 +269,7 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     catalogue,
     records: records.copy,
     nodeId: identity.id,
-    snapshotters: [overlayfs],
+    snapshotters,
     unsettled,
     quarantined,
     log,
@@ -260,7 +277,15 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
   undo.adopt(housekeeping, (started) => started.close());
   const mountPoints = join(config.root, 'tmp');
   await clearMountPoints(mountPoints);
-  const applier = undo.adopt(new LayerApplier({ tempDirectory: mountPoints }), (opened) => opened.close());
+  const applier = undo.use(
+    new LayerApplier({
+      tempDirectory: mountPoints,
+      gunzip: await findGunzip(context.env.PATH ?? ''),
+      processors: Object.entries(config.streamProcessors).map(([id, table]) => ({ id, ...table })),
+      env: context.env,
+    }),
+  );
+  const comparer = undo.use(new LayerComparer({ tempDirectory: mountPoints }));
 
   const local = new GrpcServer(log, metrics);
   local.add(Tasks, membership.admit(tasksRpc(tasks)));
@@ -268,20 +293,24 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     TaskService,
     taskControlRpc({ tasks, containers: containerRecords, labels: ownLabels, restarts, log }),
   );
-  local.add(SnapshotsService, snapshotsRpc({ snapshots, catalogue, records, toControlPlane: onBehalfOf }));
+  local.add(
+    SnapshotsService,
+    snapshotsRpc({ snapshots, catalogue, records, housekeeping, toControlPlane: onBehalfOf }),
+  );
   const blobService = createClient(BlobService, content);
   const cache = await BlobCache.open(join(config.root, 'blob-cache'), config.blobCacheBytes);
   const urls = undo.adopt(new BlobUrls(config, revocations, () => called('blob-url', 'GET')), (opened) =>
     opened.close(),
   );
   const blobs = new BlobSource({ blobs: blobService, content: contents, cache, urls });
-  local.add(Diff, diffRpc({ blobs, applier, toControlPlane: onBehalfOf }));
+  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
+  local.add(Diff, diffRpc({ blobs, content: contents, applier, comparer, toControlPlane: heard }));
   local.add(Events, eventsRpc(events, hub, local.stopping));
   local.add(
     Introspection,
     introspectionRpc({
       uuid: identity.uuid,
-      paths: { snapshots: join(config.root, 'snapshots/overlayfs'), opt: config.optDir },
+      node: { snapshotters, opt: config.optDir },
       runtimeInfo: (request) => runtimeInfo({ binaries: tasks.context.binaries, env: runtimeEnv }, request),
     }),
   );
@@ -294,7 +323,10 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     requireAdmitted: (namespace, id) => membership.requireAdmitted(namespace, id),
   });
   processes.takeUpExecs();
-  local.add(StdioService, stdioRpc({ node: identity.id, processes, rootfsOf, stopping: local.stopping }));
+  local.add(
+    StdioService,
+    stdioRpc({ node: identity.id, processes, readers: logReaders, rootfsOf, stopping: local.stopping }),
+  );
   const nodeImages = new NodeImages({
     content: contents,
     blobService,
@@ -309,7 +341,6 @@ export async function start(config: Config, context: ServiceContext): Promise<Ru
     log,
   });
   const streams = new StreamTable();
-  const heard = hearsTrailers(onBehalfOf, [records.takeFrom, tellEvents]);
   local.add(Transfer, transferRpc({ images: nodeImages, streams, toControlPlane: heard }));
   local.add(Streaming, streamingRpc(streams, local.stopping));
   local.add(ImageService, imageInstallRpc(nodeImages, heard));

@@ -90,6 +90,14 @@ export const keys = {
     unit: 'ms',
     meaning: 'How long a node may be silent before a list over all nodes goes on without it.',
   }),
+  auditRetentionMs: key({
+    env: 'LONGSHORE_GATEWAY_AUDIT_RETENTION_MS',
+    schema: wholeFrom(1000),
+    default: 30 * 24 * 60 * 60_000,
+    unit: 'ms',
+    meaning:
+      'For how long the audit log can be looked up at the edge; its events are kept by the stream as all others.',
+  }),
   accessMaxAgeMs: key({
     env: 'LONGSHORE_GATEWAY_ACCESS_MAX_AGE_MS',
     schema: wholeFrom(1000),

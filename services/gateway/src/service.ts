@@ -9,11 +9,14 @@ import {
 } from '@longshore/kit';
 import { openPool, pingDatabase } from '@longshore/postgres';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { Store } from '@longshore/proto/containerd/services/sandbox/v1/sandbox';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { AuditService } from '@longshore/proto/longshore/audit/v1/audit';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { ContainerService } from '@longshore/proto/longshore/runtime/v1/containers';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { Channel, createClient, watchRevocations } from '@longshore/rpc';
@@ -22,7 +25,9 @@ import { AccessAdmin } from './access/access-admin.ts';
 import { AccessControl } from './access/access-control.ts';
 import { AccessDirectory } from './access/access-directory.ts';
 import { AdminToken } from './access/admin-token.ts';
+import { EntryGuard } from './access/host/entry-guard.ts';
 import { type OidcOptions, OidcVerifier } from './access/oidc-verifier.ts';
+import { StreamJudge } from './access/stream-judge.ts';
 import { cutConnection } from './audit/grpc-refusal.ts';
 import { auditMetrics, showWaiting } from './audit/metrics.ts';
 import { StoredAuditLog } from './audit/stored-audit-log.ts';
@@ -43,7 +48,9 @@ import { limitMetrics } from './limits/metrics.ts';
 import { NodeDirectory } from './nodes/node-directory.ts';
 import { nodesOfMatches } from './nodes/nodes-of-matches.ts';
 import { accessRpc } from './rpc/access-rpc.ts';
+import { auditRpc } from './rpc/audit-rpc.ts';
 import { containersRpc } from './rpc/containers-rpc.ts';
+import { eventsRpc } from './rpc/events-rpc.ts';
 import { sandboxesRpc } from './rpc/sandboxes-rpc.ts';
 import { snapshotsRpc } from './rpc/snapshots-rpc.ts';
 import { tasksRpc } from './rpc/tasks-rpc.ts';
@@ -65,9 +72,11 @@ export async function start(
     plansOnce: true,
   });
   undo.defer(() => pool.end());
+  const auditRepository = new AuditRepository(pool);
   const audit = undo.adopt(
     await StoredAuditLog.open({
-      repository: new AuditRepository(pool),
+      repository: auditRepository,
+      retentionMs: config.auditRetentionMs,
       metrics: auditMetrics(metrics),
       log,
     }),
@@ -109,10 +118,16 @@ export async function start(
   const access = new AccessControl({ adminToken, directory: accessDirectory, oidc });
   const accessAdmin = new AccessAdmin({ repository, directory: accessDirectory, access });
 
+  const judge = new StreamJudge(access);
+  const entries = new EntryGuard(access, createClient(Containers, runtime));
+  undo.defer(() => judge.close());
+
   const own = new GrpcServer(log, metrics);
   undo.defer(() => own.close(config.shutdownTimeoutMs));
   own.add(Version, { version: async () => VERSION });
   own.add(AccessService, accessRpc(accessAdmin));
+  own.add(Events, eventsRpc(createClient(EventService, channel('events')), access));
+  own.add(AuditService, auditRpc(auditRepository));
   own.add(Containers, containersRpc(lists, deletion));
   own.add(Tasks, tasksRpc(lists));
   own.add(Snapshots, snapshotsRpc(lists));
@@ -128,7 +143,7 @@ export async function start(
     events: upstream('events'),
   };
   const destination = new Destination({ nodes: directory, containers, upstreams });
-  const door = gatewayDoor({ access, destination, audit, limits, revocations, log });
+  const door = gatewayDoor({ access, destination, audit, limits, judge, entries, revocations, log });
   const isHealthy = () => own.health.serving;
   const certificates = new ClientCertificates(revocations);
   const app = await createHttpApp({
@@ -145,6 +160,9 @@ export async function start(
     }),
     access,
     accessAdmin,
+    auditRecords: auditRepository,
+    judge,
+    entries,
     audit,
     limits: { gateway: limits, maxBodyBytes: config.httpBodyBytes, origins: config.httpOrigins },
     answers: new IdempotencyRepository(pool),

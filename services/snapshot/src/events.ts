@@ -12,9 +12,9 @@ type ToldSnapshot = Pick<Snapshot, 'scope' | 'snapshotter' | 'name' | 'revision'
 
 /** Every event of this service. The collector's removals are told of in migrations/0002_collection.sql. */
 export const snapshotEvents = {
-  /** None for a view, as in containerd. */
+  /** None for a view, or for one that was found ready, as in containerd. */
   prepared: (snapshot: ToldSnapshot & Pick<Snapshot, 'kind' | 'parent'>): OutboxEvent | undefined => {
-    if (snapshot.kind === 'view') return undefined;
+    if (snapshot.kind !== 'active') return undefined;
     const { name: key, parent, snapshotter } = snapshot;
     return recordEvent(snapshot, subjectOf(snapshot), '/snapshot/prepare', SnapshotPrepareSchema, {
       key,

@@ -1,4 +1,4 @@
-import type { Client } from '@longshore/client';
+import { type Client, withExtension, withImageName, withLabels, withRuntime } from '@longshore/client';
 import { withHostname } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshId, openClient, type Server, scripted } from './server.ts';
@@ -36,6 +36,20 @@ export function containersSuite(serverOf: () => Server): void {
       const labels = await made.setLabels({ tier: 'back', suite: '' });
       expect(labels.tier).toBe('back');
       expect(labels.suite).toBeUndefined();
+      const changed = await made.update(
+        withImageName('renamed'),
+        withLabels({ tier: 'back', rack: '7' }),
+        withExtension('acme', { typeUrl: 'acme.Thing', value: Buffer.from('bytes') }),
+      );
+      expect(changed).toMatchObject({
+        image: 'renamed',
+        labels: { tier: 'back', rack: '7' },
+        snapshotKey: id,
+      });
+      expect(Buffer.from(changed.extensions.acme!.value).toString()).toBe('bytes');
+      await expect(made.update(withRuntime('io.containerd.other.v1'))).rejects.toMatchObject({
+        kind: 'InvalidArgument',
+      });
       const found = await Array.fromAsync(client.containers({ filter: `labels.tier==back,id==${id}` }));
       expect(found.map((each) => each.id)).toEqual([id]);
       expect(await Array.fromAsync(client.containers({ filter: `id==${id},labels.tier==front` }))).toEqual(

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import { Client } from '@longshore/client';
-import { digestOf } from '@longshore/oci';
+import { digestOf, MediaType } from '@longshore/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const NAMESPACE = 'content';
@@ -10,8 +13,8 @@ async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += 300_000) yield bytes.subarray(at, at + 300_000);
 }
 
-/** Blobs, snapshots and leases by themselves, at the server of a socket. */
-export function contentSuite(addressOf: () => string): void {
+/** Blobs, snapshots and leases by themselves, at the server of a socket; `compares`: it makes layers of snapshots. */
+export function contentSuite(addressOf: () => string, compares: boolean): void {
   describe('content, snapshots and leases', () => {
     let client: Client;
     beforeAll(() => {
@@ -81,6 +84,29 @@ export function contentSuite(addressOf: () => string): void {
       ]);
       await expect(snapshots.remove('base')).rejects.toMatchObject({ kind: 'FailedPrecondition' });
       for (const key of ['looking', 'base']) await snapshots.remove(key);
+      await client.leases.delete(lease.id);
+    });
+
+    it.runIf(compares)('make layers of snapshots, and snapshots of layers', async () => {
+      const lease = await client.leases.create({ expiresInMs: 60_000 });
+      const leased = client.in({ lease: lease.id });
+      const snapshots = leased.snapshots();
+      const [base] = await snapshots.prepare({ key: 'alone' });
+      writeFileSync(join(base!.source, 'hello'), 'hello\n');
+      const layer = await leased.diff.snapshot('alone');
+      expect(layer.mediaType).toBe(MediaType.OciLayerGzip);
+      const bytes = gunzipSync(await buffer(client.content.read(layer.digest)));
+      const [target] = await snapshots.prepare({ key: 'applied' });
+      expect(await leased.diff.apply(layer, [target!])).toMatchObject({ digest: digestOf(bytes) });
+      expect(readFileSync(join(target!.source, 'hello'), 'utf8')).toBe('hello\n');
+      await snapshots.commit('below', 'alone');
+      await snapshots.prepare({ key: 'over', parent: 'below' });
+      const nothing = await leased.diff.snapshot('over', { mediaType: MediaType.OciLayer });
+      expect((await buffer(client.content.read(nothing.digest))).every((byte) => byte === 0)).toBe(true);
+      const left = await Array.fromAsync(snapshots.list());
+      expect(left.map(({ name }) => name).sort()).toEqual(['applied', 'below', 'over']);
+      await expect(leased.diff.snapshot('no-such-one')).rejects.toMatchObject({ kind: 'NotFound' });
+      for (const key of ['over', 'below', 'applied']) await snapshots.remove(key);
       await client.leases.delete(lease.id);
     });
   });

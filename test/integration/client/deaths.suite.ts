@@ -14,27 +14,25 @@ export function deathsSuite(serverOf: () => Server): void {
   describe('a client that is killed', () => {
     let server: Server;
     let client: Client;
-    beforeAll(() => {
+    const [running, unrecorded] = [freshId(), freshId()];
+    beforeAll(async () => {
       server = { ...serverOf(), fifos: `${serverOf().fifos}-dying` };
       client = openClient(server);
+      const { runtimeOptions: options, ...rest } = server;
+      const runtimeOptions = options && { ...options, value: Buffer.from(options.value) };
+      const given = JSON.stringify({ ...rest, runtimeOptions });
+      const child = spawn(process.execPath, [DYING, given, running, unrecorded], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await says(child, 'so far\n');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
     });
     afterAll(() => client?.close());
 
-    async function killAt(point: string, id: string): Promise<void> {
-      const { runtimeOptions: options, ...rest } = server;
-      const runtimeOptions = options && { ...options, value: Buffer.from(options.value) };
-      const arguments_ = [DYING, JSON.stringify({ ...rest, runtimeOptions }), id, point];
-      const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] });
-      await says(child, `${point}\n`);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
-
     it('before its container is recorded: a snapshot, kept by a lease that runs out within a day', async () => {
-      const id = freshId();
-      await killAt('snapshot', id);
-      await expect(client.container(id)).rejects.toMatchObject({ kind: 'NotFound' });
-      expect((await client.snapshots().stat(id)).kind).toBe('active');
+      await expect(client.container(unrecorded)).rejects.toMatchObject({ kind: 'NotFound' });
+      expect((await client.snapshots().stat(unrecorded)).kind).toBe('active');
       const leases = await client.leases.list();
       expect(leases.length).toBe(1);
       const left = Date.parse(leases[0]!.labels['containerd.io/gc.expire']!) - Date.now();
@@ -42,15 +40,13 @@ export function deathsSuite(serverOf: () => Server): void {
       expect(left / 3_600_000).toBeLessThanOrEqual(24);
       // What a collection does then.
       await client.leases.delete(leases[0]!.id, { sync: true });
-      await expect(client.snapshots().stat(id)).rejects.toMatchObject({ kind: 'NotFound' });
+      await expect(client.snapshots().stat(unrecorded)).rejects.toMatchObject({ kind: 'NotFound' });
     });
 
     it('while its task runs: a task that runs on, whose streams another takes up', async () => {
-      const id = freshId();
-      await killAt('task', id);
       expect(readdirSync(server.fifos).length).toBe(1);
       const stdout = new Collected();
-      await using container = await client.container(id);
+      await using container = await client.container(running);
       const task = await container.task({ io: streams({ stdout }) });
       expect((await task.status()).state).toBe('running');
       const exit = task.wait();

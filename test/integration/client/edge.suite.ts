@@ -1,4 +1,5 @@
-import { type Client, keptIo, nullIo, streams } from '@longshore/client';
+import { PassThrough } from 'node:stream';
+import { type Client, keptIo, nullIo, streams, user } from '@longshore/client';
 import { withTty } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Collected } from './collected.ts';
@@ -39,7 +40,7 @@ export function edgeSuite(serverOf: () => Server, nodeOf: () => string, agent: R
       const exit = task.wait();
       await task.start();
       await expect.poll(() => stdout.text).toBe('out\ngot a line\n');
-      expect(stderr.text).toBe('err\n');
+      await expect.poll(() => stderr.text).toBe('err\n');
       // Whoever finds it by its id alone.
       const found = await (await fleet.container(id)).task();
       const process = await container.processSpec(['sh', '-c', 'cat; exit 6']);
@@ -57,6 +58,32 @@ export function edgeSuite(serverOf: () => Server, nodeOf: () => string, agent: R
       await task.kill('SIGKILL', { all: true });
       expect((await exit).code).toBe(137);
       expect((await task.delete()).code).toBe(137);
+    });
+
+    it('has its node look users up by their names', async () => {
+      const id = freshId();
+      const script = 'id -u; id -G; read line';
+      const parts = await scripted(server, client, id, script, user('app'));
+      await using container = await client.newContainer(id, ...parts);
+      const [stdout, said] = [new Collected(), new Collected()];
+      const task = await container.newTask(streams({ stdin: new PassThrough(), stdout }));
+      await task.start();
+      await expect.poll(() => stdout.text).toBe('1000\n1000 50\n');
+      const who = await container.processSpec(['id', '-u']);
+      const exec = await task.exec('e1', who, streams({ stdout: said }), { user: 'nobody' });
+      const exit = exec.wait();
+      await exec.start();
+      expect((await exit).code).toBe(0);
+      await exec.io?.outputEnded;
+      expect(said.text).toBe('65534\n');
+      const group = await container.processSpec(['sh', '-c', 'exit $(id -g)']);
+      const detached = await task.exec('e2', group, nullIo(), { user: 'app:staff' });
+      const ended = detached.wait();
+      await detached.start();
+      expect((await ended).code).toBe(50);
+      await detached.delete();
+      const nobody = { user: 'no-such-user' };
+      await expect(task.exec('e3', who, nullIo(), nobody)).rejects.toMatchObject({ kind: 'NotFound' });
     });
 
     it('keeps output for its logs and for who attaches', async () => {

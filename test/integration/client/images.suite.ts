@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { Client, type Progress, type PullOptions } from '@longshore/client';
@@ -7,7 +10,7 @@ import { type Image, makeBusyboxImage, makeImage, makeTar, pushImage, type Regis
 import { digestOf, encodedOf, hostPlatform } from '@longshore/oci';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import { FakeRegistry } from '@longshore/registry/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Ctr } from '../../harness/ctr.ts';
 import type { Stack } from '../../harness/stack.ts';
 
@@ -97,7 +100,12 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     expect(image).toMatchObject({ name: reference, target: { digest: made.root.digest } });
     expect(await image.isUnpacked()).toBe(true);
     expect(await image.platforms()).toEqual([hostPlatform()]);
-    expect(await image.sizeBytes()).toBeGreaterThan(2 * LAYER_BYTES);
+    const { contentBytes, snapshotBytes } = await image.usage();
+    expect(contentBytes).toBeGreaterThan(2 * LAYER_BYTES);
+    expect(contentBytes).toBe(await image.sizeBytes());
+    expect(snapshotBytes).toBeGreaterThan(2 * LAYER_BYTES);
+    expect((await image.setLabels({ tier: 'back' })).labels).toMatchObject({ tier: 'back' });
+    expect((await client.image(reference)).labels.tier).toBe('back');
     expect(await ctr(['image', 'check', `name==${reference}`])).toMatch(/complete \(4\/4\).* true/);
     expect(await ctr(['run', '--rm', reference, `run-${name}`, 'wc', '-c', '/layer1'])).toContain(
       `${LAYER_BYTES} /layer1`,
@@ -184,20 +192,46 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     await expectNothingLeft();
   });
 
+  it('pulls from a mirror and pushes where a directory of hosts says', async () => {
+    const made = makeImage({ layers: [[{ path: 'file', type: 'file', content: randomBytes(1_000) }]] });
+    const { registry } = await faultyRegistry(made);
+    const directory = mkdtempSync(join(tmpdir(), 'longshore-hosts-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    mkdirSync(join(directory, 'registry.invalid'));
+    const hosts = `[host."http://${registry.host}"]\ncapabilities = ["pull", "resolve", "push"]\n`;
+    writeFileSync(join(directory, 'registry.invalid/hosts.toml'), hosts);
+    const options = { hostsDirectory: directory };
+    const image = await client.pull('registry.invalid/faulty:1', options);
+    expect(image).toMatchObject({ name: 'registry.invalid/faulty:1', target: { digest: made.root.digest } });
+    expect(registry.count('?ns=registry.invalid')).toBeGreaterThan(2);
+    await client.push(image.name, { ...options, to: 'registry.invalid/pushed:2' });
+    expect(registry.manifests.has('pushed:2')).toBe(true);
+    await image.delete();
+  });
+
   it('pushes what the registry lacks, and mounts what another repository has', async () => {
     const made = makeImage({ layers: layersOf(2) });
     const reference = await pushed('push', made);
     await client.pull(reference, { by: 'client' });
     const { host } = parts.registry;
-    const writes = () =>
-      parts.registry
-        .requests()
-        .filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'));
+    const requests = (repository: string) =>
+      parts.registry.requests().filter(({ path }) => path.includes(`/client/${repository}-${name}/`));
+    const writes = (repository: string) =>
+      requests(repository).filter(
+        ({ method, path }) => method !== 'GET' && method !== 'HEAD' && path.includes('/blobs/'),
+      );
+    // The registry tells of its requests a little later, in their order.
+    const whenTold = (repository: string, last: string) =>
+      expect
+        .poll(() =>
+          requests(repository)
+            .map(({ method, path }) => `${method} ${path}`)
+            .join('\n'),
+        )
+        .toMatch(new RegExp(`${last} \\S+/manifests/2$`, 'm'));
     const mounted = `${host}/client/mounted-${name}:2`;
-    parts.registry.forgetRequests();
-    expect(await client.images.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
-    // The registry tells of its requests a little later.
-    const answers = () => writes().map(({ method, status }) => [method, status]);
+    expect(await client.push(reference, { to: mounted })).toMatchObject({ digest: made.root.digest });
+    const answers = () => writes('mounted').map(({ method, status }) => [method, status]);
     await expect.poll(answers).toEqual(Array(3).fill(['POST', 201]));
 
     // Elsewhere nothing can be mounted.
@@ -207,15 +241,17 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     }
     const sent = `${host}/client/sent-${name}:2`;
     const pictures: Progress[] = [];
-    await client.images.push(image.name, { to: sent, onProgress: (each) => pictures.push(each) });
+    await client.push(image.name, { to: sent, onProgress: (each) => pictures.push(each) });
     expect(pictures.at(-1)).toMatchObject({ phase: 'done' });
     expect(pictures.at(-1)!.blobs.map(({ state }) => state)).toEqual(Array(4).fill('done'));
     for (const target of [mounted, sent]) {
       await ctr(['image', 'pull', '--plain-http', target], 'pushed');
     }
+    await whenTold('sent', 'PUT');
     parts.registry.forgetRequests();
-    await client.images.push(image.name, { to: sent });
-    expect(writes()).toEqual([]);
+    await client.push(image.name, { to: sent });
+    await whenTold('sent', 'HEAD');
+    expect(writes('sent')).toEqual([]);
   });
 
   it('pushes one platform of an image of which no more is stored', async () => {
@@ -225,8 +261,8 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     expect(await image.platforms()).toEqual([FOREIGN]);
     expect((await image.config()).architecture).toBe('s390x');
     const to = `${parts.registry.host}/client/only-${name}:1`;
-    await expect(client.images.push(reference, { to })).rejects.toMatchObject({ kind: 'FailedPrecondition' });
-    const target = await client.images.push(reference, { to, platform: 'linux/s390x' });
+    await expect(client.push(reference, { to })).rejects.toMatchObject({ kind: 'FailedPrecondition' });
+    const target = await client.push(reference, { to, platform: 'linux/s390x' });
     expect(target.digest).toBe((await image.manifest()).descriptor.digest);
   });
 
@@ -235,20 +271,20 @@ function imagesOf(partsOf: () => ImagesSuite): void {
     const made = makeImage({ layers: layersOf(2) });
     const reference = await pushed('export', made);
     await client.pull(reference, { by: 'client' });
-    const archive = await buffer(client.images.export([reference]));
+    const archive = await buffer(client.export([reference]));
     const importing = parts.ctr.start(['image', 'import', '-'], { namespace: 'imported' });
     importing.stdin!.end(archive);
     expect(await once(importing, 'exit')).toEqual([0, null]);
     expect(await ctr(['image', 'check'], 'imported')).toMatch(/complete \(3\/3\)/);
 
-    const [image] = await other.images.import(chunksOf(gzipSync(archive)));
+    const [image] = await other.import(chunksOf(gzipSync(archive)));
     expect(image).toMatchObject({ name: reference, target: { digest: made.root.digest } });
     await image!.unpack();
     expect(await image!.isUnpacked()).toBe(true);
 
     const exporting = parts.ctr.start(['image', 'export', '-', reference], { namespace: NAMESPACE });
     const renamed = client.in({ namespace: 'renamed' });
-    expect((await renamed.images.import(exporting.stdout!)).map((each) => each.name)).toEqual([reference]);
+    expect((await renamed.import(exporting.stdout!)).map((each) => each.name)).toEqual([reference]);
     await expectNothingLeft();
   });
 
@@ -266,7 +302,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
       { path: 'c.json', type: 'file', content: config },
       { path: 'manifest.json', type: 'file', content: JSON.stringify(manifest) },
     ]);
-    const [image] = await client.images.import(chunksOf(archive));
+    const [image] = await client.import(chunksOf(archive));
     expect(image!.name).toBe('docker.io/library/saved:1');
     await image!.unpack();
     expect(await image!.isUnpacked()).toBe(true);
@@ -315,7 +351,7 @@ function imagesOf(partsOf: () => ImagesSuite): void {
       ]),
     };
     for (const [what, bytes] of Object.entries(hostile)) {
-      const importing = client.images.import(chunksOf(bytes));
+      const importing = client.import(chunksOf(bytes));
       await expect(importing, what).rejects.toMatchObject({
         kind: expect.stringMatching(/^(InvalidArgument|FailedPrecondition)$/),
       });

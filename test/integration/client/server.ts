@@ -5,6 +5,7 @@ import {
   type ContainerOption,
   type Image,
   imageConfig,
+  type SpecPart,
   withImage,
   withLabels,
   withNewSnapshot,
@@ -46,7 +47,7 @@ export async function scripted(
   client: Client,
   id: string,
   script: string,
-  ...spec: SpecOption[]
+  ...spec: (SpecOption | SpecPart)[]
 ): Promise<ContainerOption[]> {
   const image: Image = await client.images.get(server.imageName);
   return [

@@ -1,9 +1,23 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type Client, type Container, logFile, nullIo, streams } from '@longshore/client';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { binaryIo, type Client, type Container, logFile, nullIo, streams } from '@longshore/client';
 import { withMemoryLimit, withTty } from '@longshore/oci/runtime-spec';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Collected } from './collected.ts';
 import { freshId, openClient, type Server, scripted } from './server.ts';
+
+/**
+ * A logging program, told one file: shims hand on pairs of words in no certain order. It reads the outputs from its descriptors 3 and 4, says that
+ * it is ready by closing 5, and is told to end when the shim does. Source: containerd core/runtime/v2/README.md, Logging.
+ */
+const LOGGER = `#!/bin/sh
+trap "" TERM
+exec >"$2"
+echo "$1"
+cat <&3 5>&- &
+cat <&4 5>&- &
+exec 5>&-
+wait
+`;
 
 const SLEEP = 'trap "exit 7" TERM; sleep 1000 & wait';
 
@@ -103,9 +117,17 @@ export function tasksSuite(serverOf: () => Server): void {
           // A longshore node, and a containerd, tells which ones are execs.
           { pid: sleeper.pid, execId: 'e2' },
         );
-        await sleeper.kill('SIGKILL');
+        const found = await task.process('e2');
+        expect(found.pid).toBe(sleeper.pid);
+        await found.kill('SIGKILL');
         expect((await sleeper.wait()).code).toBe(137);
-        await sleeper.delete();
+        expect((await found.wait()).code).toBe(137);
+        await found.delete();
+        await expect(task.process('e2')).rejects.toMatchObject({ kind: 'NotFound' });
+        const tasks = await Array.fromAsync(client.tasks());
+        expect(tasks).toContainEqual(
+          expect.objectContaining({ containerId: container.id, state: 'running', pid: task.pid }),
+        );
         await expect(task.exec('', process, nullIo())).rejects.toMatchObject({ kind: 'InvalidArgument' });
         const missing = await task.exec(
           'e3',
@@ -152,6 +174,23 @@ export function tasksSuite(serverOf: () => Server): void {
         const lines = () => readFileSync(path, 'utf8').split('\n').toSorted();
         await expect.poll(lines).toEqual(['', 'err', 'out']);
         expect(() => logFile('relative')).toThrow(/absolute/);
+      }));
+
+    it('give their output to a program of the server', () =>
+      withContainer('echo out; echo err >&2', async (container) => {
+        const [program, path] = ['logger', 'out'].map((end) => `${server.fifos}-${container.id}.${end}`) as [
+          string,
+          string,
+        ];
+        writeFileSync(program, LOGGER, { mode: 0o755 });
+        const task = await container.newTask(binaryIo(program, { to: path }));
+        const exit = task.wait();
+        await task.start();
+        expect((await exit).code).toBe(0);
+        await task.delete();
+        const lines = () => readFileSync(path, 'utf8').split('\n').toSorted();
+        await expect.poll(lines).toEqual(['', 'err', 'out', 'to']);
+        expect(() => binaryIo('sh')).toThrow(/absolute/);
       }));
 
     it('leave no file open and no fifo behind', async () => {

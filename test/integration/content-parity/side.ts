@@ -1,8 +1,10 @@
 import { kindOf } from '@longshore/errors';
 import { digestOf } from '@longshore/oci';
 import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
+import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
+import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { Header } from '@longshore/proto/headers';
 import { type Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { expect } from 'vitest';
@@ -20,12 +22,16 @@ export class Side {
   readonly content: ServiceClient<typeof Content>;
   readonly leases: ServiceClient<typeof Leases>;
   readonly namespaces: ServiceClient<typeof Namespaces>;
+  readonly snapshots: ServiceClient<typeof Snapshots>;
+  readonly diff: ServiceClient<typeof Diff>;
   readonly options: { headers: Record<string, string> };
 
   constructor(channel: Channel, namespace: string, headers: Record<string, string> = {}) {
     this.content = createClient(Content, channel);
     this.leases = createClient(Leases, channel);
     this.namespaces = createClient(Namespaces, channel);
+    this.snapshots = createClient(Snapshots, channel);
+    this.diff = createClient(Diff, channel);
     this.options = { headers: { ...(namespace !== '' && { [Header.Namespace]: namespace }), ...headers } };
   }
 

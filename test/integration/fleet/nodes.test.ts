@@ -1,6 +1,7 @@
 import { makeBusyboxImage } from '@longshore/local';
 import { afterAll, beforeAll } from 'vitest';
 import { type Fleet, startFleet } from '../../harness/fleet.ts';
+import { commandLine } from './command-line.suite.ts';
 import { diskAndClockFaults } from './disk-and-clock.suite.ts';
 import { separateMachines } from './machines.suite.ts';
 import { securityFaults } from './security.suite.ts';
@@ -29,6 +30,10 @@ afterAll(() => fleet?.close());
 separateMachines(
   () => fleet,
   () => ({ clockOffsetMs: CLOCK_OFFSET_MS, diskBytes: DISK_BYTES, image }),
+);
+commandLine(
+  () => fleet,
+  () => image,
 );
 diskAndClockFaults(
   () => fleet,

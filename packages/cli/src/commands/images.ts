@@ -1,16 +1,18 @@
 import { parseReference } from '@longshore/oci';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { mapAtMost } from '../at-most.ts';
+import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { addOutputOptions, addWatchOption, type WatchOptions } from '../output/output-options.ts';
 import { ageText, sizeText, timeOf } from '../output/quantity.ts';
 import { show, type View } from '../output/show.ts';
 import { imageFilters } from '../resources/image-filter.ts';
 import { type ListedImage, partsOf, shortNameOf, shownPart } from '../resources/images.ts';
 import { clientsOf } from '../resources/namespaces.ts';
 import type { Session } from '../session.ts';
+import { followList } from '../watch/follow-list.ts';
 
-interface Options extends OutputOptions {
+interface Options extends WatchOptions {
   allNamespaces?: boolean;
   filter?: string[];
 }
@@ -23,7 +25,9 @@ interface Item extends ListedImage {
 const WIDTH = 16;
 
 export const define: Define = (command, session) => {
-  addOutputOptions(command.argument('[name]', 'only those of this repository, or of this name'))
+  addWatchOption(
+    addOutputOptions(command.argument('[name]', 'only those of this repository, or of this name')),
+  )
     .option('-A, --all-namespaces', 'of every namespace')
     .option('-f, --filter <filter>', "label=, reference=; or containerd's language", collect)
     .action(session.action((name: string | undefined, options: Options) => images(session, name, options)));
@@ -40,6 +44,24 @@ async function images(session: Session, typed: string | undefined, options: Opti
   const name = typed === 'ls' ? undefined : typed;
   const filters = imageFilters(options.filter ?? []);
   const client = await session.calls();
+  const list = () => listImages(client, name, filters, options);
+  if (!options.watch) return show(session, await list(), viewOf(options), options);
+  await followList(session, {
+    list: async () => ({ items: await list() }),
+    keyOf: ({ namespace, record }) => `${namespace}/${record.name}`,
+    viewOf: () => viewOf(options),
+    topics: ['/images/'],
+    allNamespaces: options.allNamespaces,
+    output: options,
+  });
+}
+
+async function listImages(
+  client: Calls,
+  name: string | undefined,
+  filters: string[],
+  options: Options,
+): Promise<Item[]> {
   const items: Item[] = [];
   for (const each of await clientsOf(client, options.allNamespaces)) {
     const records = (await each.service(Images).list({ filters })).images;
@@ -51,7 +73,7 @@ async function images(session: Session, typed: string | undefined, options: Opti
     });
     items.push(...listed);
   }
-  await show(session, items, viewOf(options), options);
+  return items;
 }
 
 function isNamed(name: string, wanted: string): boolean {

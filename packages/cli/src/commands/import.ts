@@ -1,9 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
-import { messageOf } from '@longshore/errors';
+import { basename } from 'node:path';
+import type { Image } from '@longshore/client';
+import { isKind, messageOf } from '@longshore/errors';
 import { type Define, examples } from '../command.ts';
 import { ProgressDisplay } from '../output/progress.ts';
 import { transferPicture } from '../output/transfer-picture.ts';
+import { isOfNode } from '../resources/scope.ts';
 import type { Session } from '../session.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -23,7 +26,7 @@ export const define: Define = (command, session) => {
     )
     .option('-i, --input <file>', 'as Docker has it')
     .option('--base-name <name>', 'of images that the archive gives only a tag')
-    .option('--no-unpack', 'only store them')
+    .option('--no-unpack', 'only store them; in the scope of a whole fleet nothing is unpacked')
     .option('-q, --quiet', 'no progress')
     .action(session.action((file: string, options: Options) => importImages(session, file, options)));
   examples(
@@ -35,18 +38,33 @@ export const define: Define = (command, session) => {
 
 async function importImages(session: Session, argument: string, options: Options): Promise<void> {
   const signal = session.interrupted;
-  const archive = await openInput(session, options.input ?? argument);
+  const file = options.input ?? argument;
+  const archive = await openInput(session, file);
   const client = await session.client();
   using display = options.quiet ? undefined : new ProgressDisplay(session.host);
   const images = await client.images.import(archive, {
     signal,
     baseName: options.baseName,
-    onProgress: (progress) => display?.update(transferPicture(progress)),
+    onProgress: (progress) => display?.update(transferPicture({ ...progress, name: titleOf(file) })),
   });
-  for (const image of images) {
-    if (options.unpack) await image.unpack({ signal });
-    session.line(image.name);
+  for (const { name } of images) session.line(name);
+  if (!options.unpack || !isOfNode(client)) return;
+  for (const image of images) await unpacked(image, signal);
+}
+
+async function unpacked(image: Image, signal: AbortSignal): Promise<void> {
+  try {
+    await image.unpack({ signal });
+  } catch (error) {
+    if (!isKind(error, 'PermissionDenied')) throw error;
+    const hint =
+      'The image is stored. From another machine it takes the role "host" to unpack it: give that, or push it and pull it.';
+    throw Object.assign(error as Error, { hint });
   }
+}
+
+function titleOf(file: string): string {
+  return file === '-' ? 'standard input' : basename(file);
 }
 
 async function openInput({ host }: Session, path: string): Promise<AsyncIterable<Uint8Array>> {

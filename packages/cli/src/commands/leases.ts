@@ -2,10 +2,16 @@ import { type Lease, Leases, type Resource } from '@longshore/proto/containerd/s
 import { collect, type Define, examples } from '../command.ts';
 import { parseDuration } from '../durations.ts';
 import { labelsText, parseLabels } from '../labels.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import {
+  addOutputOptions,
+  addWatchOption,
+  type OutputOptions,
+  type WatchOptions,
+} from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
 import { show, type View } from '../output/show.ts';
 import type { Session } from '../session.ts';
+import { followList } from '../watch/follow-list.ts';
 
 interface CreateOptions {
   expire?: number;
@@ -16,16 +22,17 @@ interface CreateOptions {
 const EXPIRE = 'containerd.io/gc.expire';
 
 export const define: Define = (command, session) => {
-  addOutputOptions(
-    command.command('ls', { isDefault: true }).alias('list').description('List leases.'),
-  ).action(session.action((options: OutputOptions) => ls(session, options)));
+  const list = command.command('ls', { isDefault: true }).alias('list').description('List leases.');
+  addWatchOption(addOutputOptions(list)).action(
+    session.action((options: WatchOptions) => ls(session, options)),
+  );
   addOutputOptions(command.command('resources <lease>').description('List what a lease keeps.')).action(
     session.action((id: string, options: OutputOptions) => resources(session, id, options)),
   );
   command
     .command('create [id]')
     .description('Make a lease; without an id the server chooses one.')
-    .option('--expire <duration>', 'for how long it counts; default: until it is removed', parseDuration)
+    .option('--expire <duration>', 'for how long it counts (default: until it is removed)', parseDuration)
     .option('-l, --label <key=value>', 'may be repeated', collect)
     .action(session.action((id: string | undefined, options: CreateOptions) => create(session, id, options)));
   command
@@ -41,9 +48,17 @@ export const define: Define = (command, session) => {
   );
 };
 
-async function ls(session: Session, options: OutputOptions): Promise<void> {
+async function ls(session: Session, options: WatchOptions): Promise<void> {
   const client = await session.calls();
-  await show(session, (await client.service(Leases).list({})).leases, VIEW, options);
+  const list = async () => (await client.service(Leases).list({})).leases;
+  if (!options.watch) return show(session, await list(), VIEW, options);
+  await followList(session, {
+    list: async () => ({ items: await list() }),
+    keyOf: ({ id }) => id,
+    viewOf: () => VIEW,
+    topics: [],
+    output: options,
+  });
 }
 
 async function resources(session: Session, id: string, options: OutputOptions): Promise<void> {

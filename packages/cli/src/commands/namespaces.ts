@@ -1,15 +1,17 @@
 import { type Namespace, Namespaces } from '@longshore/proto/containerd/services/namespaces/v1/namespace';
 import { collect, type Define, examples } from '../command.ts';
-import { labelsText, parseLabels } from '../labels.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { labelsText, parseLabelChanges, parseLabels } from '../labels.ts';
+import { addOutputOptions, addWatchOption, type WatchOptions } from '../output/output-options.ts';
 import { show, type View } from '../output/show.ts';
 import { listNamespaces } from '../resources/namespaces.ts';
 import type { Session } from '../session.ts';
+import { followList } from '../watch/follow-list.ts';
 
 export const define: Define = (command, session) => {
-  addOutputOptions(
-    command.command('ls', { isDefault: true }).alias('list').description('List namespaces.'),
-  ).action(session.action((options: OutputOptions) => ls(session, options)));
+  const list = command.command('ls', { isDefault: true }).alias('list').description('List namespaces.');
+  addWatchOption(addOutputOptions(list)).action(
+    session.action((options: WatchOptions) => ls(session, options)),
+  );
   command
     .command('create <name>')
     .description('Make a namespace. None has to be made: the first write in it does so too.')
@@ -34,8 +36,18 @@ export const define: Define = (command, session) => {
   );
 };
 
-async function ls(session: Session, options: OutputOptions): Promise<void> {
-  await show(session, await listNamespaces(await session.calls()), VIEW, options);
+async function ls(session: Session, options: WatchOptions): Promise<void> {
+  const client = await session.calls();
+  if (!options.watch) return show(session, await listNamespaces(client), VIEW, options);
+  await followList(session, {
+    list: async () => ({ items: await listNamespaces(client) }),
+    keyOf: ({ name }) => name,
+    viewOf: () => VIEW,
+    topics: ['/namespaces/'],
+    // A namespace's own events are in it.
+    allNamespaces: true,
+    output: options,
+  });
 }
 
 async function create(session: Session, name: string, options: { label?: string[] }): Promise<void> {
@@ -45,7 +57,8 @@ async function create(session: Session, name: string, options: { label?: string[
 }
 
 async function label(session: Session, name: string, texts: string[]): Promise<void> {
-  const labels = parseLabels(texts);
+  const changes = parseLabelChanges(texts);
+  const labels = Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, value ?? '']));
   const client = await session.calls();
   const paths = Object.keys(labels).map((key) => `labels.${key}`);
   await client.service(Namespaces).update({ namespace: { name, labels }, updateMask: { paths } });

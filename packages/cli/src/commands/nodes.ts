@@ -1,8 +1,8 @@
+import { NODE_STATE_NAMES } from '@longshore/proto/node-json';
 import { Option } from 'commander';
 import { collect, type Define, examples } from '../command.ts';
-import { parseDuration } from '../durations.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
-import { STATE_NAMES } from '../resources/node-view.ts';
+import { durationOption } from '../durations.ts';
+import { addOutputOptions, addWatchOption, type OutputOptions } from '../output/output-options.ts';
 import { cordon, type DrainOptions, drain, label, remove } from './nodes/change-nodes.ts';
 import {
   createJoinToken,
@@ -13,11 +13,12 @@ import {
 import { type ListOptions, listNodes } from './nodes/list-nodes.ts';
 
 export const define: Define = (command, session) => {
-  addOutputOptions(command.command('ls', { isDefault: true }).alias('list').description('List nodes.'))
+  const list = command.command('ls', { isDefault: true }).alias('list').description('List nodes.');
+  addWatchOption(addOutputOptions(list))
     .option('-l, --selector <selector>', 'labels that all must match: zone=a,gpu,!old')
     .addOption(
       new Option('--state <state>', 'may be repeated; default: all but those that are gone')
-        .choices(STATE_NAMES)
+        .choices(NODE_STATE_NAMES)
         .argParser(collect),
     )
     .action(session.action((options: ListOptions) => listNodes(session, options)));
@@ -32,8 +33,8 @@ export const define: Define = (command, session) => {
   command
     .command('drain <node...>')
     .description('Cordon nodes and stop all that runs there, and wait for that.')
-    .option('--grace <duration>', 'how long each container has before SIGKILL', parseDuration, 30_000)
-    .option('--timeout <duration>', 'how long to wait', parseDuration, 600_000)
+    .addOption(durationOption('--grace <duration>', 'how long each container has before SIGKILL', '30s'))
+    .addOption(durationOption('--timeout <duration>', 'how long to wait', '10m'))
     .option('--no-wait', 'do not wait')
     .action(session.action((ids: string[], options: DrainOptions) => drain(session, ids, options)));
   command
@@ -55,7 +56,7 @@ export const define: Define = (command, session) => {
   tokens
     .command('create')
     .description('Make a token, good for one machine; it is shown this once.')
-    .option('--ttl <duration>', 'how long it is good', parseDuration, 3_600_000)
+    .addOption(durationOption('--ttl <duration>', 'how long it is good, at most 7d', '1h'))
     .option('--for <node>', 'the only id that it is good for')
     .option('-l, --label <key=value>', 'that the node begins with; may be repeated', collect)
     .addOption(

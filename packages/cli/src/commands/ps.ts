@@ -1,26 +1,25 @@
 import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
-import { show, shower } from '../output/show.ts';
+import { addOutputOptions, addWatchOption, type WatchOptions } from '../output/output-options.ts';
+import { show } from '../output/show.ts';
 import { type ContainerFilter, parseContainerFilters } from '../resources/container-filter.ts';
 import { containerView } from '../resources/container-view.ts';
 import { type ContainerList, type ListedContainer, listContainers } from '../resources/containers.ts';
 import { clientsOf } from '../resources/namespaces.ts';
 import type { ContainerStatus } from '../resources/statuses.ts';
-import { type Watched, watchContainers } from '../resources/watch-containers.ts';
 import type { Session } from '../session.ts';
+import { followList, tellOfUnreachable } from '../watch/follow-list.ts';
 
-interface Options extends OutputOptions {
+interface Options extends WatchOptions {
   all?: boolean;
   allNamespaces?: boolean;
   filter?: string[];
-  watch?: boolean;
 }
 
 const RUNNING: readonly ContainerStatus[] = ['running', 'paused', 'pausing', 'unknown'];
 
 export const define: Define = (command, session) => {
-  addOutputOptions(command)
+  addWatchOption(addOutputOptions(command))
     .option('-a, --all', 'also those that do not run')
     .option('-A, --all-namespaces', 'of every namespace')
     .option(
@@ -28,7 +27,6 @@ export const define: Define = (command, session) => {
       "name=, id=, image=, label=, runtime=, status=; or containerd's language",
       collect,
     )
-    .option('-w, --watch', 'go on: a row for each change')
     .action(session.action((options: Options) => ps(session, options)));
   examples(
     command,
@@ -38,6 +36,10 @@ export const define: Define = (command, session) => {
       'Those that failed',
       "longshore ps -a -f status=exited -o json | jq '.[] | select(.exit_code != 0) | .id'",
     ],
+    [
+      'What comes and goes, as a table that is kept up to date, or for a script',
+      'longshore ps -w; longshore ps -w -o json',
+    ],
     ['By label, on one node', 'longshore ps --node n1 -f label=tier=db'],
   );
 };
@@ -46,36 +48,30 @@ async function ps(session: Session, options: Options): Promise<void> {
   const filter = parseContainerFilters(options.filter ?? []);
   const isShown = (item: ListedContainer) => isWanted(item, options, filter);
   if (options.watch) return watch(session, options, filter, isShown);
-  const { items, unreachable } = await listAll(await session.calls(), options, filter);
+  const client = await session.calls();
+  const { items, unreachable } = await listAll(client, options, filter);
   const shown = items.filter(isShown);
-  await show(session, shown, viewOf(shown, options), options);
-  tellOf(session, unreachable);
+  await show(session, shown, viewOf(hasNodes(client, shown), options), options);
+  tellOfUnreachable(session, unreachable);
 }
 
 async function watch(
   session: Session,
   options: Options,
   filter: ContainerFilter,
-  isShown: Watched['isShown'],
+  isShown: (item: ListedContainer) => boolean,
 ): Promise<void> {
-  const signal = session.interrupted;
-  const client = await session.client();
-  const watched = { list: () => listAll(client, options, filter), isShown };
-  const { allNamespaces } = options;
-  let print: ((items: readonly ListedContainer[]) => Promise<void>) | undefined;
-  try {
-    for await (const { items, unreachable } of watchContainers(client, watched, { allNamespaces, signal })) {
-      print ??= shower(session, viewOf(items, options), options);
-      await print(items);
-      tellOf(session, unreachable);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-}
-
-function tellOf(session: Session, unreachable: readonly string[]): void {
-  if (unreachable.length > 0) session.note(`longshore: no answer from ${unreachable.join(', ')}`);
+  const client = await session.calls();
+  await followList(session, {
+    list: () => listAll(client, options, filter),
+    keyOf: ({ namespace, node, record }) => `${namespace}/${node}/${record.id}`,
+    nodeOf: ({ node }) => node,
+    isShown,
+    viewOf: (items) => viewOf(hasNodes(client, items), options),
+    topics: ['/containers/', '/tasks/'],
+    allNamespaces: options.allNamespaces,
+    output: options,
+  });
 }
 
 async function listAll(client: Calls, options: Options, filter: ContainerFilter): Promise<ContainerList> {
@@ -90,10 +86,15 @@ function isWanted({ status }: ListedContainer, { all }: Options, { statuses }: C
   return all || RUNNING.includes(status);
 }
 
-function viewOf(items: readonly ListedContainer[], options: Options) {
+/** A gateway's containers are on nodes, one's own are not. */
+function hasNodes(client: Calls, items: readonly ListedContainer[]): boolean {
+  return !client.isLocal || items.some(({ node }) => node !== '');
+}
+
+function viewOf(showsNode: boolean, options: Options) {
   return containerView({
     isShort: options.trunc !== false,
-    showsNode: items.some(({ node }) => node !== ''),
+    showsNode,
     showsNamespace: options.allNamespaces === true,
   });
 }

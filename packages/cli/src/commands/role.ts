@@ -1,7 +1,9 @@
-import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { AccessService, type Binding } from '@longshore/proto/longshore/access/v1/access';
+import type { ServiceClient } from '@longshore/rpc';
 import { Argument } from 'commander';
 import { type Define, examples } from '../command.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
 import {
   addDocumentOptions,
@@ -65,11 +67,27 @@ export const define: Define = (command, session) => {
   );
 };
 
+async function everyBindings(
+  access: ServiceClient<typeof AccessService>,
+  namespace: string,
+): Promise<Binding[]> {
+  const bindings: Binding[] = [];
+  let pageToken = '';
+  do {
+    const page = await access.listBindings({ namespace, pageToken });
+    bindings.push(...page.bindings);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return bindings;
+}
+
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { bindings } = await client
-    .service(AccessService)
-    .listBindings({ namespace: options.namespace ?? '' });
+  const access = client.service(AccessService);
+  const bindings = await everyBindings(access, options.namespace ?? '').catch((error: unknown) => {
+    if (options.namespace === undefined) hintAtNamespace(error, client);
+    throw error;
+  });
   await show(session, bindings, BINDING_VIEW, options);
 }
 

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, type Container, keptIo, streams, type Task } from '@longshore/client';
 import { messageOf } from '@longshore/errors';
 import { type Define, examples } from '../command.ts';
 import { ExitCode } from '../exit-code.ts';
 import { imageToRun } from '../resources/image-to-run.ts';
+import { isOfNode } from '../resources/scope.ts';
+import { ifThere } from '../resources/task-states.ts';
 import { containerParts } from '../run-options/container-parts.ts';
 import { addRunFlags, checkFlags, type RunFlags } from '../run-options/run-flags.ts';
 import type { Session } from '../session.ts';
@@ -16,6 +19,8 @@ import { type Input, openInput } from '../terminal/typed-input.ts';
 import { UsageError } from '../usage-error.ts';
 
 const ID_BYTES = 6;
+/** For a node to remove what has ended: it does so at once, unless it is away. */
+const REMOVAL_MS = 20_000;
 
 export const define: Define = (command, session) => {
   command
@@ -41,7 +46,7 @@ export const define: Define = (command, session) => {
 async function run(session: Session, name: string, args: string[], flags: RunFlags): Promise<void> {
   checkFlags(flags);
   const client = await session.client();
-  if (!client.isLocal && (client.node ?? '_') === '_') {
+  if (!isOfNode(client)) {
     throw new UsageError(
       'run: a container needs a node',
       'Say which: --node ID; "longshore nodes" lists them.',
@@ -49,7 +54,14 @@ async function run(session: Session, name: string, args: string[], flags: RunFla
   }
   const id = flags.name ?? randomBytes(ID_BYTES).toString('hex');
   const size = flags.tty ? sizeOf(session.host) : undefined;
-  const parts = containerParts(flags, { id, args, env: session.host.env, isHere: client.isLocal, size });
+  const parts = containerParts(flags, {
+    id,
+    args,
+    env: session.host.env,
+    isHere: client.isLocal,
+    size,
+    isRemovedByNode: isRemovedByNode(client, flags),
+  });
   using undo = new DisposableStack();
   if (flags.cidfile) undo.use(newFile(flags.cidfile, id));
   const container = await asOurs(session, async () => {
@@ -59,15 +71,24 @@ async function run(session: Session, name: string, args: string[], flags: RunFla
     return client.newContainer(id, ...parts(image), { signal: session.interrupted });
   });
   session.keepSignals();
-  undo.move();
-  if (flags.detach) await startDetached(session, container, flags);
-  else await runHere(session, client, container, flags);
+  const start = async (task: Task) => {
+    await task.start();
+    undo.move();
+  };
+  if (flags.detach) await startDetached(session, container, flags, start);
+  else await runHere(session, client, container, flags, start);
 }
 
-async function startDetached(session: Session, container: Container, { tty }: RunFlags): Promise<void> {
+type Start = (task: Task) => Promise<void>;
+
+async function startDetached(
+  session: Session,
+  container: Container,
+  { tty }: RunFlags,
+  start: Start,
+): Promise<void> {
   await orRemove(container, async () => {
-    const task = await container.newTask(keptIo({ terminal: tty === true, stdin: tty === true }));
-    await task.start();
+    await start(await container.newTask(keptIo({ terminal: tty === true, stdin: tty === true })));
   });
   session.line(container.id);
 }
@@ -77,6 +98,7 @@ async function runHere(
   client: Client,
   container: Container,
   flags: RunFlags,
+  start: Start,
 ): Promise<void> {
   const { interactive = false, tty = false, detachKeys, sigProxy, rm } = flags;
   const { host } = session;
@@ -91,7 +113,7 @@ async function runHere(
     terminal: tty,
     forwardsSignals: sigProxy && !tty,
     detached: input.detached,
-    start: () => orRemove(container, () => task.start()),
+    start: () => orRemove(container, () => start(task)),
   });
   if (!status) {
     task.io?.close();
@@ -100,8 +122,25 @@ async function runHere(
   }
   session.exitCode = status.code;
   if (!rm) return;
+  if (isRemovedByNode(client, flags)) return untilRemoved(session, container);
   await task.delete();
   await container.delete({ snapshot: true });
+}
+
+/** With --rm its node removes it, unless its streams come here straight: then nobody can let go of it. */
+function isRemovedByNode(client: Client, { rm, detach, interactive, tty }: RunFlags): boolean {
+  const isPassing = client.isLocal && !detach && !(interactive && tty);
+  return rm === true && !isPassing;
+}
+
+/** Its name is free when this command has ended. */
+async function untilRemoved(session: Session, container: Container): Promise<void> {
+  const deadline = performance.now() + REMOVAL_MS;
+  for (let pauseMs = 5; performance.now() < deadline; pauseMs = Math.min(2 * pauseMs, 500)) {
+    if (!(await ifThere(container.info()))) return;
+    await delay(pauseMs);
+  }
+  session.note(`longshore: ${container.id} has ended; its node has still to remove it`);
 }
 
 /**
@@ -112,11 +151,12 @@ async function newTask(
   client: Client,
   container: Container,
   input: Input,
-  { rm, tty: terminal = false, interactive = false }: RunFlags,
+  flags: RunFlags,
   { host }: Session,
 ): Promise<Task> {
+  const { rm, tty: terminal = false, interactive = false } = flags;
   const io = streams({ stdin: input.stream, ...outputsOf(host), terminal });
-  const isPassing = rm && input.detached === undefined;
+  const isPassing = rm && !isRemovedByNode(client, flags);
   if (!client.isLocal || isPassing) return container.newTask(io);
   await container.newTask(keptIo({ stdin: interactive, terminal }));
   return container.task({ io, withLog: true });

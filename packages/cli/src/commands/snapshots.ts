@@ -3,12 +3,14 @@ import { ReservedLabel } from '@longshore/proto/headers';
 import { mapAtMost } from '../at-most.ts';
 import type { Calls } from '../calls.ts';
 import { collect, type Define, examples } from '../command.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { addOutputOptions, addWatchOption, type WatchOptions } from '../output/output-options.ts';
 import { ageText, sizeText, timeOf } from '../output/quantity.ts';
 import { show, type View } from '../output/show.ts';
+import { unreachableIn } from '../resources/unreachable.ts';
 import type { Session } from '../session.ts';
+import { followList, tellOfUnreachable } from '../watch/follow-list.ts';
 
-interface Options extends OutputOptions {
+interface Options extends WatchOptions {
   snapshotter: string;
   size?: boolean;
   filter?: string[];
@@ -32,7 +34,8 @@ const KINDS = {
 const DEFAULT_SNAPSHOTTER = 'overlayfs';
 
 export const define: Define = (command, session) => {
-  addOutputOptions(command.command('ls', { isDefault: true }).alias('list').description('List snapshots.'))
+  const list = command.command('ls', { isDefault: true }).alias('list').description('List snapshots.');
+  addWatchOption(addOutputOptions(list))
     .option('--snapshotter <name>', 'that keeps them', DEFAULT_SNAPSHOTTER)
     .option('-s, --size', 'with the size of each one, without what is below it')
     .option('-f, --filter <filter>', "in containerd's language: kind==active, parent==…, labels.…", collect)
@@ -52,16 +55,36 @@ export const define: Define = (command, session) => {
 
 async function ls(session: Session, options: Options): Promise<void> {
   const client = await session.calls();
-  const { snapshotter, filter: filters = [] } = options;
+  if (!options.watch) {
+    const { items, unreachable } = await listSnapshots(client, options);
+    await show(session, items, viewOf(items, options), options);
+    tellOfUnreachable(session, unreachable);
+    return;
+  }
+  await followList(session, {
+    list: () => listSnapshots(client, options),
+    keyOf: ({ node, info }) => `${node}/${info.name}`,
+    nodeOf: ({ node }) => node,
+    viewOf: (items) => viewOf(items, options),
+    topics: ['/snapshot/'],
+    output: options,
+  });
+}
+
+async function listSnapshots(client: Calls, { snapshotter, filter: filters = [], size }: Options) {
+  const unreachable = new Set<string>();
   const infos: Info[] = [];
-  for await (const { info } of client.service(Snapshots).list({ snapshotter, filters })) infos.push(...info);
+  const answers = client
+    .service(Snapshots)
+    .list({ snapshotter, filters }, { onTrailers: unreachableIn(unreachable) });
+  for await (const { info } of answers) infos.push(...info);
   infos.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const listed = await mapAtMost(WIDTH, infos, async (info): Promise<Listed> => {
+  const items = await mapAtMost(WIDTH, infos, async (info): Promise<Listed> => {
     const node = info.labels[ReservedLabel.Node] ?? '';
     const scoped = node ? client.in({ node }) : client;
-    return { info, node, sizeBytes: options.size ? await sizeOf(scoped, snapshotter, info.name) : undefined };
+    return { info, node, sizeBytes: size ? await sizeOf(scoped, snapshotter, info.name) : undefined };
   });
-  await show(session, listed, viewOf(listed, options), options);
+  return { items, unreachable: [...unreachable].sort() };
 }
 
 async function sizeOf(client: Calls, snapshotter: string, key: string): Promise<number> {

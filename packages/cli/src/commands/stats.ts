@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Option } from 'commander';
-import type { Calls } from '../calls.ts';
 import { type Define, examples } from '../command.ts';
 import { showNext } from '../output/document.ts';
 import type { Format } from '../output/output-options.ts';
 import { sizeText } from '../output/quantity.ts';
+import { drawScreen, isScreen } from '../output/screen.ts';
 import { type Column, tableLines } from '../output/table.ts';
 import { findContainer } from '../resources/find-container.ts';
-import { cpuPercent, type Usage, usageOf } from '../resources/usage.ts';
+import { type NodeUsage, readUsage } from '../resources/read-usage.ts';
+import { cpuPercent } from '../resources/usage.ts';
 import type { Session } from '../session.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -18,11 +18,9 @@ interface Options {
   output?: Format;
 }
 
-interface Shown extends Usage {
+interface Shown extends NodeUsage {
   cpuPercent: number;
 }
-
-const HOME_AND_CLEAR = '\x1b[H\x1b[J';
 
 export const define: Define = (command, session) => {
   command
@@ -46,31 +44,23 @@ export const define: Define = (command, session) => {
 async function stats(session: Session, names: string[], options: Options): Promise<void> {
   const signal = session.interrupted;
   const client = await session.calls();
-  const ids = await Promise.all(names.map(async (name) => (await findContainer(client, name)).record.id));
-  let before = await readUsage(client, ids, signal);
-  for (;;) {
-    await delay(options.interval * 1_000, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    const after = await readUsage(client, ids, signal);
-    const shown = [...after.values()].map((usage) => {
-      const earlier = before.get(usage.id);
-      return { ...usage, cpuPercent: earlier ? cpuPercent(earlier, usage) : 0 };
-    });
-    await print(session, shown, options);
-    if (!options.stream) return;
-    before = after;
+  try {
+    const wanted = await Promise.all(names.map((name) => findContainer(client, name)));
+    let before = await readUsage(client, wanted, signal);
+    for (;;) {
+      await delay(options.interval * 1_000, undefined, { signal });
+      const after = await readUsage(client, wanted, signal);
+      const shown = Array.from(after, ([key, usage]) => {
+        const earlier = before.get(key);
+        return { ...usage, cpuPercent: earlier ? cpuPercent(earlier, usage) : 0 };
+      });
+      await print(session, shown, options);
+      if (!options.stream) return;
+      before = after;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
-}
-
-async function readUsage(
-  client: Calls,
-  ids: readonly string[],
-  signal: AbortSignal,
-): Promise<Map<string, Usage>> {
-  const filters = ids.map((id) => `id==${JSON.stringify(id)}`);
-  const { metrics } = await client.service(Tasks).metrics({ filters }, { signal });
-  const usages = metrics.map(usageOf).filter((usage) => usage !== undefined);
-  return new Map(usages.sort((a, b) => (a.id < b.id ? -1 : 1)).map((usage) => [usage.id, usage]));
 }
 
 async function print(session: Session, shown: readonly Shown[], { output, stream }: Options): Promise<void> {
@@ -78,11 +68,10 @@ async function print(session: Session, shown: readonly Shown[], { output, stream
     for (const each of shown) await showNext(session, documentOf(each), output);
     return;
   }
-  const { stdout } = session.host;
-  const isLive = stdout.isTTY === true && stream;
-  const lines = tableLines(shown, COLUMNS, stdout.isTTY ? stdout.columns : undefined);
-  const kept = isLive ? lines.slice(0, (stdout.rows ?? 24) - 1) : lines;
-  session.line((isLive ? HOME_AND_CLEAR : '') + kept.join('\n'));
+  const { stdout, env } = session.host;
+  const lines = tableLines(shown, columnsFor(shown), stdout.isTTY ? stdout.columns : undefined);
+  if (stream && isScreen(stdout, env)) drawScreen(stdout, lines);
+  else session.line(lines.join('\n'));
 }
 
 const COLUMNS: readonly Column<Shown>[] = [
@@ -105,8 +94,15 @@ const COLUMNS: readonly Column<Shown>[] = [
   { header: 'PIDS', value: ({ pids }) => String(pids) },
 ];
 
+function columnsFor(shown: readonly Shown[]): readonly Column<Shown>[] {
+  return shown.some(({ node }) => node !== '')
+    ? [...COLUMNS, { header: 'NODE', value: ({ node }) => node }]
+    : COLUMNS;
+}
+
 function documentOf({
   id,
+  node,
   time,
   cpuPercent,
   cpuMs,
@@ -118,6 +114,7 @@ function documentOf({
 }: Shown) {
   return {
     id,
+    node: node || null,
     time: new Date(time).toISOString(),
     cpu_percent: Number(cpuPercent.toFixed(2)),
     cpu_milliseconds: cpuMs,

@@ -1,6 +1,6 @@
 import { TaskService } from '@longshore/proto/longshore/node/v1/tasks';
 import { type Define, examples } from '../command.ts';
-import { durationOf, parseDuration } from '../durations.ts';
+import { durationOf, durationOption } from '../durations.ts';
 import { findContainer } from '../resources/find-container.ts';
 import { ifThere } from '../resources/task-states.ts';
 import type { Session } from '../session.ts';
@@ -14,7 +14,7 @@ interface Options {
 export const define: Define = (command, session) => {
   command
     .argument('<container...>', 'ids, or beginnings of ids')
-    .option('-t, --time <duration>', 'how long to wait before SIGKILL', parseDuration, 10_000)
+    .addOption(durationOption('-t, --time <duration>', 'how long to wait before SIGKILL', '10s'))
     .option('-s, --signal <signal>', "in place of the image's own stop signal, or SIGTERM", parseSignal)
     .action(session.action((names: string[], options: Options) => stop(session, names, options)));
   examples(

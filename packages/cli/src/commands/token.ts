@@ -1,8 +1,10 @@
 import { AccessService, type Token } from '@longshore/proto/longshore/access/v1/access';
+import type { ServiceClient } from '@longshore/rpc';
 import { Option } from 'commander';
 import { type Define, examples } from '../command.ts';
-import { durationOf, parseDuration } from '../durations.ts';
+import { durationOf, durationOption } from '../durations.ts';
 import type { GlobalOptions } from '../global-options.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { showDocument } from '../output/document.ts';
 import { addOutputOptions, type Format, type OutputOptions } from '../output/output-options.ts';
 import { ageText, timeOf } from '../output/quantity.ts';
@@ -18,8 +20,6 @@ interface CreateOptions extends GlobalOptions {
   output?: Format;
 }
 
-const THIRTY_DAYS_MS = 30 * 86_400_000;
-
 export const define: Define = (command, session) => {
   addOutputOptions(
     command
@@ -31,7 +31,7 @@ export const define: Define = (command, session) => {
     .command('create [description]')
     .description('Make a token with a role in a namespace; it is shown this once.')
     .addOption(new Option('-r, --role <role>', 'what it may do').choices(ROLE_NAMES).default('viewer'))
-    .option('--ttl <duration>', 'how long it is good, at most a year', parseDuration, THIRTY_DAYS_MS)
+    .addOption(durationOption('--ttl <duration>', 'how long it is good, at most a year', '30d'))
     .option('--fleet', "in all namespaces, and for what is no namespace's")
     .addOption(
       new Option('-o, --output <format>', 'json or yaml (default: the token alone)').choices([
@@ -57,9 +57,24 @@ export const define: Define = (command, session) => {
   );
 };
 
+async function everyTokens(access: ServiceClient<typeof AccessService>, namespace: string): Promise<Token[]> {
+  const tokens: Token[] = [];
+  let pageToken = '';
+  do {
+    const page = await access.listTokens({ namespace, pageToken });
+    tokens.push(...page.tokens);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return tokens;
+}
+
 async function ls(session: Session, options: OutputOptions & GlobalOptions): Promise<void> {
   const client = await session.calls();
-  const { tokens } = await client.service(AccessService).listTokens({ namespace: options.namespace ?? '' });
+  const access = client.service(AccessService);
+  const tokens = await everyTokens(access, options.namespace ?? '').catch((error: unknown) => {
+    if (options.namespace === undefined) hintAtNamespace(error, client);
+    throw error;
+  });
   await show(session, tokens, VIEW, options);
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { type Define, examples } from '../command.ts';
-import { addOutputOptions, type OutputOptions } from '../output/output-options.ts';
+import { addOutputOptions, formatOf, type OutputOptions } from '../output/output-options.ts';
 import { show, type View } from '../output/show.ts';
 import { findContainer } from '../resources/find-container.ts';
 import type { Session } from '../session.ts';
@@ -41,7 +41,12 @@ async function top(session: Session, name: string, options: OutputOptions): Prom
     const seen = isHere ? await processOf(pid) : UNSEEN;
     return { pid, execId: details?.exec_id ?? '', ...seen };
   });
-  await show(session, await Promise.all(shown), VIEW, options);
+  await show(session, await Promise.all(shown), isHere ? VIEW : REMOTE_VIEW, options);
+  if (!isHere && formatOf(options) === 'table') {
+    session.note(
+      `longshore: what they are is told on the node itself, or by "longshore exec ${record.id} ps"`,
+    );
+  }
 }
 
 const UNSEEN = { parent: null, user: null, state: '', command: '' };
@@ -79,4 +84,9 @@ const VIEW: View<ShownProcess> = {
     exec_id: execId || null,
     command,
   }),
+};
+
+const REMOTE_VIEW: View<ShownProcess> = {
+  ...VIEW,
+  columns: VIEW.columns.filter(({ header }) => header === 'PID' || header === 'EXEC'),
 };

@@ -9,6 +9,10 @@ export interface OutputOptions {
   trunc?: boolean;
 }
 
+export interface WatchOptions extends OutputOptions {
+  watch?: boolean;
+}
+
 /** For a command that lists: how it shows what it found. */
 export function addOutputOptions(command: Command): Command {
   return command
@@ -17,6 +21,11 @@ export function addOutputOptions(command: Command): Command {
     )
     .option('-q, --quiet', 'names only, as --output name')
     .option('--no-trunc', 'show digests and commands whole');
+}
+
+/** For a list that can go on. */
+export function addWatchOption(command: Command): Command {
+  return command.option('-w, --watch', 'go on, and show what changes; with json an object a line');
 }
 
 /** For a command that shows documents only. */

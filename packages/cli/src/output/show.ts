@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { showDocument, showNext } from './document.ts';
+import { showDocument } from './document.ts';
 import { type Format, formatOf, type OutputOptions } from './output-options.ts';
 import { printable } from './printable.ts';
 import { type Column, Table } from './table.ts';
@@ -26,20 +26,6 @@ export async function show<T>(
   } else {
     writer(session, view, format)(items);
   }
-}
-
-/** Shows items that come now and then; of tables there is one. */
-export function shower<T>(
-  session: Session,
-  view: View<T>,
-  options: OutputOptions,
-): (items: readonly T[]) => Promise<void> {
-  const format = formatOf(options);
-  const write = writer(session, view, format);
-  return async (items) => {
-    if (format !== 'json' && format !== 'yaml') return write(items);
-    for (const item of items) await showNext(session, view.document(item), format);
-  };
 }
 
 /** Names are printed as they are for a script, but not sent to a terminal so. */

@@ -85,8 +85,6 @@ function statusText({ status, task }: ListedContainer): string {
       return 'Created';
     case 'deleting':
       return 'Deleting';
-    case 'removed':
-      return 'Removed';
     default:
       return 'Unknown';
   }

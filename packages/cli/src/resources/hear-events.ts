@@ -1,9 +1,10 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { isKind } from '@longshore/errors';
+import { isKind, unimplemented } from '@longshore/errors';
 import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import type { Calls } from '../calls.ts';
+import { hintAtNamespace } from '../hint-at-namespace.ts';
 import { eventFilters } from './event-filter.ts';
 
 export interface HeardEvent {
@@ -29,15 +30,22 @@ export async function* hearEvents(client: Calls, wanted: EventsWanted): AsyncGen
     yield* fromFleet(client, wanted);
     return;
   } catch (error) {
+    if (wanted.namespace === undefined) hintAtNamespace(error, client);
     if (!isKind(error, 'Unimplemented')) throw error;
-    if (wanted.since)
-      throw Object.assign(error as Error, { hint: 'Events are kept by fleets: ask a gateway.' });
+    if (wanted.since) throw notKept();
   }
   const { signal, namespace } = wanted;
   const request = { filters: eventFilters(wanted.filters, namespace) };
   for await (const envelope of client.service(Events).subscribe(request, { signal })) {
     yield { envelope, id: '', node: '' };
   }
+}
+
+function notKept(): Error {
+  const error = unimplemented('events of the past: a node keeps none of them');
+  return Object.assign(error, {
+    hint: 'A fleet keeps them: ask a gateway, by --context or --address. Without --since those that happen from now on are told.',
+  });
 }
 
 async function* fromFleet(client: Calls, wanted: EventsWanted): AsyncGenerator<HeardEvent> {

@@ -3,6 +3,7 @@ import { Content } from '@longshore/proto/containerd/services/content/v1/content
 import { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Snapshots } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
 import { NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { nodeToJson } from '@longshore/proto/node-json';
 import type { Calls } from '../calls.ts';
 import { timeOf } from '../output/quantity.ts';
 import { containerDocument } from './container-view.ts';
@@ -10,7 +11,6 @@ import { listed } from './containers.ts';
 import { findContainer } from './find-container.ts';
 import { findImage, partsOf, readImage } from './images.ts';
 import { listNamespaces } from './namespaces.ts';
-import { nodeDocument } from './node-view.ts';
 import { specOf } from './spec.ts';
 import { ifThere, taskOf } from './task-states.ts';
 
@@ -74,7 +74,7 @@ async function inspectImage(client: Calls, typed: string): Promise<object> {
 async function inspectNode(client: Calls, id: string): Promise<object> {
   const { node } = await client.service(NodeService).get({ id });
   if (!node) throw notFound(`node "${id}"`);
-  return nodeDocument(node);
+  return nodeToJson(node);
 }
 
 async function inspectSnapshot(client: Calls, typed: string): Promise<object> {

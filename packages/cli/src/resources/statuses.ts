@@ -10,7 +10,7 @@ export const STATUSES = {
   [Status.PAUSING]: 'pausing',
 } as const;
 
-/** Of a container's task; `none` without one. `deleting`: deleted while its node was away; `removed`: told by a watch. */
-export type ContainerStatus = (typeof STATUSES)[Status] | 'none' | 'deleting' | 'removed';
+/** Of a container's task; `none` without one. `deleting`: deleted while its node was away; */
+export type ContainerStatus = (typeof STATUSES)[Status] | 'none' | 'deleting';
 
 export const STATUS_NAMES: readonly ContainerStatus[] = [...Object.values(STATUSES), 'none', 'deleting'];

@@ -12,7 +12,7 @@ import {
   withRuntime,
   withSnapshotter,
 } from '@longshore/client';
-import { STOP_SIGNAL_LABEL } from '@longshore/oci';
+import { REMOVE_LABEL, RESTART_STATUS_LABEL, Removal, STOP_SIGNAL_LABEL } from '@longshore/oci';
 import {
   composeSpecOptions,
   type SpecOption,
@@ -38,7 +38,6 @@ import type { RunFlags } from './run-flags.ts';
 
 const KIB = 1024;
 /** Source: containerd core/runtime/restart/restart.go. */
-const RESTART_STATUS = 'containerd.io/restart.status';
 const RESTART_POLICY = 'containerd.io/restart.policy';
 
 export interface RunSubject {
@@ -48,6 +47,8 @@ export interface RunSubject {
   /** The node is this machine. */
   isHere: boolean;
   size: TerminalSize | undefined;
+  /** Once it has ended: whoever runs it need not be there then. */
+  isRemovedByNode: boolean;
 }
 
 /** From flags to what makes the container of an image. All flags are checked by then: throws UsageError. */
@@ -55,7 +56,7 @@ export function containerParts(
   flags: RunFlags,
   subject: RunSubject,
 ): (image: ContainerImage) => ContainerOption[] {
-  const labels = labelsFor(flags);
+  const labels = labelsFor(flags, subject);
   const spec = specOptions(flags, subject);
   const { snapshotter, runtime, entrypoint } = flags;
   return (image) => [
@@ -75,11 +76,15 @@ export function containerParts(
   ];
 }
 
-function labelsFor({ label = [], stopSignal, restart }: RunFlags): Record<string, string> {
+function labelsFor(
+  { label = [], stopSignal, restart }: RunFlags,
+  { isRemovedByNode }: RunSubject,
+): Record<string, string> {
   return {
     ...labelsOf(label),
     ...(stopSignal && { [STOP_SIGNAL_LABEL]: String(parseSignal(stopSignal)) }),
-    ...(restart !== 'no' && { [RESTART_STATUS]: 'running', [RESTART_POLICY]: restart }),
+    ...(isRemovedByNode && { [REMOVE_LABEL]: Removal.AfterExit }),
+    ...(restart !== 'no' && { [RESTART_STATUS_LABEL]: 'running', [RESTART_POLICY]: restart }),
   };
 }
 

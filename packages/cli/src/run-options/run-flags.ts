@@ -85,12 +85,6 @@ export function addRunFlags(command: Command): void {
 /** Throws UsageError for flags that contradict one another. */
 export function checkFlags(flags: RunFlags): void {
   const { detach, interactive, rm, restart, cpuShares } = flags;
-  if (detach && rm) {
-    throw new UsageError(
-      '--detach with --rm: nobody would be there to remove it',
-      'Remove it by "longshore rm -f".',
-    );
-  }
   if (detach && interactive && !flags.tty) {
     throw new UsageError('--detach with --interactive: nobody would be there to type');
   }

@@ -18,3 +18,12 @@ export interface ContainerDraft {
 
 /** One step in making a container; they are taken in their order, of which later ones see what earlier ones did. */
 export type ContainerOption = (draft: ContainerDraft) => void | Promise<void>;
+
+/** Options in their order, and those for the calls that are made, as they may come among them. */
+export function stepsAndCall(
+  options: readonly (ContainerOption | CallOptions)[],
+): [steps: ContainerOption[], call: CallOptions] {
+  const steps = options.filter((option) => typeof option === 'function');
+  const call = Object.assign({}, ...options.filter((option) => typeof option !== 'function'));
+  return [steps, call];
+}

@@ -9,8 +9,11 @@ import type { Io } from '../io/io.ts';
 import { type AttachOptions, attachTask } from '../tasks/attach-task.ts';
 import { createTask, type NewTaskOptions } from '../tasks/create-task.ts';
 import type { Task } from '../tasks/task.ts';
+import type { ContainerOption } from './container-draft.ts';
+import { stepsAndCall } from './container-draft.ts';
 import { type ContainerInfo, containerInfoFromProto } from './container-info.ts';
 import { type LogOptions, type LogOutput, readLogs } from './logs.ts';
+import { updateContainer } from './update-container.ts';
 
 export interface DeleteContainerOptions extends CallOptions {
   /** Its root file system goes too. */
@@ -48,6 +51,14 @@ export class Container implements AsyncDisposable {
     const request = { container: { id: this.id, labels }, updateMask: { paths } };
     const { container } = await containers.update(request, options);
     return container?.labels ?? {};
+  }
+
+  /**
+   * Changes its record by options as `client.newContainer` takes them; what they leave alone stays, and so does a task as it is. Throws
+   * InvalidArgument for what no record can change once it is there, e.g. its runtime.
+   */
+  update(...options: readonly (ContainerOption | CallOptions)[]): Promise<ContainerInfo> {
+    return updateContainer(this.#connection, this.id, ...stepsAndCall(options));
   }
 
   async spec(options?: CallOptions): Promise<RuntimeSpec> {

@@ -1,11 +1,10 @@
-import type { ImageConfig } from '@longshore/oci';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import type { CallOptions } from '@longshore/rpc';
 import type { Connection } from '../connection/connection.ts';
 import { underLease } from '../leases/work-lease.ts';
 import { Container } from './container.ts';
 import type { ContainerDraft, ContainerOption } from './container-draft.ts';
-import type { ContainerImage } from './container-image.ts';
+import { imageConfigs } from './image-configs.ts';
 
 const DEFAULT_RUNTIME = 'io.containerd.runc.v2';
 
@@ -22,13 +21,7 @@ export async function newContainer(
   await underLease(connection, async ({ headers }) => {
     const call = { ...given, headers: { ...given.headers, ...headers } };
     const record = { id, runtime: { name: DEFAULT_RUNTIME } };
-    const configs = new Map<ContainerImage, Promise<ImageConfig>>();
-    const configOf = (image: ContainerImage) => {
-      const known = configs.get(image) ?? image.config(call);
-      configs.set(image, known);
-      return known;
-    };
-    const draft: ContainerDraft = { id, connection, call, configOf, record };
+    const draft: ContainerDraft = { id, connection, call, configOf: imageConfigs(call), record };
     for (const option of options) await option(draft);
     await connection.service(Containers).create({ container: draft.record }, call);
   });

@@ -1,14 +1,8 @@
-import type { ImageConfig } from '@longshore/oci';
-import {
-  composeSpecOptions,
-  type SpecOption,
-  withAdditionalGids,
-  withImageConfig,
-  withUser,
-} from '@longshore/oci/runtime-spec';
+import { composeSpecOptions, type SpecOption, withImageConfig } from '@longshore/oci/runtime-spec';
+import { NO_FILES } from '../users/find-user.ts';
 import type { ContainerDraft } from './container-draft.ts';
 import type { ContainerImage } from './container-image.ts';
-import { userFilesOf } from './user-files.ts';
+import { draftUser, draftUserFiles } from './draft-user.ts';
 
 /** A part of a spec that has to be asked for, or read, before it can be said. */
 export interface SpecPart {
@@ -22,29 +16,21 @@ export interface SpecPart {
 export function imageConfig(image: ContainerImage, args: readonly string[] = []): SpecPart {
   return {
     async resolve(draft) {
-      const config = await draft.configOf(image);
-      const files = await userFilesOf(draft, needsFiles(config));
-      return withImageConfig(config, files, args);
+      const document = await draft.configOf(image);
+      const { User: user = '', ...config } = document.config ?? {};
+      const hasSnapshot = Boolean(draft.record.snapshotKey);
+      if (draft.connection.isLocal && hasSnapshot) {
+        return withImageConfig(document, await draftUserFiles(draft), args);
+      }
+      const unnamed = withImageConfig({ ...document, config }, NO_FILES, args);
+      // An image that names nobody has root's groups, of those that its files list.
+      if (user === '' && !hasSnapshot) return unnamed;
+      return composeSpecOptions(unnamed, await draftUser(draft, user || '0'));
     },
   };
 }
 
 /** `user`, `uid`, `user:group` or `uid:gid`, by the files of the container's own snapshot, with the groups that list the user. */
 export function user(text: string): SpecPart {
-  return {
-    async resolve(draft) {
-      const files = await userFilesOf(draft, !isNumeric(text));
-      const [name = ''] = text.split(':');
-      return composeSpecOptions(withUser(text, files), withAdditionalGids(name, files));
-    },
-  };
-}
-
-function needsFiles({ config }: ImageConfig): boolean {
-  return !isNumeric(config?.User ?? '');
-}
-
-/** Then a caller who cannot read the files, being elsewhere, can do without them. */
-function isNumeric(userText: string): boolean {
-  return /^(\d+(:\d+)?|root)?$/.test(userText);
+  return { resolve: (draft) => draftUser(draft, text) };
 }

@@ -7,13 +7,13 @@ import {
   type Labels,
   normalizePlatform,
   type Platform,
-  parseDigest,
 } from '@longshore/oci';
 import { Content } from '@longshore/proto/containerd/services/content/v1/content';
 import { type Image as ImageMessage, Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { CallOptions } from '@longshore/rpc';
 import { fileLayers, type ImageManifest, PlainStore } from '@longshore/transfer';
 import { dateOf } from '../call-time.ts';
+import { descriptorFromProto, descriptorToProto } from '../content/descriptor.ts';
 import { underLease } from '../leases/work-lease.ts';
 import { DEFAULT_SNAPSHOTTER, Snapshotter } from '../snapshots/snapshotter.ts';
 import type { ImageParts } from './image-parts.ts';
@@ -26,6 +26,16 @@ export interface UnpackOptions {
   snapshotter?: string | undefined;
   onProgress?: OnProgress | undefined;
   signal?: AbortSignal | undefined;
+}
+
+export interface ImageUsageOptions extends CallOptions {
+  /** Default overlayfs. */
+  snapshotter?: string | undefined;
+}
+
+export interface ImageUsage {
+  contentBytes: number;
+  snapshotBytes: number;
 }
 
 /**
@@ -47,7 +57,7 @@ export class Image {
     this.#record = record;
     this.#platform = platform;
     this.name = record.name;
-    this.target = targetFromProto(record.target!);
+    this.target = descriptorFromProto(record.target!);
     this.labels = record.labels;
     this.createdAt = dateOf(record.createdAt);
     this.updatedAt = dateOf(record.updatedAt);
@@ -89,6 +99,26 @@ export class Image {
       ]),
     );
     return distinct.values().reduce((sum, size) => sum + size, 0);
+  }
+
+  /** What it takes: its blobs, and the snapshots of its layers, those that are there. What it shares with other images counts whole. */
+  async usage({ snapshotter, ...options }: ImageUsageOptions = {}): Promise<ImageUsage> {
+    const snapshots = new Snapshotter(this.#parts.services, snapshotter);
+    const names = chainIds(await this.diffIds(options));
+    const found = await Promise.all(names.map((name) => orUndefined(snapshots.usage(name, options))));
+    return {
+      contentBytes: await this.sizeBytes(options),
+      snapshotBytes: found.reduce((sum, each) => sum + (each?.sizeBytes ?? 0), 0),
+    };
+  }
+
+  /** Sets these, deletes those given as empty, and leaves the others. Answers the image as it is then. Throws NotFound. */
+  async setLabels(labels: Readonly<Labels>, options?: CallOptions): Promise<Image> {
+    const paths = Object.keys(labels).map((name) => `labels.${name}`);
+    const images = this.#parts.services.service(Images);
+    const request = { image: { name: this.name, labels }, updateMask: { paths } };
+    const { image } = paths.length > 0 ? await images.update(request, options) : { image: this.#record };
+    return new Image(this.#parts, image!, this.#platform);
   }
 
   /** Those whose manifests and configs are stored; their layers need not be. */
@@ -143,24 +173,9 @@ export class Image {
    * resolves.
    */
   async delete({ sync = false, ...options }: CallOptions & { sync?: boolean } = {}): Promise<void> {
-    const { mediaType, digest, size } = this.target;
-    const target = { mediaType, digest, size: BigInt(size) };
+    const target = descriptorToProto(this.target);
     await this.#parts.services.service(Images).delete({ name: this.name, sync, target }, options);
   }
-}
-
-function targetFromProto({
-  mediaType,
-  digest,
-  size,
-  annotations,
-}: NonNullable<ImageMessage['target']>): Descriptor {
-  return {
-    mediaType,
-    digest: parseDigest(digest),
-    size: Number(size),
-    ...(Object.keys(annotations).length > 0 && { annotations }),
-  };
 }
 
 async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {

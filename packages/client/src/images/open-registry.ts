@@ -1,8 +1,9 @@
 import {
   type CredentialSource,
-  RegistryClient,
-  RegistryPusher,
-  RegistryTransport,
+  MirroredRegistry,
+  plainRegistryHost,
+  type RegistryHost as RegistryPlace,
+  registryHosts,
 } from '@longshore/registry';
 
 /** How one registry is reached. */
@@ -19,26 +20,31 @@ export interface RegistryHost {
 export type RegistryHosts = Readonly<Record<string, RegistryHost>>;
 
 export interface RegistryOptions {
-  /** Asked once a registry wants to know who calls. */
+  /** Asked once a registry, or a host that stands in for it, wants to know who calls: each by its own name, at most once. */
   credentials?: CredentialSource | undefined;
   hosts?: RegistryHosts | undefined;
+  /**
+   * Where `<registry>/hosts.toml` tell of mirrors, certificates and headers, e.g. `/etc/containerd/certs.d`; of several, the first that has
+   * the registry counts. Goes for those that `hosts` does not name. Read by this process, which then fetches by itself.
+   */
+  hostsDirectory?: string | readonly string[] | undefined;
 }
 
-/** A registry for one transfer of one caller: connections, credentials and tokens end with it. */
-export function openRegistry(
-  host: string,
-  { credentials, hosts }: RegistryOptions,
-): AsyncDisposable & { client: RegistryClient; pusher: RegistryPusher } {
-  const { plainHttp = false, ca, headers = {} } = hostOf(hosts, host);
-  const transport = new RegistryTransport(ca === undefined ? {} : { ca });
-  const access = { credentials, plainHttp, headers };
-  return {
-    client: new RegistryClient(transport, host, access),
-    pusher: new RegistryPusher(transport, host, access),
-    [Symbol.asyncDispose]: () => transport.close(),
-  };
+/** A registry for one transfer of one caller: connections, credentials and tokens end with it. Throws FailedPrecondition for bad files. */
+export async function openRegistry(host: string, options: RegistryOptions): Promise<MirroredRegistry> {
+  return new MirroredRegistry(host, await placesOf(host, options), options.credentials);
 }
 
 export function hostOf(hosts: RegistryHosts | undefined, host: string): RegistryHost {
   return (hosts && Object.hasOwn(hosts, host) && hosts[host]) || {};
+}
+
+async function placesOf(
+  host: string,
+  { hosts, hostsDirectory }: RegistryOptions,
+): Promise<readonly RegistryPlace[]> {
+  const isNamed = hosts !== undefined && Object.hasOwn(hosts, host);
+  if (hostsDirectory !== undefined && !isNamed) return registryHosts([hostsDirectory].flat(), host);
+  const { plainHttp = false, ca, headers = {} } = hostOf(hosts, host);
+  return [{ ...plainRegistryHost(host, plainHttp), ca: ca === undefined ? [] : [ca], headers }];
 }

@@ -35,12 +35,12 @@ const STATES = {
 export async function pullByClient(parts: ImageParts, request: ClientPull): Promise<void> {
   const { reference, tracker, signal, snapshotter } = request;
   const { services } = parts;
-  await using registry = openRegistry(reference.host, request.registry);
+  await using registry = await openRegistry(reference.host, request.registry);
   await underLease(services, async (options) => {
     const store = new PlainStore(services.service(Content), options);
     const { target } = await pullImage({
       reference,
-      client: registry.client,
+      client: registry,
       store,
       platforms: request.platforms,
       signal,

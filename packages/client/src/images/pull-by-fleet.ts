@@ -31,7 +31,8 @@ export async function pullByFleet({ services }: ImageParts, request: FleetPull):
   const { reference, name, labels, platforms, snapshotter, nodes, selector, tracker, signal } = request;
   const { plainHttp = false, ca, headers } = hostOf(request.registry.hosts, reference.host);
   const isPlain = name === formatReference(reference) && Object.keys(labels).length === 0;
-  if (!isPlain || platforms.length > 1 || ca !== undefined || headers !== undefined) {
+  const isSetUp = ca !== undefined || headers !== undefined || request.registry.hostsDirectory !== undefined;
+  if (!isPlain || platforms.length > 1 || isSetUp) {
     throw unimplemented(
       'pull by a fleet with a name, labels, several platforms, or a registry set up by the client',
     );

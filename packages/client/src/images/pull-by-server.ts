@@ -36,7 +36,9 @@ const STATES: Readonly<Record<string, BlobState>> = {
 export async function pullByServer({ services }: ImageParts, request: ClientPull): Promise<void> {
   const { reference, name, labels, registry, platforms, snapshotter, tracker, signal } = request;
   const { plainHttp = false, headers = {}, ca } = hostOf(registry.hosts, reference.host);
-  if (ca !== undefined) throw unimplemented('pull by the server with certificate authorities of the client');
+  if (ca !== undefined || registry.hostsDirectory !== undefined) {
+    throw unimplemented('pull by the server with certificates or mirrors of the client');
+  }
   using open = new DisposableStack();
   const stream = async () => {
     const opened = await ServerStream.open(services, signal);

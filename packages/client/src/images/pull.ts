@@ -28,7 +28,11 @@ export async function pull(
     reference,
     name,
     labels: options.labels ?? {},
-    registry: { credentials: options.credentials, hosts: options.hosts },
+    registry: {
+      credentials: options.credentials,
+      hosts: options.hosts,
+      hostsDirectory: options.hostsDirectory,
+    },
     platforms: await platformsOf(parts, options),
     snapshotter: unpack ? (options.snapshotter ?? DEFAULT_SNAPSHOTTER) : undefined,
     tracker,

@@ -40,20 +40,21 @@ export async function push(parts: ImageParts, image: Image, options: PushOptions
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   signal.throwIfAborted();
   using tracker = new ProgressTracker(image.name, options.onProgress);
-  await using registry = openRegistry(reference.host, options);
+  await using registry = await openRegistry(reference.host, options);
+  const pusher = registry.pusher();
   const tree = await wholeTree(parts, image, options.platform, { signal });
   tracker.resolved(tree.target.digest);
   const blobs = await sourcesOf(parts, tree, reference, { signal });
   for (const { descriptor } of blobs) tracker.blob(descriptor, 'waiting', 0);
   const turns = new Turns(PARALLEL);
   const uploads = blobs.map((blob) =>
-    turns.run(() => upload(parts, registry.pusher, { ...blob, reference, tracker, signal })),
+    turns.run(() => upload(parts, pusher, { ...blob, reference, tracker, signal })),
   );
   for (const each of uploads) each.catch((error: unknown) => failed.abort(error));
   await Promise.allSettled(uploads);
   // The first failure; those that it caused say no more than that.
   signal.throwIfAborted();
-  await putDocuments(registry.pusher, tree, reference, tracker, signal);
+  await putDocuments(pusher, tree, reference, tracker, signal);
   tracker.phase('done');
   return tree.target;
 }

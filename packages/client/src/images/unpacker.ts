@@ -1,8 +1,8 @@
 import { failedPrecondition, isKind } from '@longshore/errors';
 import type { Descriptor, Digest } from '@longshore/oci';
-import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
-import type { CallOptions, ServiceClient } from '@longshore/rpc';
+import type { CallOptions } from '@longshore/rpc';
 import { extractKey, snapshotLabels, type UnpackStep, unpackSteps } from '@longshore/transfer';
+import { Differ } from '../diff/differ.ts';
 import type { Services } from '../services.ts';
 import { Snapshotter } from '../snapshots/snapshotter.ts';
 
@@ -28,11 +28,11 @@ const CLEAN_UP_TIMEOUT_MS = 10_000;
  */
 export class Unpacker {
   readonly #snapshots: Snapshotter;
-  readonly #diff: ServiceClient<typeof Diff>;
+  readonly #differ: Differ;
 
   constructor(services: Services, snapshotter: string) {
     this.#snapshots = new Snapshotter(services, snapshotter);
-    this.#diff = services.service(Diff);
+    this.#differ = new Differ(services);
   }
 
   /**
@@ -98,14 +98,10 @@ export class Unpacker {
   }
 
   async #apply({ layer, diffId }: UnpackStep, mounts: Mounts, options: CallOptions): Promise<void> {
-    const { mediaType, digest, size } = layer;
-    const { applied } = await this.#diff.apply(
-      { diff: { mediaType, digest, size: BigInt(size) }, mounts },
-      options,
-    );
-    if (applied?.digest === diffId) return;
+    const { digest } = await this.#differ.apply(layer, mounts, options);
+    if (digest === diffId) return;
     throw failedPrecondition(
-      `layer ${digest}: wrong diff id calculated on extraction ${applied?.digest}, expected ${diffId}`,
+      `layer ${layer.digest}: wrong diff id calculated on extraction ${digest}, expected ${diffId}`,
     );
   }
 

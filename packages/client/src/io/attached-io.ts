@@ -23,11 +23,14 @@ export interface Attachment {
  */
 export class AttachedIo implements ProcessIo {
   readonly outputEnded: Promise<void>;
+  /** Resolves once nothing of the output is missed any more, and when it cannot be had. */
+  readonly joined: Promise<void>;
   readonly #attachment: Attachment;
   readonly #input: InputSource | undefined;
   readonly #outputs: RemoteOutputs;
   readonly #position = new LogPosition();
   readonly #leaving = new AbortController();
+  readonly #joining = Promise.withResolvers<void>();
   #isAgain = false;
 
   constructor(attachment: Attachment) {
@@ -36,6 +39,7 @@ export class AttachedIo implements ProcessIo {
     this.#input = io.stdin && new InputSource(io.stdin);
     this.#outputs = new RemoteOutputs(io);
     this.outputEnded = this.#outputs.ended;
+    this.joined = this.#joining.promise;
     bridgeOutages(() => this.#join(), connection.outageMs, this.#leaving.signal)
       .catch((error) => {
         if (!this.#leaving.signal.aborted) this.#outputs.fail(error);
@@ -43,6 +47,7 @@ export class AttachedIo implements ProcessIo {
       .finally(() => {
         this.#input?.stop();
         this.#outputs.end();
+        this.#joining.resolve();
       });
   }
 
@@ -64,6 +69,7 @@ export class AttachedIo implements ProcessIo {
     const requests = this.#requests(withLog || isToGoOn);
     const answers = connection.service(StdioService).attach(requests, { signal: this.#leaving.signal });
     for await (const { message } of answers) {
+      this.#joining.resolve();
       if (message.case === 'exit') return;
       if (message.case !== 'output') continue;
       await this.#outputs.write(message.value.stream, this.#position.take(message.value));

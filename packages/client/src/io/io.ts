@@ -41,7 +41,7 @@ export function logFile(path: string, { terminal = false } = {}): Io {
 
 /**
  * Starts a program of the server's machine which gets the output, as containerd's logging drivers do. `args` are pairs of it: each key comes
- * as an argument, with its value behind. Throws InvalidArgument for a path that is not absolute.
+ * as an argument, with its value behind; of several pairs shims make any order. Throws InvalidArgument for a path that is not absolute.
  */
 export function binaryIo(
   path: string,

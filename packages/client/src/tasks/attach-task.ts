@@ -18,7 +18,7 @@ export interface AttachOptions extends CallOptions {
   withLog?: boolean | undefined;
 }
 
-/** Throws NotFound when the container has no task. */
+/** Resolves once nothing that the task writes is missed any more. Throws NotFound when the container has no task. */
 export async function attachTask(
   connection: Connection,
   containerId: string,
@@ -29,6 +29,7 @@ export async function attachTask(
   const { pid, stdio } = processStatusFromProto(process);
   const there = await atItsNode(connection, containerId, options);
   const joined = io?.kind === 'streams' ? join(there, containerId, io, stdio, withLog) : undefined;
+  if (joined instanceof AttachedIo) await joined.joined;
   return new Task({ connection: there, containerId, pid, io: joined });
 }
 

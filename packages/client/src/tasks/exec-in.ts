@@ -29,12 +29,13 @@ export interface ExecParts {
 export async function execIn(parts: ExecParts, options: ExecOptions): Promise<Process> {
   const { connection, containerId, id, io } = parts;
   const { fifoDirectory = connection.fifoDirectory, user: named, ...call } = options;
-  const process = { ...parts.process, terminal: hasTerminal(io) };
+  const { user: own } = parts.process;
+  const user = named === undefined ? own : await userInTask(connection, containerId, named, call);
+  const process = { ...parts.process, ...(user && { user }), terminal: hasTerminal(io) };
   if (io.kind === 'streams' && !connection.isLocal) {
-    return new RemoteExec({ connection, containerId, id, process, user: named, io });
+    return new RemoteExec({ connection, containerId, id, process, io });
   }
-  const user = named === undefined ? process.user : await userInTask(connection, containerId, named, call);
-  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec({ ...process, ...(user && { user }) }) };
+  const spec = { typeUrl: JsonTypeUrl.Process, value: encodeSpec(process) };
   const { stdio, fifos } = await localStdio(io, id, fifoDirectory);
   try {
     await connection.service(Tasks).exec({ containerId, execId: id, spec, ...stdio }, call);

@@ -83,8 +83,14 @@ export abstract class Process implements AsyncDisposable {
     return processStatusFromProto(process);
   }
 
+  /** Ends and removes it, unless that is done. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.delete({ kill: true });
+    try {
+      await this.delete({ kill: true });
+    } catch (error) {
+      if (!isKind(error, 'NotFound')) throw error;
+      this.io?.close();
+    }
   }
 
   /** For messages. */

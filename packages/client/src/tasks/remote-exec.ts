@@ -22,8 +22,6 @@ export interface RemoteExecParts {
   readonly containerId: string;
   readonly id: string;
   readonly process: ProcessSpec;
-  /** As its node reads it, in the place of the process's own. */
-  readonly user: string | undefined;
   readonly io: StreamsIo;
 }
 
@@ -99,11 +97,11 @@ export class RemoteExec extends Process {
   }
 
   async *#requests(): AsyncGenerator<MessageInitShape<typeof ExecRequestSchema>> {
-    const { containerId, id: execId, process, user, io } = this.#parts;
+    const { containerId, id: execId, process, io } = this.#parts;
     const { terminal } = io;
     const stdin = this.#input !== undefined;
-    const what = user === undefined ? { spec: specOf(process) } : commandOf(process, user);
-    yield { message: { case: 'start', value: { containerId, execId, terminal, stdin, ...what } } };
+    const spec = specOf(process);
+    yield { message: { case: 'start', value: { containerId, execId, terminal, stdin, spec } } };
     if (!this.#input) return;
     for await (const chunk of this.#input) yield { message: { case: 'stdin', value: chunk } };
     // A terminal would end with its input.
@@ -139,9 +137,4 @@ export class RemoteExec extends Process {
 
 function specOf(process: ProcessSpec) {
   return { typeUrl: JsonTypeUrl.Process, value: encodeSpec(process) };
-}
-
-/** What a node makes a process of whose user it has to look up. */
-function commandOf({ args = [], env = [], cwd, consoleSize }: ProcessSpec, user: string) {
-  return { args: [...args], env: [...env], cwd, user, ...(consoleSize && { size: consoleSize }) };
 }

@@ -5,6 +5,7 @@ import type { CallOptions } from '@longshore/rpc';
 import type { Io } from '../io/io.ts';
 import { type ExecOptions, execIn } from './exec-in.ts';
 import { type ExitStatus, exitStatusFromProto } from './exit-status.ts';
+import { type LoadProcessOptions, loadProcess } from './load-process.ts';
 import { type DeleteProcessOptions, Process, type ProcessParts } from './process.ts';
 import { type ProcessInTask, processInTaskFromProto } from './process-in-task.ts';
 import { type TaskMetrics, taskMetricsFromProto } from './task-metrics.ts';
@@ -50,6 +51,11 @@ export class Task extends Process {
   exec(id: string, process: ProcessSpec, io: Io, options: ExecOptions = {}): Promise<Process> {
     const { connection, containerId } = this;
     return execIn({ connection, containerId, id, process, io }, options);
+  }
+
+  /** A further process that somebody has made. Throws NotFound. */
+  process(id: string, options: LoadProcessOptions = {}): Promise<Process> {
+    return loadProcess(this.connection, this.containerId, id, options);
   }
 
   /** Freezes all of its processes. */

@@ -1,37 +1,57 @@
 import { failedPrecondition, notFound } from '@longshore/errors';
 import {
   applySpecOptions,
+  composeSpecOptions,
   type ProcessSpec,
   rootfsUserFiles,
+  type SpecOption,
   type UserFiles,
   withAdditionalGids,
   withUser,
 } from '@longshore/oci/runtime-spec';
+import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import type { CallOptions } from '@longshore/rpc';
 import type { Connection } from '../connection/connection.ts';
+import { findUser, NO_FILES, NUMERIC_USER } from '../users/find-user.ts';
 
-const NUMBERS = /^\d+(:\d+)?$/;
-const NO_FILES: UserFiles = { passwd: () => undefined, group: () => undefined };
+type TaskConnection = Pick<Connection, 'isLocal' | 'service'>;
 
 /**
- * A user as the files of a running container know it, with all groups that list it. Throws InvalidArgument for what is no user, NotFound
- * for a name that they do not have, FailedPrecondition for a name where the container is on another machine.
+ * A user as the files of a running container know it, with all groups that list it: read here, or by its node where it is on another
+ * machine. Throws InvalidArgument for what is no user, NotFound for a name that they do not have, FailedPrecondition for a name on
+ * another machine in a container without a snapshot.
  */
 export async function userInTask(
-  connection: Pick<Connection, 'isLocal' | 'service'>,
+  connection: TaskConnection,
   containerId: string,
   text: string,
   options: CallOptions,
 ): Promise<ProcessSpec['user']> {
-  if (!connection.isLocal && !NUMBERS.test(text)) {
-    const where = `the files of container ${JSON.stringify(containerId)} are on another machine`;
-    throw failedPrecondition(`user ${JSON.stringify(text)} cannot be looked up: ${where}`);
-  }
-  const files = connection.isLocal ? await filesOf(connection, containerId, options) : NO_FILES;
+  const known = connection.isLocal
+    ? userOf(text, await filesOf(connection, containerId, options))
+    : await userElsewhere(connection, containerId, text, options);
+  return applySpecOptions({ ociVersion: '' }, known).process?.user;
+}
+
+async function userElsewhere(
+  connection: TaskConnection,
+  containerId: string,
+  user: string,
+  options: CallOptions,
+): Promise<SpecOption> {
+  const { container } = await connection.service(Containers).get({ id: containerId }, options);
+  const { snapshotter = '', snapshotKey: key = '' } = container ?? {};
+  if (key !== '') return findUser(connection, { snapshotter, key, user }, options);
+  if (NUMERIC_USER.test(user)) return userOf(user, NO_FILES);
+  throw failedPrecondition(
+    `user ${JSON.stringify(user)} cannot be looked up: container ${JSON.stringify(containerId)} is on another machine, without a snapshot`,
+  );
+}
+
+function userOf(text: string, files: UserFiles): SpecOption {
   const [user = ''] = text.split(':');
-  const spec = applySpecOptions({ ociVersion: '' }, withUser(text, files), withAdditionalGids(user, files));
-  return spec.process?.user;
+  return composeSpecOptions(withUser(text, files), withAdditionalGids(user, files));
 }
 
 async function filesOf(

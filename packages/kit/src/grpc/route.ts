@@ -54,6 +54,8 @@ export interface Route {
    * ({@link cannotSay}), or takes too long to begin.
    */
   lastResort?: LastResort;
+  /** Gets what ends the call from this side, with an error's status, whatever has come of it. */
+  onStart?(stop: (error: unknown) => void): void;
 }
 
 /** How to ask for the rest of one answer. */
@@ -180,6 +182,7 @@ class Passage {
       if (!this.#outgoing?.closed) this.#outgoing?.close(NGHTTP2_CANCEL);
     };
     incoming.on('wantTrailers', this.#onWantTrailers);
+    this.#route.onStart?.((error) => this.#stop(error));
     // A caller that resets its stream without an error aborts it; the stream closes only when all was read.
     incoming.on('error', cancel).on('aborted', cancel).on('close', cancel);
     this.#receive(outgoing);
@@ -398,6 +401,27 @@ class Passage {
     for (const chunk of this.#log?.chunks ?? []) outgoing.write(chunk);
     if (request?.isWhole || incoming.readableEnded) outgoing.end();
     else pipe(incoming, outgoing);
+  }
+
+  #stop(error: unknown): void {
+    const incoming = this.#incoming;
+    const outgoing = this.#outgoing;
+    if (this.#isOver) return;
+    this.#isTaken = true;
+    incoming.off('wantTrailers', this.#onWantTrailers);
+    if (outgoing) {
+      incoming.unpipe(outgoing);
+      outgoing.unpipe();
+      outgoing.resume();
+    }
+    this.#messages?.unpipe();
+    this.#messages?.resume();
+    if (incoming.headersSent) {
+      incoming.once('wantTrailers', () => incoming.sendTrailers(statusTrailers(error)));
+      if (!incoming.writableEnded) incoming.end();
+    } else endWithError(incoming, error);
+    incoming.resume();
+    outgoing?.close(NGHTTP2_CANCEL);
   }
 
   #cut(): Error {

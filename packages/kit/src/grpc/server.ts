@@ -173,7 +173,7 @@ export class GrpcServer {
   #unary(method: DescMethod, handler: AnyHandler): handleUnaryCall<unknown, unknown> {
     return (raw, callback) => {
       const call = this.#open(raw);
-      this.#handle(method, handler, call, raw).then(
+      this.#handle(method, handler, call, raw, (answer) => answer).then(
         (answer) => callback(null, answer, call.trailers),
         (error) => callback(statusOf(error, call.trailers)),
       );
@@ -186,8 +186,10 @@ export class GrpcServer {
       run: async (raw, request) => {
         const call = this.#open(raw);
         try {
-          const answer = await this.#handle(method, handler, call, { request, metadata: raw.metadata });
-          const message = checkedSize(toBinary(method.output, answer));
+          const given = { request, metadata: raw.metadata };
+          // Encoded where it is measured: an answer that is too large is no success.
+          const encode = (answer: Message) => checkedSize(toBinary(method.output, answer));
+          const message = await this.#handle(method, handler, call, given, encode);
           return { message, trailers: { ...call.trailers.toHttp2Headers(), ...OK_TRAILERS } };
         } catch (error) {
           return { trailers: { ...call.trailers.toHttp2Headers(), ...statusTrailers(error) } };
@@ -196,16 +198,17 @@ export class GrpcServer {
     };
   }
 
-  #handle(
+  #handle<T>(
     method: DescMethod,
     handler: AnyHandler,
     call: Call,
     { request, metadata }: { request: unknown; metadata: HeadersRead },
-  ): Promise<Message> {
+    finish: (answer: Message) => T,
+  ): Promise<T> {
     return observe(method, call, metadata, this.#metrics, async () => {
       checkAccess(call);
       const answer = await handler(request, call);
-      return create(method.output, answer as Record<string, unknown>);
+      return finish(create(method.output, answer as Record<string, unknown>));
     });
   }
 

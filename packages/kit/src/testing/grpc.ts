@@ -31,8 +31,9 @@ export interface TestServer {
 export async function startServer(
   register: (server: GrpcServer) => void,
   log: Logger = silent,
+  metrics = createMetrics('test'),
 ): Promise<TestServer> {
-  const server = new GrpcServer(log, createMetrics('test'));
+  const server = new GrpcServer(log, metrics);
   register(server);
   const address = `unix://${join(scratchDirectory(), 'test.sock')}`;
   await server.listen(address, NO_TLS);

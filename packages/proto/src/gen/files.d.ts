@@ -46,6 +46,7 @@ export { file_io_containerd_cgroups_v1_metrics } from './io/containerd/cgroups/v
 export { file_io_containerd_cgroups_v2_metrics } from './io/containerd/cgroups/v2/metrics_pb.js';
 export { file_longshore_access_v1_access } from './longshore/access/v1/access_pb.js';
 export { file_longshore_audit_v1_audit_events } from './longshore/audit/v1/audit_events_pb.js';
+export { file_longshore_audit_v1_audit } from './longshore/audit/v1/audit_pb.js';
 export { file_longshore_content_v1_blobs } from './longshore/content/v1/blobs_pb.js';
 export { file_longshore_content_v1_collector } from './longshore/content/v1/collector_pb.js';
 export { file_longshore_content_v1_quotas } from './longshore/content/v1/quotas_pb.js';

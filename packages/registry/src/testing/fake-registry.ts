@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
@@ -10,6 +17,7 @@ export interface FakeRequest {
   path: string;
   authorization: string | undefined;
   range: string | undefined;
+  headers: IncomingHttpHeaders;
 }
 
 /** One answer in place of the usual one. */
@@ -21,6 +29,8 @@ export interface Fault {
   cutAfterBytes?: number;
   /** Sends this many bytes of the usual answer, and then nothing more. */
   stallAfterBytes?: number;
+  /** The usual answer, once this has resolved. */
+  until?: Promise<unknown>;
 }
 
 /** A registry in memory that fails on demand: what no real one can be made to do. Ends with the test. */
@@ -42,8 +52,9 @@ export class FakeRegistry {
     this.#server = server;
   }
 
-  static async start(): Promise<FakeRegistry> {
-    const server = createServer();
+  /** With `tls` by HTTPS. */
+  static async start(tls?: ServerOptions): Promise<FakeRegistry> {
+    const server = tls ? createTlsServer(tls) : createServer();
     const registry = new FakeRegistry(server);
     server.on('request', (request, response) => registry.#answer(request, response));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -68,9 +79,11 @@ export class FakeRegistry {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { method = '', url = '' } = request;
-    const { authorization, range } = request.headers;
-    this.requests.push({ method, path: url, authorization, range });
+    const { method = '', url: asked = '', headers } = request;
+    const { authorization, range } = headers;
+    this.requests.push({ method, path: asked, authorization, range, headers });
+    // Whose images a mirror is asked for, which only has one's.
+    const url = asked.replace(/[?&]ns=[^&]*$/, '');
     const fault = this.faults.get(url)?.shift();
     if (fault?.status !== undefined) {
       response.writeHead(fault.status, fault.headers).end(fault.body ?? '');
@@ -82,16 +95,18 @@ export class FakeRegistry {
     else if (url === '/v2/') response.writeHead(200).end('{}');
     else if (url.includes('/blobs/uploads/'))
       void this.uploads.answer(request, response, fault?.cutAfterBytes).catch(() => response.destroy());
-    else if (method === 'PUT') void this.#putManifest(request, response);
+    else if (method === 'PUT') void this.#putManifest(url, request, response);
     else if (!found) sendError(response, 404, url.includes('/blobs/') ? 'blob unknown' : 'manifest unknown');
     else {
       const bytes = asBuffer(fault?.body) ?? found.bytes;
-      this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
+      const send = () => this.#send(response, method, range, { mediaType: found.mediaType, bytes }, fault);
+      if (fault?.until) void fault.until.then(send);
+      else send();
     }
   }
 
-  async #putManifest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [, repository, name = ''] = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(request.url ?? '') ?? [];
+  async #putManifest(url: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, repository, name = ''] = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(url) ?? [];
     const mediaType = request.headers['content-type'] ?? '';
     const key = name.startsWith('sha256:') ? name : `${repository}:${name}`;
     this.manifests.set(key, { mediaType, bytes: await buffer(request) });

@@ -2,16 +2,19 @@ import { createHash } from 'node:crypto';
 import { LongshoreError } from '@longshore/errors';
 import { mountAll, syncFileSystem, unmountRecursive } from '@longshore/linux';
 import type { Digest, LayerCompression } from '@longshore/oci';
-import { decompress } from './decompress.ts';
+import type { Archive } from './archive.ts';
 import { type ExtractionTarget, LayerExtractor } from './extract/layer-extractor.ts';
 import type { LayerLimits } from './layer-limits.ts';
 import type { ApplyTarget } from './mount-plan.ts';
+import type { ByteString } from './tar/byte-string.ts';
 import { TarReader } from './tar/tar-reader.ts';
 
 export interface ApplyJob {
   target: ApplyTarget;
   compression: LayerCompression;
   limits: LayerLimits;
+  /** Program that decompresses gzip files; what else there is, and all without it, the thread does by itself. */
+  gunzip: string | undefined;
   /** An empty directory, used when the target has to be mounted; to be removed by the caller. */
   mountPoint: string | undefined;
   /** Whether to wait until the layer is on disk. */
@@ -22,41 +25,42 @@ export interface ApplyJob {
 export interface AppliedLayer {
   digest: Digest;
   sizeBytes: number;
+  /** Directories that neither the layer nor what lies below it has: see `dress-parents.ts`. */
+  bareParents: readonly ByteString[];
 }
 
 /** Applies one layer. Keeps its thread busy with system calls while data comes in: not for an event loop that serves. */
 export async function runApplyJob(
   job: ApplyJob,
-  source: AsyncIterable<Buffer>,
+  archive: Archive,
   signal: AbortSignal,
 ): Promise<AppliedLayer> {
   const { target, mountPoint } = job;
-  if (target.kind !== 'mounts') return extract(job, target, source, signal);
+  if (target.kind !== 'mounts') return extract(job, target, archive, signal);
   if (mountPoint === undefined) throw new TypeError('mounts need a mount point');
   await mountAll(target.mounts, mountPoint);
   try {
-    return await extract(job, { kind: 'directory', path: mountPoint }, source, signal);
+    return await extract(job, { kind: 'directory', path: mountPoint }, archive, signal);
   } finally {
     await unmountRecursive(mountPoint);
   }
 }
 
 async function extract(
-  { compression, limits, syncFs }: ApplyJob,
+  { limits, syncFs }: ApplyJob,
   target: ExtractionTarget,
-  source: AsyncIterable<Buffer>,
+  archive: Archive,
   signal: AbortSignal,
 ): Promise<AppliedLayer> {
   const hash = createHash('sha256');
-  const input = new CountedInput(source);
   let sizeBytes = 0;
   const extractor = new LayerExtractor(target, limits);
   try {
     const reader = new TarReader(extractor);
-    for await (const chunk of decompress(input, compression)) {
+    for await (const chunk of archive) {
       signal.throwIfAborted();
       sizeBytes += chunk.length;
-      checkSize(sizeBytes, input.bytes, limits);
+      checkSize(sizeBytes, archive.compressedBytes, limits);
       hash.update(chunk);
       reader.push(chunk);
     }
@@ -67,24 +71,7 @@ async function extract(
     extractor.close();
   }
   if (syncFs) await syncFileSystem(target.kind === 'overlay' ? target.upper : target.path);
-  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
-}
-
-/** Counts what went in, to be compared with what comes out. */
-class CountedInput implements AsyncIterable<Buffer> {
-  bytes = 0;
-  private readonly source: AsyncIterable<Buffer>;
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.source = source;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    for await (const chunk of this.source) {
-      this.bytes += chunk.length;
-      yield chunk;
-    }
-  }
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes, bareParents: extractor.bareParents };
 }
 
 function checkSize(sizeBytes: number, compressedBytes: number, limits: LayerLimits): void {

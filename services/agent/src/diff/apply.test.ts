@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { unavailable } from '@longshore/errors';
 import { mountAll, readMountInfo } from '@longshore/linux';
-import { MediaType } from '@longshore/oci';
+import { type Digest, MediaType } from '@longshore/oci';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LayerApplier } from './apply.ts';
 import { archive, directory, file, Scratch, symlink } from './testing/layers.ts';
@@ -62,7 +62,7 @@ describe('LayerApplier', () => {
     ]);
     const path = join(scratch.path, 'layer');
     writeFileSync(path, compress(tar));
-    const applied = { digest: digestOf(tar), sizeBytes: tar.length };
+    const applied = { digest: digestOf(tar), sizeBytes: tar.length, bareParents: [] };
     const mounts = overlayMounts();
     expect(await applier.applyLayer({ source: path, mediaType, mounts })).toEqual(applied);
     expect(readFileSync(join(scratch.path, 'upper/bin/sh'), 'utf8')).toBe('shell');
@@ -70,6 +70,24 @@ describe('LayerApplier', () => {
     const again = { source, mediaType, mounts: overlayMounts('second'), syncFs: true };
     expect(await applier.applyLayer(again)).toEqual(applied);
     expect(readFileSync(join(scratch.path, 'second/bin/sh'), 'utf8')).toBe('shell');
+  });
+
+  it('has a program decompress gzip files, and nothing else', async () => {
+    await using withProgram = new LayerApplier({ tempDirectory: temp, gunzip: '/bin/gzip' });
+    const tar = await archive(file('large', Buffer.alloc(3 * 2 ** 20, 'abc')));
+    const path = join(scratch.path, 'layer');
+    for (const stored of [gzipSync(tar), tar]) {
+      writeFileSync(path, stored);
+      const layer = {
+        source: { path, digest: digestOf(stored) as Digest },
+        mediaType: MediaType.DockerLayer,
+      };
+      const applied = await withProgram.applyLayer({ ...layer, mounts: overlayMounts() });
+      expect(applied).toMatchObject({ digest: digestOf(tar), sizeBytes: tar.length });
+      const other = { ...layer.source, digest: digestOf(Buffer.from('other')) as Digest };
+      const refused = withProgram.applyLayer({ ...layer, source: other, mounts: overlayMounts() });
+      await expect(refused).rejects.toMatchObject({ kind: 'DataLoss' });
+    }
   });
 
   it('refuses a media type that is none of a layer, and closes the stream', async () => {
@@ -90,7 +108,7 @@ describe('LayerApplier', () => {
       mediaType: MediaType.OciLayer,
       mounts: overlayMounts(),
     });
-    expect(applied).toEqual({ digest: digestOf(tar), sizeBytes: tar.length });
+    expect(applied).toMatchObject({ digest: digestOf(tar), sizeBytes: tar.length });
   });
 
   it('keeps kind and message of what is wrong with a layer', async () => {

@@ -2,6 +2,7 @@ import { pipeline } from 'node:stream';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { LongshoreError, messageOf } from '@longshore/errors';
 import type { LayerCompression } from '@longshore/oci';
+import type { Archive } from './archive.ts';
 import { archiveError } from './tar/archive-error.ts';
 import { splitZstdFrames } from './zstd-frames.ts';
 
@@ -13,9 +14,37 @@ const MAX_ZSTD_WINDOW_LOG = 27;
 
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 0x08]);
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+/** Whether this is how a gzip stream begins. */
+export function isGzip(head: Buffer): boolean {
+  return startsWith(head, GZIP_MAGIC);
+}
+
 /** The first of sixteen, which differ in their lowest half byte. */
 const ZSTD_SKIPPABLE_MAGIC = Buffer.from([0x50, 0x2a, 0x4d, 0x18]);
 const LONGEST_MAGIC_BYTES = 4;
+
+/** A layer that comes as a stream. */
+export class DecompressedStream implements Archive {
+  compressedBytes = 0;
+  private readonly source: AsyncIterable<Buffer>;
+  private readonly compression: LayerCompression;
+
+  constructor(source: AsyncIterable<Buffer>, compression: LayerCompression) {
+    this.source = source;
+    this.compression = compression;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    return decompress(this.counted(), this.compression);
+  }
+
+  private async *counted(): AsyncGenerator<Buffer> {
+    for await (const chunk of this.source) {
+      this.compressedBytes += chunk.length;
+      yield chunk;
+    }
+  }
+}
 
 /**
  * The layer's tar stream. What a media type says of gzip or zstd is not relied upon: as in containerd, the first bytes
@@ -61,7 +90,7 @@ function isDecoderError(error: unknown): boolean {
 }
 
 function detect(head: Buffer): 'none' | 'gzip' | 'zstd' {
-  if (startsWith(head, GZIP_MAGIC)) return 'gzip';
+  if (isGzip(head)) return 'gzip';
   if (startsWith(head, ZSTD_MAGIC)) return 'zstd';
   if (head.length === 0) return 'none';
   const skippable = Buffer.from(head);

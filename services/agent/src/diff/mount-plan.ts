@@ -22,17 +22,31 @@ export function planApply(mounts: readonly Mount[]): ApplyTarget {
 
 /** An overlay without an upper directory is read-only, which mounting it will tell. */
 function planOverlay({ options }: Mount): ApplyTarget | undefined {
-  const upper = optionValue(options, 'upperdir=');
+  const upper = overlayOption(options, 'upperdir=');
   if (!upper) return undefined;
   return {
     kind: 'overlay',
     upper: unescapePath(upper),
-    lowers: splitPaths(optionValue(options, 'lowerdir=') ?? ''),
+    lowers: splitPaths(overlayOption(options, 'lowerdir=') ?? ''),
     opaqueXattr: options.includes('userxattr') ? 'user.overlay.opaque' : 'trusted.overlay.opaque',
   };
 }
 
-function optionValue(options: readonly string[], prefix: string): string | undefined {
+/**
+ * The directories that a snapshot's mounts show merged, the uppermost first; undefined where mounts are of other kinds.
+ */
+export function layerDirectories(mounts: readonly Mount[]): string[] | undefined {
+  const [mount] = mounts;
+  if (!mount || mounts.length > 1 || mount.target) return undefined;
+  if (mount.type === 'bind') return [mount.source];
+  if (mount.type !== 'overlay') return undefined;
+  const upper = overlayOption(mount.options, 'upperdir=');
+  const lowers = splitPaths(overlayOption(mount.options, 'lowerdir=') ?? '');
+  return upper ? [unescapePath(upper), ...lowers] : lowers;
+}
+
+/** What follows `prefix`, as it is there; undefined when no option begins with it. */
+export function overlayOption(options: readonly string[], prefix: string): string | undefined {
   return options.find((option) => option.startsWith(prefix))?.slice(prefix.length);
 }
 

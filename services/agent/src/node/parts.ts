@@ -1,18 +1,19 @@
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
+
 /** A part of this node as containerd's clients look for it: they ask by plugin type and id. */
 export interface Part {
   type: string;
   id: string;
   hasPlatform?: boolean;
-  exports?: Record<string, string>;
-  capabilities?: string[];
+  exports?: Readonly<Record<string, string>>;
+  capabilities?: readonly string[];
   /** Its RPCs answer Unimplemented. */
   isMissing?: boolean;
 }
 
-/** Directories of this node that clients ask for. */
-export interface PartPaths {
-  /** Of the snapshotter `overlayfs`. */
-  snapshots: string;
+/** What differs between nodes. */
+export interface NodeParts {
+  snapshotters: readonly Pick<Snapshotter, 'name' | 'exports' | 'capabilities'>[];
   /** Where `ctr install` puts runtimes. */
   opt: string;
 }
@@ -28,16 +29,16 @@ const SERVED = [
 ];
 const MISSING = ['mounts', 'sandbox-controllers'];
 
-export function parts({ snapshots, opt }: PartPaths): Part[] {
+export function parts({ snapshotters, opt }: NodeParts): Part[] {
   return [
     { type: 'io.containerd.content.v1', id: 'content' },
-    {
+    ...snapshotters.map(({ name, exports, capabilities }) => ({
       type: 'io.containerd.snapshotter.v1',
-      id: 'overlayfs',
+      id: name,
       hasPlatform: true,
-      exports: { root: snapshots },
-      capabilities: ['rebase'],
-    },
+      exports,
+      capabilities,
+    })),
     { type: 'io.containerd.differ.v1', id: 'walking', hasPlatform: true },
     { type: 'io.containerd.gc.v1', id: 'scheduler' },
     { ...RUNTIME, hasPlatform: true },

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { openDisposable } from './disposable-database.ts';
 
 /** Of the tables below: a copy with another one is made anew. */
-const VERSION = 2;
+const VERSION = 3;
 
 /**
  * `record_label` says which records can have a label; see `label-index.ts`. `seen` is the round of the watch in which a record was last heard of; `stale`: there is a newer value than this one,

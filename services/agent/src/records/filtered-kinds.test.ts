@@ -4,6 +4,7 @@ import { ContainerSchema } from '@longshore/proto/containerd/services/containers
 import { InfoSchema } from '@longshore/proto/containerd/services/content/v1/content';
 import { ImageSchema } from '@longshore/proto/containerd/services/images/v1/images';
 import { SandboxSchema } from '@longshore/proto/containerd/types/sandbox';
+import { Kind, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
 import { describe, expect, it } from 'vitest';
 import { adaptorOf, type FilteredKind } from './filtered-kinds.ts';
 
@@ -24,6 +25,10 @@ const RECORDS: Record<FilteredKind, { value: Uint8Array; has: string[] }> = {
   image: {
     value: encoded(ImageSchema, { name: 'n', target, labels }),
     has: ['name==n', 'target.digest=="sha256:0"', 'target.mediatype==m', 'annotations.x.y==z'],
+  },
+  snapshot: {
+    value: encoded(SnapshotSchema, { name: 'k', parent: 'p', kind: Kind.ACTIVE, labels }),
+    has: ['name==k', 'parent==p', 'kind==active'],
   },
 };
 

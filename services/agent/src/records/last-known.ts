@@ -1,4 +1,5 @@
 import type { Filter } from '@longshore/filters';
+import { WHOLE_LIST } from '@longshore/kit';
 import type { CopiedRecord, CopyReads } from './copy-reads.ts';
 import type { Keeper, RecordKind } from './record-kinds.ts';
 import type { RecordTable, StoredRecord } from './record-table.ts';
@@ -29,12 +30,17 @@ export class LastKnown implements CopyReads {
     return record && !hasValue(record) ? 'stale' : record;
   }
 
-  list(kind: RecordKind, namespace: string, prefix = ''): CopiedRecord[] {
-    return [...this.#records.list(kind, namespace, prefix)].filter(hasValue);
+  list(kind: RecordKind, namespace: string, prefix = '', { from, limit } = WHOLE_LIST): CopiedRecord[] {
+    return this.#records.list(kind, namespace, prefix, from).filter(hasValue).take(limit).toArray();
   }
 
-  async *select(kind: RecordKind, namespace: string, filter: Filter): AsyncGenerator<CopiedRecord[]> {
-    for (const records of this.#records.select(kind, namespace, filter)) yield records.filter(hasValue);
+  async *select(
+    kind: RecordKind,
+    namespace: string,
+    filter: Filter,
+    from = '',
+  ): AsyncGenerator<CopiedRecord[]> {
+    for (const records of this.#records.select(kind, namespace, filter, from)) yield records.filter(hasValue);
   }
 
   namespaces(): string[] {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { create } from '@bufbuild/protobuf';
 import type { Filter } from '@longshore/filters';
+import { WHOLE_LIST } from '@longshore/kit';
 import { type Record, RecordSchema, type WatchResponse } from '@longshore/proto/longshore/watch/v1/watch';
 import { openCopyDatabase } from './copy-database.ts';
 import type { CopiedRecord, CopyReads } from './copy-reads.ts';
@@ -137,20 +138,30 @@ export class RecordCopy implements CopyReads, Disposable {
     return record.isStale ? 'stale' : record;
   }
 
-  list(kind: RecordKind, namespace: string, prefix = ''): CopiedRecord[] | 'stale' {
+  list(
+    kind: RecordKind,
+    namespace: string,
+    prefix = '',
+    { from, limit } = WHOLE_LIST,
+  ): CopiedRecord[] | 'stale' {
     if (this.#isUncertain(kind, namespace)) return 'stale';
     const records: CopiedRecord[] = [];
-    for (const record of this.#records.list(kind, namespace, prefix)) {
+    for (const record of this.#records.list(kind, namespace, prefix, from).take(limit)) {
       if (record.isStale) return 'stale';
       records.push(record);
     }
     return records;
   }
 
-  select(kind: RecordKind, namespace: string, filter: Filter): AsyncIterable<CopiedRecord[]> | 'stale' {
+  select(
+    kind: RecordKind,
+    namespace: string,
+    filter: Filter,
+    from = '',
+  ): AsyncIterable<CopiedRecord[]> | 'stale' {
     const isStale = this.#isUncertain(kind, namespace) || this.#records.hasStale(kind, namespace);
     // What is changed from here on need not be in the answer.
-    return isStale ? 'stale' : this.lastKnown.select(kind, namespace, filter);
+    return isStale ? 'stale' : this.lastKnown.select(kind, namespace, filter, from);
   }
 
   namespaces(): string[] {

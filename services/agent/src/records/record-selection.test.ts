@@ -54,6 +54,9 @@ describe('RecordCopy.select', () => {
     const read = await Array.fromAsync(pages);
     expect(read.map(({ length }) => length)).toEqual([500, 500, 100]);
     expect(read.flat().map(({ key }) => key)).toEqual(names);
+    const rest = copy.select('content', 'default', parseFilters(['digest~=k']), names[600]);
+    if (rest === 'stale') throw new Error('stale');
+    expect((await Array.fromAsync(rest)).flat().map(({ key }) => key)).toEqual(names.slice(600));
   });
 
   it('leaves to the owner what is not known for sure', async () => {
@@ -76,8 +79,8 @@ describe('RecordCopy.select', () => {
     const labels = new LabelIndex(database);
     database.exec(`INSERT INTO record (id, kind, namespace, key, revision, deleted, deleting, stale, value, seen, applied_ms)
       VALUES (7, 'content', 'default', 'a', 1, 0, 0, 0, x'', 0, 0)`);
-    labels.put(7, 'content', 'default', { a: '1' });
-    labels.put(7, 'content', 'default', { b: '2' });
+    labels.put(7, 'content', 'default', { labels: { a: '1' }, fields: {} });
+    labels.put(7, 'content', 'default', { labels: { b: '2' }, fields: {} });
     expect(labels.find('content', 'default', parseFilters(['labels.a==1']))).toEqual([]);
     expect(labels.find('content', 'default', parseFilters(['labels.b==2']))).toEqual([7]);
     database.exec('DELETE FROM record');

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Filter } from '@longshore/filters';
 import type { Record } from '@longshore/proto/longshore/watch/v1/watch';
 import type { CopiedRecord } from './copy-reads.ts';
-import { labelsOf } from './filtered-kinds.ts';
+import { findableOf, NOTHING } from './filtered-kinds.ts';
 import { LabelIndex } from './label-index.ts';
 import { Recent } from './recent.ts';
 import { isRecordKind, type RecordKind } from './record-kinds.ts';
@@ -40,6 +40,7 @@ export class RecordTable {
   readonly #see: StatementSync;
   readonly #get: StatementSync;
   readonly #list: StatementSync;
+  readonly #firstPage: StatementSync;
   readonly #page: StatementSync;
   readonly #byId: StatementSync;
   readonly #stale: StatementSync;
@@ -72,8 +73,11 @@ export class RecordTable {
       WHERE kind = ? AND namespace = ? AND key = ? AND NOT deleted`);
     this.#list = prepare(`SELECT namespace, key, value, stale, deleting FROM record
       WHERE kind = ? AND namespace = ? AND key >= ? AND NOT deleted ORDER BY key`);
-    this.#page = prepare(`SELECT namespace, key, value, stale, deleting FROM record
-      WHERE kind = ? AND namespace = ? AND key > ? AND NOT deleted ORDER BY key LIMIT ${PAGE_RECORDS}`);
+    const page = (comparison: '>=' | '>') =>
+      prepare(`SELECT namespace, key, value, stale, deleting FROM record
+        WHERE kind = ? AND namespace = ? AND key ${comparison} ? AND NOT deleted ORDER BY key LIMIT ${PAGE_RECORDS}`);
+    this.#firstPage = page('>=');
+    this.#page = page('>');
     this.#byId = prepare(`SELECT namespace, key, value, stale, deleting FROM record
       WHERE id IN (SELECT value FROM json_each(?)) AND NOT deleted ORDER BY key`);
     this.#stale = prepare(
@@ -100,33 +104,29 @@ export class RecordTable {
     return record;
   }
 
-  /** In byte order of the keys, those that begin with `prefix`. */
-  *list(kind: RecordKind, namespace: string, prefix: string): Iterable<StoredRecord> {
-    for (const row of this.#list.iterate(kind, namespace, prefix)) {
+  /** In byte order of the keys, those that begin with `prefix`, from the one on that has `from` behind it. */
+  *list(kind: RecordKind, namespace: string, prefix: string, from = ''): Generator<StoredRecord, undefined> {
+    for (const row of this.#list.iterate(kind, namespace, prefix + from)) {
       if (!String(row.key).startsWith(prefix)) return;
       yield stored(row);
     }
   }
 
-  #pageOf(kind: RecordKind, namespace: string, after: string): StoredPage {
-    const records = this.#page.all(kind, namespace, after).map(stored);
-    return { records, next: records.length === PAGE_RECORDS ? records.at(-1)?.key : undefined };
-  }
-
-  /** At least the records that the filter matches, in byte order of the keys. What changes meanwhile may be there or not. */
-  *select(kind: RecordKind, namespace: string, filter: Filter): Generator<StoredRecord[]> {
-    const ids = this.#labels.find(kind, namespace, filter);
+  /** At least the records that the filter matches, from the key `from` on, in byte order of the keys. What changes meanwhile may be there or not. */
+  *select(kind: RecordKind, namespace: string, filter: Filter, from = ''): Generator<StoredRecord[]> {
+    const ids = this.#labels.find(kind, namespace, filter, from);
     if (ids) {
       for (let at = 0; at < ids.length; at += PAGE_RECORDS) {
         yield this.#byId.all(JSON.stringify(ids.slice(at, at + PAGE_RECORDS))).map(stored);
       }
       return;
     }
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      const { records, next }: StoredPage = this.#pageOf(kind, namespace, after);
-      yield records;
-      after = next;
+    let page = pageOf(this.#firstPage.all(kind, namespace, from));
+    while (page.next !== undefined) {
+      yield page.records;
+      page = pageOf(this.#page.all(kind, namespace, page.next));
     }
+    yield page.records;
   }
 
   /** Whether there is a record with a newer value than is known. */
@@ -169,7 +169,12 @@ export class RecordTable {
       sweptFrom,
     });
     if (!row) return false;
-    this.#labels.put(Number(row.id), kind, namespace, deleted ? {} : labelsOf(kind, row.value as Uint8Array));
+    this.#labels.put(
+      Number(row.id),
+      kind,
+      namespace,
+      deleted ? NOTHING : findableOf(kind, row.value as Uint8Array),
+    );
     this.#revisions.set(name, { revision, isStale: isStale(record) });
     return true;
   }
@@ -211,6 +216,11 @@ export class RecordTable {
   pruneDeletions(beforeMs: number): void {
     this.#prune.run(beforeMs);
   }
+}
+
+function pageOf(rows: { [column: string]: unknown }[]): StoredPage {
+  const records = rows.map(stored);
+  return { records, next: records.length === PAGE_RECORDS ? records.at(-1)?.key : undefined };
 }
 
 interface Revision {

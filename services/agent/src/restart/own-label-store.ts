@@ -9,6 +9,7 @@ const SCHEMA = `
     label     TEXT NOT NULL,
     value     TEXT NOT NULL,
     was       TEXT,
+    made      TEXT NOT NULL,
     PRIMARY KEY (owner, namespace, container, label)
   ) WITHOUT ROWID;
 `;
@@ -21,6 +22,8 @@ export interface OwnLabel {
   value: string;
   /** What the label was before. */
   was: string | undefined;
+  /** When the container was made, which tells it from a later one of its name. */
+  made: string;
 }
 
 /** Labels that could not be written yet, on this node's disk. Its methods throw what SQLite does, e.g. for a full disk. */
@@ -30,27 +33,28 @@ export class OwnLabelStore implements Disposable {
 
   /** `owner` says of which node and fleet it is: another's containers are not these. */
   constructor(path: string, owner: string) {
-    this.#database = openDisposable(path, SCHEMA);
+    this.#database = openDisposable(path, SCHEMA, knowsContainers);
     this.#owner = owner;
     this.#database.prepare('DELETE FROM own_labels WHERE owner <> ?').run(owner);
   }
 
   all(): OwnLabel[] {
-    const select = 'SELECT namespace, container, label, value, was FROM own_labels WHERE owner = ?';
+    const select = 'SELECT namespace, container, label, value, was, made FROM own_labels WHERE owner = ?';
     const rows = this.#database.prepare(select).all(this.#owner) as Record<string, string | null>[];
-    return rows.map(({ namespace, container, label, value, was }) => ({
+    return rows.map(({ namespace, container, label, value, was, made }) => ({
       namespace: namespace!,
       id: container!,
       label: label!,
       value: value!,
       was: was ?? undefined,
+      made: made!,
     }));
   }
 
-  put({ namespace, id, label, value, was }: OwnLabel): void {
+  put({ namespace, id, label, value, was, made }: OwnLabel): void {
     const insert =
-      'INSERT OR REPLACE INTO own_labels (owner, namespace, container, label, value, was) VALUES (?, ?, ?, ?, ?, ?)';
-    this.#database.prepare(insert).run(this.#owner, namespace, id, label, value, was ?? null);
+      'INSERT OR REPLACE INTO own_labels (owner, namespace, container, label, value, was, made) VALUES (?, ?, ?, ?, ?, ?, ?)';
+    this.#database.prepare(insert).run(this.#owner, namespace, id, label, value, was ?? null, made);
   }
 
   remove(namespace: string, id: string, label: string): void {
@@ -61,4 +65,9 @@ export class OwnLabelStore implements Disposable {
   [Symbol.dispose](): void {
     this.#database.close();
   }
+}
+
+/** One of an earlier version does not; preparing throws. */
+function knowsContainers(database: DatabaseSync): boolean {
+  return database.prepare('SELECT made FROM own_labels') !== undefined;
 }

@@ -1,7 +1,7 @@
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Labels } from '@longshore/oci';
-import type { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
+import type { Container, Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
 import { Header } from '@longshore/proto/headers';
 import type { CallOptions, ServiceClient } from '@longshore/rpc';
 import type { OwnLabel, OwnLabelStore } from './own-label-store.ts';
@@ -21,7 +21,10 @@ export interface OwnLabelsOptions {
   log: Logger;
 }
 
-type Unwritten = Pick<OwnLabel, 'value' | 'was'>;
+type Unwritten = Pick<OwnLabel, 'value' | 'was' | 'made'>;
+
+/** What a container's record says. */
+export type Recorded = Pick<Container, 'labels' | 'createdAt'>;
 
 /**
  * Labels that this agent gives to containers by itself: in force here at once, written as soon as the control plane can be
@@ -35,27 +38,27 @@ export class OwnLabels {
   /** Goes on with what an earlier agent could not write. */
   constructor(options: OwnLabelsOptions) {
     this.#options = options;
-    for (const { namespace, id, label, value, was } of options.store.all()) {
-      this.#of(namespace, id).set(label, { value, was });
+    for (const { namespace, id, label, ...rest } of options.store.all()) {
+      this.#of(namespace, id).set(label, rest);
     }
   }
 
-  /** The labels in force, of those that the container's record has. */
-  over(namespace: string, id: string, recorded: Labels): Labels {
+  /** The labels in force, of those that the container's record has. What an earlier one of its name was given is forgotten. */
+  over(namespace: string, id: string, recorded: Recorded): Labels {
     const unwritten = this.#unwritten.get(keyOf(namespace, id));
-    if (!unwritten) return recorded;
-    for (const [label, { was }] of unwritten) {
-      if (recorded[label] !== was) this.#remove(namespace, id, label);
+    if (!unwritten) return recorded.labels;
+    for (const [label, { was, made }] of unwritten) {
+      if (recorded.labels[label] !== was || made !== madeAt(recorded)) this.#remove(namespace, id, label);
     }
-    return { ...recorded, ...valuesOf(unwritten) };
+    return { ...recorded.labels, ...valuesOf(unwritten) };
   }
 
   /** Resolves once they are written, or cannot be for now; then {@link write} tries again. Never rejects. */
-  async set(namespace: string, id: string, recorded: Labels, changes: Labels): Promise<void> {
+  async set(namespace: string, id: string, recorded: Recorded, changes: Labels): Promise<void> {
     for (const [label, value] of Object.entries(changes)) {
-      const was = recorded[label];
-      this.#of(namespace, id).set(label, { value, was });
-      this.#keep('kept', () => this.#options.store.put({ namespace, id, label, value, was }));
+      const entry = { value, was: recorded.labels[label], made: madeAt(recorded) };
+      this.#of(namespace, id).set(label, entry);
+      this.#keep('kept', () => this.#options.store.put({ namespace, id, label, ...entry }));
     }
     await this.write(namespace, id);
   }
@@ -117,6 +120,10 @@ export class OwnLabels {
 
 function valuesOf(unwritten: ReadonlyMap<string, Unwritten>): Labels {
   return Object.fromEntries([...unwritten].map(([label, { value }]) => [label, value]));
+}
+
+function madeAt({ createdAt }: Recorded): string {
+  return createdAt ? `${createdAt.seconds}.${createdAt.nanos}` : '';
 }
 
 function keyOf(namespace: string, id: string): string {

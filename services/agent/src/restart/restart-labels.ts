@@ -1,7 +1,9 @@
+import { RESTART_STATUS_LABEL } from '@longshore/oci';
+
 /** Labels of containers by which clients ask for restarts. Source: containerd core/runtime/restart/restart.go. */
 export const RestartLabel = {
   /** `running` or `stopped`: what the monitor keeps the task at. Without it a container is left alone. */
-  Status: 'containerd.io/restart.status',
+  Status: RESTART_STATUS_LABEL,
   Policy: 'containerd.io/restart.policy',
   /** Where the output of a restarted task goes: a URI, as for tasks.v1. */
   LogUri: 'containerd.io/restart.loguri',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LongshoreError } from '@longshore/errors';
 import { createLogger } from '@longshore/kit';
+import { REMOVE_LABEL, Removal } from '@longshore/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeptStdio } from '../stdio/kept-stdio.ts';
 import { KEPT_LOG } from '../stdio/log-uri.ts';
@@ -13,6 +14,7 @@ import { MonitoredNode } from './testing/monitored-node.ts';
 
 const { Status, Policy, Count, ExplicitlyStopped, LogUri } = RestartLabel;
 const RUNNING = { [Status]: 'running' };
+const FOR_ONE_TASK = { [REMOVE_LABEL]: Removal.AfterExit };
 const STAYS = ['sleep', '1000'];
 const SHORT_MS = 50;
 /** No test waits for it. */
@@ -213,5 +215,60 @@ describe('RestartMonitor', () => {
     // While its fifos are read.
     await node.close();
     node = await TaskFixture.open();
+  });
+
+  it('removes a container whose task has ended, or was deleted, by an earlier agent too', async () => {
+    for (const id of ['ends', 'cut', 'deleted']) monitored.add(id, STAYS, FOR_ONE_TASK);
+    for (const id of ['ends', 'cut', 'deleted']) await monitored.run(id);
+    const last = monitored.watch(LONG_MS);
+    await kill('ends');
+    await expect.poll(() => monitored.removed, SOON).toEqual(['ends']);
+    // It dies between the task and the container.
+    const cut = Promise.withResolvers<void>();
+    monitored.insteadOfRemoval = async () => {
+      cut.resolve();
+      throw new LongshoreError('Unavailable', 'killed');
+    };
+    await kill('cut');
+    await cut.promise;
+    await last.close();
+    await kill('deleted');
+    await node.restart();
+    monitored.watch(LONG_MS);
+    await expect.poll(() => monitored.removed.toSorted(), SOON).toEqual(['cut', 'deleted', 'ends']);
+    expect(node.manager.list(NAMESPACE)).toEqual([]);
+  });
+
+  it('removes nothing before its log is read, its task started, or the control plane there again', async () => {
+    monitored.add('read', STAYS, FOR_ONE_TASK);
+    monitored.add('away', STAYS, FOR_ONE_TASK);
+    monitored.add('waits', STAYS, FOR_ONE_TASK);
+    monitored.add('restarts', STAYS, { ...FOR_ONE_TASK, ...RUNNING });
+    for (const id of ['read', 'away']) await monitored.run(id);
+    monitored.watch(SHORT_MS);
+    const reader = monitored.readers.enter(NAMESPACE, 'read');
+    await kill('read');
+    await expect.poll(() => node.manager.has(NAMESPACE, 'read'), SOON).toBe(false);
+    monitored.isAway = true;
+    await kill('away');
+    await expect.poll(() => node.manager.has(NAMESPACE, 'away'), SOON).toBe(false);
+    await isRunning('restarts');
+    await kill('restarts');
+    await starts('restarts').toBe(2);
+    expect(monitored.removed).toEqual([]);
+    monitored.isAway = false;
+    await expect.poll(() => monitored.removed, SOON).toEqual(['away']);
+    reader[Symbol.dispose]();
+    await expect.poll(() => monitored.removed, SOON).toEqual(['away', 'read']);
+    expect(node.containers.has('waits')).toBe(true);
+  });
+
+  it('removes what nobody has started, after a while', async () => {
+    monitored.add('absent', STAYS, FOR_ONE_TASK);
+    monitored.add('created', STAYS, FOR_ONE_TASK);
+    await node.manager.create(CALL, node.request('created'));
+    monitored.watch(SHORT_MS, undefined, SHORT_MS);
+    await expect.poll(() => monitored.removed.toSorted(), SOON).toEqual(['absent', 'created']);
+    expect(node.manager.list(NAMESPACE)).toEqual([]);
   });
 });

@@ -1,8 +1,11 @@
 import { isKind, messageOf } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
+import { type Labels, REMOVE_LABEL, Removal } from '@longshore/oci';
 import type { Container } from '@longshore/proto/containerd/services/containers/v1/containers';
 import type { Envelope } from '@longshore/proto/containerd/types/event';
 import { Turns } from '@longshore/transfer';
+import type { RemoveContainer } from '../removal/remove-container.ts';
+import { isForOneTask, wantedRemoval } from '../removal/wanted-removal.ts';
 import type { EventHub } from '../spool/event-hub.ts';
 import type { TaskCall } from '../tasks/task-context.ts';
 import { readTaskReport } from '../tasks/task-report.ts';
@@ -11,13 +14,15 @@ import { findTask } from './find-task.ts';
 import type { OwnLabels } from './own-labels.ts';
 import type { BackoffOptions } from './restart-backoff.ts';
 import { RestartLabel } from './restart-labels.ts';
-import { countOf, wants } from './restart-policy.ts';
+import { countOf, type TaskStatus, wants } from './restart-policy.ts';
 import { endTask, type RestartParts, restartTask } from './restart-task.ts';
 import type { ContainerName, SupervisedContainers } from './supervised-containers.ts';
 import { Supervision } from './supervision.ts';
 
 /** Containers that are looked at, ended or started at a time. */
 const AT_ONCE = 4;
+/** A container's removal waits no longer for those who read its log. */
+const READERS_MS = 10 * 60_000;
 /** For a task to be ended and made anew: a runtime that hangs must not keep the others waiting. As kubelet waits for runtimes. */
 const RESTART_TIMEOUT_MS = 120_000;
 
@@ -26,6 +31,11 @@ export interface RestartMonitorOptions extends BackoffOptions, RestartParts {
   labels: OwnLabels;
   /** Throws FailedPrecondition while no task may be made of a container. */
   requireAdmitted(namespace: string, id: string): void;
+  removeContainer: RemoveContainer;
+  /** Resolves when nobody reads a container's log any more, which goes with it; undefined when nobody does. */
+  logRead(namespace: string, id: string): Promise<void> | undefined;
+  /** How long a container that is to be removed after its task may be without one that is started. */
+  unstartedMs?: number;
   /** How long ending and making one task may take. */
   timeoutMs?: number;
   hub: EventHub;
@@ -33,7 +43,8 @@ export interface RestartMonitorOptions extends BackoffOptions, RestartParts {
 }
 
 /**
- * Keeps tasks as their containers' labels want them, by containerd's rules; see {@link wants}. It looks when a container or a task
+ * Keeps tasks as their containers' labels want them, by containerd's rules; see {@link wants}. Removes containers that are there for one task alone,
+ * once that is over. It looks when a container or a task
  * changes, and at all of them at every interval. States: idle → started → closed.
  */
 export class RestartMonitor implements AsyncDisposable {
@@ -166,16 +177,15 @@ export class RestartMonitor implements AsyncDisposable {
     }
     const supervision = this.#supervised.get(key) ?? new Supervision(name, { intervalMs, maxMs }, isBoot);
     this.#supervised.set(key, supervision);
-    const inForce = labels.over(name.namespace, name.id, container.labels);
+    const inForce = labels.over(name.namespace, name.id, container);
     const task = tasks.find(name.namespace, name.id);
-    if (task && task.state !== 'live') {
-      void task.gone.then(() => this.#wake(name));
-      return;
-    }
+    if (task && supervision.sawTask(task.record.incarnation)) void task.gone.then(() => this.#wake(name));
+    if (task && task.state !== 'live') return;
     // It is being made, or its remains are being removed.
     if (!task && tasks.has(name.namespace, name.id)) return;
     const found = await findTask(tasks, task);
     supervision.saw(found.status, performance.now());
+    if (isForOneTask(inForce)) return this.#removeWhenOver(supervision, container, inForce, found.status);
     const wanted = wants(inForce, found);
     if (wanted === 'stop') return this.#stop(name);
     if (wanted === 'start') return this.#startWhenDue(supervision, container, inForce);
@@ -185,6 +195,34 @@ export class RestartMonitor implements AsyncDisposable {
   async #stop({ namespace, id }: ContainerName): Promise<void> {
     this.#options.log.info({ namespace, id }, 'task is ended, as its container asks for');
     await endTask(this.#options.tasks, id, this.#callIn(namespace));
+  }
+
+  async #removeWhenOver(
+    { name, sinceMs, hasHadTask }: Supervision,
+    container: Container,
+    inForce: Labels,
+    status: TaskStatus,
+  ): Promise<void> {
+    const { tasks, labels, removeContainer, logRead, unstartedMs, log } = this.#options;
+    const { namespace, id } = name;
+    const forMs = performance.now() - sinceMs;
+    const wanted = wantedRemoval(inForce, { status, forMs, hasBeen: hasHadTask }, unstartedMs);
+    if (wanted === undefined) return;
+    if (inForce[REMOVE_LABEL] !== Removal.Due) {
+      // Before the task goes: an agent that finds none would not know that there was one.
+      await labels.set(namespace, id, container, { [REMOVE_LABEL]: Removal.Due });
+      if (wanted === 'remove') return this.#wake(name);
+    }
+    // After each step it is looked at again.
+    if (wanted === 'end') return endTask(tasks, id, this.#callIn(namespace));
+    const read = logRead(namespace, id);
+    if (read && forMs < READERS_MS) {
+      void read.then(() => this.#wake(name));
+      return;
+    }
+    log.info({ namespace, id }, 'container is removed, since its task is over');
+    await removeContainer(container, this.#callIn(namespace));
+    labels.forget(namespace, id);
   }
 
   async #startWhenDue(
@@ -205,7 +243,7 @@ export class RestartMonitor implements AsyncDisposable {
     supervision.started(performance.now());
     const count = (countOf(labels) ?? 0) + 1;
     log.info({ namespace, id, count }, 'task is started, as its container asks for');
-    await this.#options.labels.set(namespace, id, container.labels, { [RestartLabel.Count]: `${count}` });
+    await this.#options.labels.set(namespace, id, container, { [RestartLabel.Count]: `${count}` });
     await restartTask(this.#options, container, this.#callIn(namespace));
   }
 

@@ -1,6 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { isKind } from '@longshore/errors';
 import { parseFilters } from '@longshore/filters';
+import { REMOVE_LABEL } from '@longshore/oci';
 import {
   type Container,
   ContainerSchema,
@@ -14,7 +15,9 @@ export interface ContainerName {
   id: string;
 }
 
-const HAS_STATUS = parseFilters([`labels."${RestartLabel.Status}"`]);
+/** By which its maker asks for something. */
+const ASKING = [RestartLabel.Status, REMOVE_LABEL];
+const ASKS = parseFilters(ASKING.map((label) => `labels.${JSON.stringify(label)}`));
 
 /** For a control plane that must be asked, because the copy cannot say. */
 const LOOKUP_TIMEOUT_MS = 5_000;
@@ -34,7 +37,7 @@ export class SupervisedContainers {
     const { lastKnown } = this.#copy;
     if (!lastKnown.isComplete('runtime')) return;
     for (const namespace of this.#copy.namespaces()) {
-      for await (const records of lastKnown.select('container', namespace, HAS_STATUS)) {
+      for await (const records of lastKnown.select('container', namespace, ASKS)) {
         // The index of labels gives at least the wanted ones.
         for (const { key, value } of records) {
           if (isSupervised(fromBinary(ContainerSchema, value))) yield { namespace, id: key };
@@ -67,5 +70,5 @@ export class SupervisedContainers {
 }
 
 function isSupervised({ labels }: Container): boolean {
-  return Object.hasOwn(labels, RestartLabel.Status);
+  return ASKING.some((label) => Object.hasOwn(labels, label));
 }

@@ -14,6 +14,7 @@ export class Supervision {
   readonly #isBoot: boolean;
   #seen: { status: TaskStatus; sinceMs: number } | undefined;
   #hasStarted = false;
+  #incarnation: string | undefined;
 
   constructor(name: ContainerName, options: BackoffOptions, isBoot: boolean) {
     this.name = name;
@@ -25,6 +26,22 @@ export class Supervision {
   /** To be told of each look at the task. */
   saw(status: TaskStatus, nowMs: number): void {
     if (this.#seen?.status !== status) this.#seen = { status, sinceMs: nowMs };
+  }
+
+  /** A task of the container was seen; answers whether it is another than the one before. */
+  sawTask(incarnation: string): boolean {
+    const isNew = this.#incarnation !== incarnation;
+    this.#incarnation = incarnation;
+    return isNew;
+  }
+
+  get hasHadTask(): boolean {
+    return this.#incarnation !== undefined;
+  }
+
+  /** Since when the task is as it was seen. */
+  get sinceMs(): number {
+    return this.#seen?.sinceMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** When the task that was seen is to be started. */

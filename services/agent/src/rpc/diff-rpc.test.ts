@@ -1,11 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { gzipSync } from 'node:zlib';
-import { notFound } from '@longshore/errors';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { fromBinary } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { alreadyExists, LongshoreError, notFound } from '@longshore/errors';
 import type { Call } from '@longshore/kit';
 import { digestOf, MediaType } from '@longshore/oci';
-import { Content } from '@longshore/proto/containerd/services/content/v1/content';
+import { Content, WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { Diff } from '@longshore/proto/containerd/services/diff/v1/diff';
 import { Header } from '@longshore/proto/headers';
 import { BlobService } from '@longshore/proto/longshore/content/v1/blobs';
@@ -15,9 +17,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { BlobCache } from '../content/blob-cache.ts';
 import { BlobSource } from '../content/blob-source.ts';
 import { BlobUrls } from '../content/blob-urls.ts';
-import { LayerApplier } from '../diff/apply.ts';
-import { newGeneration } from '../snapshots/layer-directories.ts';
+import { LayerApplier, type StreamProcessor } from '../diff/apply.ts';
+import { LayerComparer } from '../diff/compare/layer-comparer.ts';
 import { OverlayfsSnapshotter } from '../snapshots/overlayfs/overlayfs-snapshotter.ts';
+import { newLayer } from '../snapshots/testing/new-layer.ts';
 import { scratchDirectory } from '../snapshots/testing/scratch-directory.ts';
 import { toControlPlane } from '../socket/control-plane.ts';
 import { mountToProto } from './convert-mount.ts';
@@ -36,7 +39,13 @@ async function layer(): Promise<{ tar: Buffer; blob: Buffer }> {
 }
 
 /** A content service that has one blob, in a file that is or is not on this host. */
-async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 1024 * 1024) {
+async function start(
+  blob: Buffer,
+  place: 'here' | 'elsewhere',
+  cacheBytes = 1024 * 1024,
+  commit?: () => void,
+  processors: readonly StreamProcessor[] = [],
+) {
   const path = join(await scratchDirectory(), 'blob');
   if (place === 'here') await writeFile(path, blob);
   const digest = digestOf(blob);
@@ -45,7 +54,33 @@ async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 102
     calls.push(`${method} ${call.namespace} ${call.node}`);
     if (wanted !== digest) throw notFound(`content ${wanted}`);
   };
+  const stored = { bytes: [] as Uint8Array[], digest: '', labels: {} as Record<string, string>, ingests: 0 };
   const content = await served(Content, {
+    async *write(requests) {
+      for await (const { action, offset, data, labels, expected } of requests) {
+        stored.ingests = 1;
+        stored.bytes.push(data);
+        if (action === WriteAction.COMMIT) {
+          commit?.();
+          Object.assign(stored, { labels, digest: expected, ingests: 0 });
+        }
+        yield { action, offset: offset + BigInt(data.length) };
+      }
+    },
+    async abort() {
+      stored.ingests = 0;
+      return {};
+    },
+    async info({ digest }) {
+      return { info: { digest, labels: stored.labels } };
+    },
+    async update({ info, updateMask }) {
+      for (const path of updateMask?.paths ?? []) {
+        const name = path.replace('labels.', '');
+        stored.labels[name] = info?.labels[name] ?? '';
+      }
+      return {};
+    },
     async *read(request, call) {
       hold(request.digest, 'read', call);
       const half = Math.floor(blob.length / 2);
@@ -63,21 +98,24 @@ async function start(blob: Buffer, place: 'here' | 'elsewhere', cacheBytes = 102
       return { corruptReason: '' };
     },
   });
-  const applier = new LayerApplier({ tempDirectory: await scratchDirectory() });
+  const applier = new LayerApplier({ tempDirectory: await scratchDirectory(), processors, env: process.env });
   onTestFinished(() => applier.close());
   const cache = await BlobCache.open(await scratchDirectory(), cacheBytes);
   const source = new BlobSource({ blobs, content, cache, urls: new BlobUrls(NO_TLS) });
+  const tempDirectory = await scratchDirectory();
+  const comparer = new LayerComparer({ tempDirectory });
+  onTestFinished(() => comparer.close());
   const client = await served(
     Diff,
-    diffRpc({ blobs: source, applier, toControlPlane: toControlPlane('node-1') }),
+    diffRpc({ blobs: source, content, applier, comparer, toControlPlane: toControlPlane('node-1') }),
   );
-  return { client, digest, calls, path };
+  return { client, digest, calls, path, stored, tempDirectory };
 }
 
 async function overlay() {
   const snapshotter = await OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
-  const parent = { generation: newGeneration(), kind: 'active', ancestors: [] } as const;
-  const active = { generation: newGeneration(), kind: 'active', ancestors: [parent.generation] } as const;
+  const parent = newLayer('active');
+  const active = newLayer('active', [parent.generation]);
   await snapshotter.create(parent);
   await snapshotter.create(active);
   const fs = join(snapshotter.directories.pathOf(active.generation), 'fs');
@@ -142,6 +180,30 @@ describe('Diff.Apply', () => {
     },
   );
 
+  it('gives a stream processor the message that is meant for it', async () => {
+    const { tar, blob } = await layer();
+    const out = join(await scratchDirectory(), 'payload');
+    const mediaType = 'a/b+encrypted';
+    const processor = {
+      id: 'decoder',
+      accepts: [mediaType],
+      returns: MediaType.OciLayerGzip,
+      path: 'sh',
+      args: ['-c', 'cat <&3 >$0; exec cat', out],
+      env: [],
+    };
+    const { client, digest } = await start(blob, 'here', 0, undefined, [processor]);
+    const { mounts } = await overlay();
+    const payload = { typeUrl: 'keys', value: Buffer.from('secret') };
+    const { applied } = await client.apply(
+      { diff: { digest, mediaType }, mounts, payloads: { decoder: payload } },
+      options,
+    );
+    expect(applied?.digest).toBe(digestOf(tar));
+    const { typeUrl, value } = fromBinary(AnySchema, await readFile(out));
+    expect([typeUrl, Buffer.from(value).toString()]).toEqual(['keys', 'secret']);
+  });
+
   it('tells what is wrong with the blob', async () => {
     const { blob } = await layer();
     const { client, digest } = await start(blob, 'here');
@@ -165,8 +227,43 @@ describe('Diff.Apply', () => {
 });
 
 describe('Diff.Diff', () => {
-  it('says that it is not there', async () => {
-    const { client } = await start(Buffer.from('x'), 'here');
-    await expect(client.diff({}, options)).rejects.toMatchObject({ kind: 'Unimplemented' });
+  const UNCOMPRESSED = 'containerd.io/uncompressed';
+  const right = async () => {
+    const source = await scratchDirectory();
+    await writeFile(join(source, 'file'), 'hello');
+    return [mountToProto({ type: 'bind', source, options: ['rbind'] })];
+  };
+
+  it('stores the layer with its labels, and tells of it', async () => {
+    const { client, stored } = await start(Buffer.from('x'), 'here');
+    const { diff } = await client.diff({ right: await right(), labels: { a: 'b' } }, options);
+    const bytes = Buffer.concat(stored.bytes);
+    const digest = digestOf(bytes);
+    expect(diff).toMatchObject({ mediaType: MediaType.OciLayerGzip, digest, size: BigInt(bytes.length) });
+    const diffId = digestOf(gunzipSync(bytes));
+    expect(stored).toMatchObject({ digest, labels: { a: 'b', [UNCOMPRESSED]: diffId }, ingests: 0 });
+  });
+
+  it('says of one that was there before what is in it', async () => {
+    const { client, stored } = await start(Buffer.from('x'), 'here', 0, () => {
+      throw alreadyExists('content');
+    });
+    await client.diff({ right: await right(), labels: { a: 'b' } }, options);
+    const diffId = digestOf(gunzipSync(Buffer.concat(stored.bytes)));
+    expect(stored.labels).toEqual({ [UNCOMPRESSED]: diffId });
+  });
+
+  it('leaves no ingest but one that its caller has named, and no mount, when it fails', async () => {
+    const { client, stored, tempDirectory } = await start(Buffer.from('x'), 'here', 0, () => {
+      throw new LongshoreError('ResourceExhausted', 'disk full');
+    });
+    for (const [ref, ingests] of [
+      ['', 0],
+      ['named', 1],
+    ] as const) {
+      await expect(client.diff({ right: await right(), ref }, options)).rejects.toThrow('disk full');
+      expect(stored.ingests).toBe(ingests);
+    }
+    expect(await readdir(tempDirectory)).toEqual([]);
   });
 });

@@ -18,7 +18,10 @@ function client() {
     Introspection,
     introspectionRpc({
       uuid: 'u-1',
-      paths: { snapshots: '/root/snapshots', opt: '/root/opt' },
+      node: {
+        snapshotters: [{ name: 'far', exports: { a: 'b' }, capabilities: ['rebase'] }],
+        opt: '/root/opt',
+      },
       runtimeInfo: (request) => runtimeInfo(options, request),
     }),
   );
@@ -33,6 +36,9 @@ describe('Introspection', () => {
   it('tells what clients look for: the restart policies, where runtimes are installed, platforms', async () => {
     const introspection = await client();
     const one = async (filter: string) => (await introspection.plugins({ filters: [filter] })).plugins;
+    expect(await one('type==io.containerd.snapshotter.v1')).toMatchObject([
+      { id: 'far', exports: { a: 'b' }, capabilities: ['rebase'] },
+    ]);
     expect(await one('id==restart')).toMatchObject([
       {
         type: 'io.containerd.monitor.container.v1',

@@ -6,18 +6,18 @@ import type { Handlers, OpaqueAny } from '@longshore/kit';
 import { hostPlatform } from '@longshore/oci';
 import type { Introspection } from '@longshore/proto/containerd/services/introspection/v1/introspection';
 import { type RuntimeInfo, RuntimeInfoSchema } from '@longshore/proto/containerd/types/introspection';
-import { type Part, type PartPaths, parts, RUNTIME } from '../node/parts.ts';
+import { type NodeParts, type Part, parts, RUNTIME } from '../node/parts.ts';
 
 export interface IntrospectionOptions {
   uuid: string;
-  paths: PartPaths;
+  node: NodeParts;
   /** Tells about the runtime that a `RuntimeRequest` names. */
   runtimeInfo(request: OpaqueAny): Promise<RuntimeInfo>;
 }
 
 /** `containerd.services.introspection.v1.Introspection`. Source: containerd plugins/services/introspection. */
 export function introspectionRpc(options: IntrospectionOptions): Handlers<typeof Introspection> {
-  const all = parts(options.paths);
+  const all = parts(options.node);
   return {
     async plugins({ filters }) {
       const filter = parseFilters(filters);
@@ -52,8 +52,8 @@ function partToProto(part: Part) {
     type: part.type,
     id: part.id,
     platforms: part.hasPlatform ? [{ os, architecture, variant: variant ?? '' }] : [],
-    exports: part.exports ?? {},
-    capabilities: part.capabilities ?? [],
+    exports: { ...part.exports },
+    capabilities: [...(part.capabilities ?? [])],
     ...(part.isMissing && {
       initErr: { code: GrpcCode.Unimplemented, message: `${part.id}: not implemented`, details: [] },
     }),

@@ -27,6 +27,7 @@ async function start() {
       snapshots: layers.snapshots,
       catalogue: layers.catalogue.client,
       records: { takeFrom: () => undefined },
+      housekeeping: { run: async () => undefined },
       toControlPlane: toControlPlane(NODE_ID),
     }),
   );
@@ -76,7 +77,13 @@ describe('Snapshots of the node socket', () => {
     const records = new SnapshotRecords(copy);
     const snapshots = new NodeSnapshots({ catalogue, records, snapshotters: [overlayfs], unsettled, log });
     const [takeFrom, toService] = [() => undefined, toControlPlane(NODE_ID)];
-    const handlers = snapshotsRpc({ snapshots, catalogue, records: { takeFrom }, toControlPlane: toService });
+    const handlers = snapshotsRpc({
+      snapshots,
+      catalogue,
+      records: { takeFrom },
+      housekeeping: { run: async () => undefined },
+      toControlPlane: toService,
+    });
     const client = await served(Snapshots, handlers);
     const value = toBinary(
       SnapshotSchema,
@@ -141,6 +148,8 @@ describe('Snapshots of the node socket', () => {
       [Symbol.asyncIterator]()
       .next();
     await expect(listing).rejects.toMatchObject({ kind: 'Unknown' });
-    await expect(client.cleanup({ snapshotter }, options)).rejects.toMatchObject({ kind: 'Unimplemented' });
+    await expect(client.cleanup({ snapshotter: 'zfs' }, options)).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
   });
 });

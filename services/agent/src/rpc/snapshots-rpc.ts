@@ -4,6 +4,7 @@ import type { Snapshots as SnapshotsService } from '@longshore/proto/containerd/
 import { Header } from '@longshore/proto/headers';
 import type { NodeRecords } from '../records/node-records.ts';
 import type { CatalogueCall, CatalogueClient } from '../snapshots/catalogue-call.ts';
+import type { Housekeeping } from '../snapshots/housekeeping.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { ToControlPlane } from '../socket/control-plane.ts';
 import { parseListFilters } from '../socket/snapshot-reads.ts';
@@ -14,17 +15,19 @@ export interface SnapshotsRpcOptions {
   snapshots: Snapshots;
   catalogue: CatalogueClient;
   records: Pick<NodeRecords, 'takeFrom'>;
+  housekeeping: Pick<Housekeeping, 'run'>;
   toControlPlane: ToControlPlane;
 }
 
 /**
- * `containerd.services.snapshots.v1.Snapshots` of the node socket; Cleanup is left out, nothing here needs it.
+ * `containerd.services.snapshots.v1.Snapshots` of the node socket.
  * Source: containerd plugins/services/snapshots/service.go.
  */
 export function snapshotsRpc({
   snapshots,
   catalogue,
   records,
+  housekeeping,
   toControlPlane,
 }: SnapshotsRpcOptions): Handlers<typeof SnapshotsService> {
   /** Events that the catalogue tells of are told on, to whoever made this call; records are for this node's copy. */
@@ -74,9 +77,9 @@ export function snapshotsRpc({
     async update({ snapshotter, info, updateMask }, call) {
       snapshots.snapshotter(snapshotter);
       if (!info?.name) throw invalidArgument('snapshot name must be set');
-      const request = { snapshotter, key: info.name, labels: info.labels, ...(updateMask && { updateMask }) };
-      const { snapshot } = await catalogue.update(request, catalogueCall(call).options);
-      return snapshot ? { info: infoToProto(snapshot) } : {};
+      const key = { snapshotter, key: info.name };
+      const updated = await snapshots.update(key, info.labels, updateMask?.paths ?? [], catalogueCall(call));
+      return { info: infoToProto(updated) };
     },
 
     async *list({ snapshotter, filters }, call) {
@@ -90,6 +93,13 @@ export function snapshotsRpc({
       snapshots.snapshotter(request.snapshotter);
       const { sizeBytes, inodes } = await snapshots.usage(request, catalogueCall(call));
       return { size: sizeBytes, inodes };
+    },
+
+    async cleanup({ snapshotter }, call) {
+      const { cleanUp } = snapshots.snapshotter(snapshotter);
+      await housekeeping.run();
+      await cleanUp?.(call.signal);
+      return {};
     },
   };
 }

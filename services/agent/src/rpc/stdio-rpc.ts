@@ -3,6 +3,7 @@ import type { Call, Handlers } from '@longshore/kit';
 import type { StdioService } from '@longshore/proto/longshore/node/v1/stdio';
 import { attached } from '../stdio/attach.ts';
 import { readLog } from '../stdio/log-reader.ts';
+import type { LogReaders } from '../stdio/log-readers.ts';
 import type { RemoteProcesses } from '../stdio/remote-processes.ts';
 import type { SnapshotUsersOptions } from '../stdio/snapshot-users.ts';
 import { exitToProto, logQueryFromProto, outputToProto } from './convert-stdio.ts';
@@ -12,13 +13,14 @@ export interface StdioRpcOptions extends SnapshotUsersOptions {
   /** This node's id. */
   node: string;
   processes: RemoteProcesses;
+  readers: LogReaders;
   /** Ends calls that go on for as long as their process. */
   stopping: AbortSignal;
 }
 
 /** `longshore.node.v1.StdioService`: processes for callers who share no file system with this node. */
 export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService> {
-  const { node, processes, stopping } = options;
+  const { node, processes, readers, stopping } = options;
 
   /** What `produce` gives while its caller is there and this agent goes on. */
   async function* whileServed<T>(
@@ -46,6 +48,8 @@ export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService
       whileServed(call, async function* (served) {
         const { start, inputs } = await startOf(requests);
         const attachment = await processes.attach(start.containerId, call);
+        using _reader = readers.enter(call.namespace, start.containerId);
+        yield { message: { case: 'attached' as const, value: {} } };
         const { task, output } = attachment;
         if (start.stdin && !output.stdin) throw failedPrecondition(`task ${task.id}: has no standard input`);
         const detached = new AbortController();
@@ -93,6 +97,7 @@ export function stdioRpc(options: StdioRpcOptions): Handlers<typeof StdioService
     logs: (request, call) =>
       whileServed(call, async function* (signal) {
         const log = await processes.log(request.containerId, call);
+        using _reader = readers.enter(call.namespace, request.containerId);
         const isOver = () => !log.writer || log.writer.isClosed;
         // One who does not follow has seen all of it only if it was over before.
         const wasOver = isOver();

@@ -44,6 +44,10 @@ describe('tasksRpc', () => {
     });
     expect((await tasks.list({}, options)).tasks.map(({ id }) => id)).toEqual([containerId]);
     expect((await tasks.list({}, { headers: { [Header.Namespace]: 'other' } })).tasks).toEqual([]);
+    const part = {
+      headers: { ...options.headers, [Header.ListFrom]: Buffer.from('wec').toString('base64url') },
+    };
+    expect((await tasks.list({}, part)).tasks).toEqual([]);
     expect((await tasks.listPids({ containerId }, options)).processes.map((one) => one.pid)).toEqual([pid]);
 
     const { metrics } = await tasks.metrics({ filters: [`id==${containerId}`] }, options);

@@ -1,5 +1,7 @@
-import type { Handlers } from '@longshore/kit';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type Handlers, listPartOf } from '@longshore/kit';
 import type { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import type { ProcessSchema } from '@longshore/proto/containerd/v1/types/task';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import {
   addExec,
@@ -46,9 +48,16 @@ export function tasksRpc(tasks: TaskManager): Handlers<typeof Tasks> {
     },
 
     async list(_request, call) {
-      const all = tasks.list(call.namespace).map((task) => processState(context, task, '', call));
-      const states = await Promise.allSettled(all);
-      return { tasks: states.flatMap((state) => (state.status === 'fulfilled' ? [state.value] : [])) };
+      const { from, limit } = listPartOf((name) => call.header(name));
+      const rest = tasks.list(call.namespace).filter(({ id }) => id >= from);
+      const found: MessageInitShape<typeof ProcessSchema>[] = [];
+      while (found.length < limit && rest.length > 0) {
+        const some = rest.splice(0, limit - found.length);
+        const states = await Promise.allSettled(some.map((task) => processState(context, task, '', call)));
+        // One that goes meanwhile is left out.
+        found.push(...states.flatMap((state) => (state.status === 'fulfilled' ? [state.value] : [])));
+      }
+      return { tasks: found };
     },
 
     async kill(request, call) {

@@ -6,8 +6,8 @@ import { mountAll, unmountRecursive } from '@longshore/linux';
 import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Housekeeping, type Pauses } from './housekeeping.ts';
-import { newGeneration } from './layer-directories.ts';
 import { call, layersUnderTest, log, NODE_ID } from './testing/layers-under-test.ts';
+import { newLayer } from './testing/new-layer.ts';
 
 type Layers = Awaited<ReturnType<typeof layersUnderTest>>;
 
@@ -29,7 +29,7 @@ async function startHousekeeping({ catalogue, overlayfs, unsettled, copy }: Laye
 
 /** A layer that holds a file, and has a record only if the test makes one. */
 async function layerOnDisk({ overlayfs }: Layers) {
-  const layer = { generation: newGeneration(), kind: 'active', ancestors: [] } as const;
+  const layer = newLayer('active');
   await overlayfs.create(layer);
   await writeFile(join(overlayfs.directories.pathOf(layer.generation), 'fs/file'), 'precious');
   return layer;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -34,6 +35,18 @@ describe('LayerDirectories', () => {
     expect(await directories.list()).toEqual([]);
     expect(directories.isGone(generation)).toBe(false);
     await Promise.all([directories.purge(generation), directories.purge(generation)]);
+    expect(directories.isGone(generation)).toBe(true);
+  });
+
+  it('deletes a layer that is nested deeper than a path can name', async () => {
+    const directories = await open();
+    const generation = newGeneration();
+    // One step of 5,000 bytes of path, made from directory to directory.
+    const nest = 'i=0; while [ $i -lt 25 ]; do mkdir "$1" && cd -P "./$1" || exit 1; i=$((i+1)); done';
+    const cwd = directories.make(generation);
+    execFileSync('bash', ['-c', nest, 'bash', 'd'.repeat(200)], { cwd, stdio: 'pipe' });
+    directories.discard(generation);
+    await directories.purge(generation);
     expect(directories.isGone(generation)).toBe(true);
   });
 

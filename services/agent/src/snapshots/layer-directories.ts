@@ -1,29 +1,29 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { fromErrno, isErrno } from '@longshore/linux';
+import type { LayerStore } from './layer-store.ts';
 import { removedSmall } from './remove-small.ts';
 
 /** Short, because the paths of a whole chain must fit into one page of mount options. */
 const GENERATION_BYTES = 8;
-const GENERATION = /^[0-9a-f]{16}$/;
+export const GENERATION = /^[0-9a-f]{16}$/;
 
 /** Beside the layers, hence on the same file system: a layer goes there by renaming. */
-const TRASH = '.trash';
-const QUARANTINE = '.quarantine';
+export const TRASH = '.trash';
+export const QUARANTINE = '.quarantine';
 
 /** A name that no layer of this node has had or will have. */
 export function newGeneration(): string {
   return randomBytes(GENERATION_BYTES).toString('hex');
 }
 
-/**
- * The directories of one snapshotter's layers: `<base>/<generation>`. What is discarded leaves its place at once and
- * is deleted afterwards, which for a large layer takes a while.
- */
-export class LayerDirectories {
+/** The directories of one snapshotter's layers: `<base>/<generation>`. */
+export class LayerDirectories implements LayerStore {
   readonly base: string;
   readonly #purging = new Map<string, Promise<void>>();
 
@@ -103,5 +103,12 @@ export class LayerDirectories {
 /** Whoever has just discarded it does not wait for its deletion. */
 async function remove(path: string): Promise<void> {
   await setImmediate();
-  if (!removedSmall(path)) await rm(path, { recursive: true, force: true });
+  if (removedSmall(path)) return;
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isErrno(error, 'ENAMETOOLONG')) throw error;
+    // What is nested deeper than a path can name: it goes from directory to directory.
+    await promisify(execFile)('rm', ['-rf', '--', path]);
+  }
 }

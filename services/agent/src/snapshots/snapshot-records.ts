@@ -1,7 +1,8 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
+import type { Filter } from '@longshore/filters';
 import { type Snapshot, SnapshotSchema } from '@longshore/proto/longshore/snapshot/v1/catalogue';
-import type { CopyReads } from '../records/copy-reads.ts';
+import type { CopiedRecord, CopyReads } from '../records/copy-reads.ts';
 
 /**
  * The catalogue's records of this node, from its copy. Undefined answers mean that only the catalogue knows.
@@ -34,15 +35,32 @@ export class SnapshotRecords {
     return { ...snapshot, ancestorGenerations };
   }
 
-  /** In byte order of the names, without ancestors. */
-  list(namespace: string, snapshotter: string): Snapshot[] | undefined {
+  /** At least the snapshots that the filter matches, from the name `from` on, in byte order of the names, in pages, without ancestors. */
+  select(
+    namespace: string,
+    snapshotter: string,
+    filter: Filter,
+    from = '',
+  ): AsyncIterable<Snapshot[]> | undefined {
     if (!this.#copy.isComplete('snapshot')) return undefined;
-    const records = this.#copy.list('snapshot', namespace, `${snapshotter}/`);
-    return records === 'stale' ? undefined : records.map(({ value }) => fromBinary(SnapshotSchema, value));
+    const pages = this.#copy.select('snapshot', namespace, filter, `${snapshotter}/${from}`);
+    return pages === 'stale' ? undefined : snapshotsOf(pages, `${snapshotter}/`);
   }
 
   #find(namespace: string, snapshotter: string, name: string): Snapshot | 'stale' | undefined {
     const record = this.#copy.get('snapshot', namespace, `${snapshotter}/${name}`);
     return record && record !== 'stale' ? fromBinary(SnapshotSchema, record.value) : record;
+  }
+}
+
+async function* snapshotsOf(
+  pages: AsyncIterable<CopiedRecord[]>,
+  prefix: string,
+): AsyncGenerator<Snapshot[]> {
+  for await (const page of pages) {
+    const own = page.filter(({ key }) => key.startsWith(prefix));
+    yield own.map(({ value }) => fromBinary(SnapshotSchema, value));
+    // Other snapshotters' come next.
+    if (own.length < page.length) return;
   }
 }

@@ -11,6 +11,7 @@ import type { TrailersRead } from '../records/node-records.ts';
 import { syncedCopy } from '../records/testing/copies.ts';
 import type { PrepareRequest } from './snapshots.ts';
 import { call, layersUnderTest, NODE_ID } from './testing/layers-under-test.ts';
+import { newLayer } from './testing/new-layer.ts';
 
 const snapshotter = 'overlayfs';
 
@@ -25,7 +26,7 @@ function commit(name: string, key: string) {
 /** With a complete copy, which the answers to `call` keep true. */
 async function withCopy() {
   const copy = syncedCopy();
-  const layers = await layersUnderTest(copy);
+  const layers = await layersUnderTest({ copy });
   const onTrailers = (trailers: TrailersRead) => {
     const encoded = trailers.get(Header.RecordBin) as Buffer[];
     copy.apply(encoded.map((bytes) => fromBinary(RecordSchema, bytes)));
@@ -86,7 +87,7 @@ describe('Snapshots.prepare', () => {
     await snapshots.commit(commit('base', 'base-key'), call);
     catalogue.bury('base');
     const other = '00000000000000aa';
-    await overlayfs.create({ generation: other, kind: 'active', ancestors: [] });
+    await overlayfs.create(newLayer('active', [], { generation: other }));
     catalogue.add('base', other);
     const [mount] = await snapshots.prepare(active('key', 'base'), call);
     expect(mount!.options.find((option) => option.startsWith('lowerdir='))).toContain(other);
@@ -165,7 +166,7 @@ describe('Snapshots.commit', () => {
   it('works for a snapshot that another process of this node prepared', async () => {
     const { snapshots, overlayfs, catalogue } = await layersUnderTest();
     const generation = '00000000000000aa';
-    await overlayfs.create({ generation, kind: 'active', ancestors: [] });
+    await overlayfs.create(newLayer('active', [], { generation }));
     catalogue.add('key', generation, '', Kind.ACTIVE);
     await snapshots.commit(commit('name', 'key'), call);
     expect(catalogue.snapshots.get('name')).toMatchObject({ generation, inodes: 1n });

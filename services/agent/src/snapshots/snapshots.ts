@@ -1,4 +1,12 @@
-import { failedPrecondition, invalidArgument, isKind, LongshoreError, messageOf } from '@longshore/errors';
+import {
+  alreadyExists,
+  failedPrecondition,
+  invalidArgument,
+  isKind,
+  LongshoreError,
+  messageOf,
+  unimplemented,
+} from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import type { Mount } from '@longshore/linux';
 import type { Labels } from '@longshore/oci';
@@ -7,8 +15,9 @@ import { orLastKnown } from '../records/or-last-known.ts';
 import type { CatalogueCall, CatalogueClient } from './catalogue-call.ts';
 import { newGeneration } from './layer-directories.ts';
 import { readMountedLayers } from './mounted-layers.ts';
+import { snapshotRef } from './snapshot-labels.ts';
 import type { SnapshotRecords } from './snapshot-records.ts';
-import type { Layer, Snapshotter, Usage } from './snapshotter.ts';
+import type { Layer, Made, NewLayer, Snapshotter, Usage } from './snapshotter.ts';
 import { isRefusal, type UnsettledLayers } from './unsettled-layers.ts';
 
 export interface PrepareRequest {
@@ -75,7 +84,7 @@ export class Snapshots {
   }
 
   /** Makes a snapshot and answers how to mount it. Throws what the catalogue does; then nothing is left. */
-  async prepare(request: PrepareRequest, call: CatalogueCall): Promise<Mount[]> {
+  async prepare(request: PrepareRequest, call: CatalogueCall): Promise<readonly Mount[]> {
     this.snapshotter(request.snapshotter);
     const known = this.#knownAncestors(request, call);
     if (known) {
@@ -97,27 +106,78 @@ export class Snapshots {
   }
 
   /** Throws NotFound, and FailedPrecondition for a committed snapshot. */
-  async mounts(key: SnapshotKey, call: CatalogueCall): Promise<Mount[]> {
+  async mounts(key: SnapshotKey, call: CatalogueCall): Promise<readonly Mount[]> {
     this.snapshotter(key.snapshotter);
     return this.mountsOf(await this.find(key, call));
   }
 
   /** How to mount a snapshot with this record. Throws FailedPrecondition for a committed one. */
-  mountsOf({ snapshotter, name, kind, generation, ancestorGenerations }: Snapshot): Mount[] {
+  mountsOf(snapshot: Snapshot): readonly Mount[] | Promise<readonly Mount[]> {
+    const { snapshotter, name, kind, generation, ancestorGenerations, labels } = snapshot;
     const layerKind = layerKinds.get(kind);
     if (!layerKind) {
       throw failedPrecondition(`failed to get active mount: requested snapshot ${name} not active or view`);
     }
-    const layer = { generation, kind: layerKind, ancestors: ancestorGenerations };
+    const layer = { generation, kind: layerKind, ancestors: ancestorGenerations, labels };
     return this.snapshotter(snapshotter).mounts(layer);
+  }
+
+  /** Whether layers can be written before their parents are there, which are told at their commit. */
+  canRebase(snapshotter: string): boolean {
+    return this.snapshotter(snapshotter).upperMounts !== undefined;
+  }
+
+  /** How to write a snapshot that is to be committed onto `parent`; empty while that is not there. See {@link canRebase}. */
+  async upperMounts(key: SnapshotKey, parent: string, call: CatalogueCall): Promise<Mount[]> {
+    const driver = this.snapshotter(key.snapshotter);
+    const { generation, labels } = await this.#current(key, call);
+    const ancestors = await this.#ancestorsOn({ ...key, parent }, call);
+    const mounts = driver.upperMounts?.({ generation, kind: 'active', ancestors, labels });
+    if (!mounts) throw unimplemented(`snapshotter ${key.snapshotter}: parents that come with the commit`);
+    return mounts;
   }
 
   /** Measures an active snapshot and makes it a committed one. Its mounts must not be written to any more. */
   async commit(request: CommitRequest, call: CatalogueCall): Promise<void> {
     const driver = this.snapshotter(request.snapshotter);
-    const { generation } = await this.#current(request, call);
-    const { sizeBytes, inodes } = await this.#usageOf(driver, generation, call);
+    const active = await this.#current(request, call);
+    const newParent = await this.#newParentOf(request, active, call);
+    const { sizeBytes, inodes } = await this.#usageOf(driver, active.generation, call);
+    // What the catalogue will refuse stays as it is.
+    if (active.kind === Kind.ACTIVE) {
+      const { name, labels } = request;
+      const commit = { generation: active.generation, namespace: call.namespace, name, labels, newParent };
+      await driver.commit?.(commit, call.options.signal);
+    }
     await this.#catalogue.commit({ ...request, size: sizeBytes, inodes }, call.options);
+  }
+
+  /** Changes labels by a mask of `labels` and `labels.<key>`; an empty one replaces them all. Throws NotFound. */
+  async update(
+    { snapshotter, key }: SnapshotKey,
+    labels: Labels,
+    mask: readonly string[],
+    call: CatalogueCall,
+  ): Promise<Snapshot> {
+    const driver = this.snapshotter(snapshotter);
+    const updateMask = { paths: [...mask] };
+    const request = { snapshotter, key, labels, ...(mask.length > 0 && { updateMask }) };
+    const updated = recordOf(await this.#catalogue.update(request, call.options));
+    await driver.relabel?.(updated.generation, labels, mask);
+    return updated;
+  }
+
+  /** Generation of the parent that a commit gives to a snapshot without one. Throws Unimplemented where that cannot be. */
+  async #newParentOf(
+    { snapshotter, parent }: CommitRequest,
+    active: Snapshot,
+    call: CatalogueCall,
+  ): Promise<string | undefined> {
+    if (parent === '' || active.parent !== '') return undefined;
+    if (!this.snapshotter(snapshotter).capabilities.includes('rebase')) {
+      throw unimplemented(`snapshotter ${JSON.stringify(snapshotter)}: a parent that is given at the commit`);
+    }
+    return (await this.#ancestorsOn({ snapshotter, parent }, call))[0];
   }
 
   /** Throws NotFound, and FailedPrecondition while there are children. The disk's space is free some time later. */
@@ -147,21 +207,30 @@ export class Snapshots {
     ancestors: readonly string[],
     request: PrepareRequest,
     call: CatalogueCall,
-  ): Promise<Mount[]> {
+  ): Promise<readonly Mount[]> {
     const driver = this.snapshotter(request.snapshotter);
-    const layer: Layer = { generation: newGeneration(), kind: request.kind, ancestors };
-    await this.#create(driver, layer, request);
-    const snapshot = await this.#record(driver, layer, request, call);
+    const { key, kind, labels } = request;
+    const { namespace } = call;
+    const layer: NewLayer = { generation: newGeneration(), namespace, key, kind, ancestors, labels };
+    const made = await this.#create(driver, layer, request, call);
+    const recorded = recordedAs(made, request);
+    const snapshot = await this.#record(driver, layer, recorded, call);
     if (snapshot.ancestorGenerations.join() !== ancestors.join()) {
-      await this.remove(request, call);
+      await this.remove(recorded, call);
       throw new WrongAncestors(request.parent);
     }
-    return driver.mounts(layer);
+    if (made.kind === 'made') return made.mounts;
+    throw alreadyExists(`target snapshot ${JSON.stringify(recorded.key)} from snapshotter`);
   }
 
-  async #create(driver: Snapshotter, layer: Layer, { parent }: PrepareRequest): Promise<void> {
+  async #create(
+    driver: Snapshotter,
+    layer: NewLayer,
+    { parent }: PrepareRequest,
+    { options }: CatalogueCall,
+  ): Promise<Made> {
     try {
-      await driver.create(layer);
+      return await driver.create(layer, options.signal);
     } catch (error) {
       this.#discard(driver, layer.generation);
       throw isKind(error, 'NotFound') ? new WrongAncestors(parent, { cause: error }) : error;
@@ -171,11 +240,11 @@ export class Snapshots {
   async #record(
     driver: Snapshotter,
     { generation }: Layer,
-    { kind, ...request }: PrepareRequest,
+    { kind, ...request }: RecordRequest,
     { options }: CatalogueCall,
   ): Promise<Snapshot> {
     try {
-      const wanted = { ...request, generation, kind: kind === 'view' ? Kind.VIEW : Kind.ACTIVE };
+      const wanted = { ...request, generation, kind: RECORD_KINDS[kind] };
       return recordOf(await this.#catalogue.prepare(wanted, options));
     } catch (error) {
       if (isRefusal(error)) this.#discard(driver, generation);
@@ -200,7 +269,10 @@ export class Snapshots {
   }
 
   /** What the catalogue says a new snapshot will stand on; nothing for a parent that the catalogue will refuse. */
-  async #ancestorsOn({ snapshotter, parent }: PrepareRequest, call: CatalogueCall): Promise<string[]> {
+  async #ancestorsOn(
+    { snapshotter, parent }: Pick<PrepareRequest, 'snapshotter' | 'parent'>,
+    call: CatalogueCall,
+  ): Promise<string[]> {
     if (parent === '') return [];
     try {
       const record = recordOf(await this.#catalogue.get({ snapshotter, key: parent }, call.options));
@@ -244,6 +316,17 @@ const layerKinds: ReadonlyMap<Kind, Layer['kind']> = new Map([
   [Kind.ACTIVE, 'active'],
   [Kind.VIEW, 'view'],
 ]);
+
+type RecordRequest = Omit<PrepareRequest, 'kind'> & { kind: PrepareRequest['kind'] | 'committed' };
+
+const RECORD_KINDS = { active: Kind.ACTIVE, view: Kind.VIEW, committed: Kind.COMMITTED } as const;
+
+/** What was found is recorded as what the label says it is to become, with the labels that it has beside those asked for. */
+function recordedAs(made: Made, request: PrepareRequest): RecordRequest {
+  const target = snapshotRef(request.labels);
+  if (made.kind === 'made' || target === undefined) return request;
+  return { ...request, key: target, kind: 'committed', labels: { ...made.labels, ...request.labels } };
+}
 
 function recordOf({ snapshot }: { snapshot?: Snapshot | undefined }): Snapshot {
   if (!snapshot) throw new LongshoreError('Internal', 'the catalogue answered without a snapshot');

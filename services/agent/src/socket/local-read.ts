@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { failedPrecondition } from '@longshore/errors';
-import type { KeepAnswer, Resume } from '@longshore/kit';
+import { type KeepAnswer, type ListPart, listPartOf, type Resume } from '@longshore/kit';
 import { parseIdentifier } from '@longshore/oci';
 import { Header } from '@longshore/proto/headers';
 import type { Message } from './grpc-message.ts';
@@ -18,6 +18,11 @@ export class Caller {
     const namespace = namespaceOf(this.#headers);
     if (namespace === '') throw failedPrecondition('namespace is required');
     return parseIdentifier(namespace, 'namespace');
+  }
+
+  /** Of a list. Throws InvalidArgument. */
+  get listPart(): ListPart {
+    return listPartOf((name) => [this.#headers[name]].flat()[0]);
   }
 }
 

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { kindOf, LongshoreError, messageOf, notFound, unavailable } from '@longshore/errors';
-import { createLogger, createMetrics, GrpcServer, type Handlers, Upstream } from '@longshore/kit';
+import {
+  createLogger,
+  createMetrics,
+  GrpcServer,
+  type Handlers,
+  listPartHeaders,
+  Upstream,
+} from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
 import {
   ContainerSchema,
@@ -120,6 +127,13 @@ describe('reads at the node door', () => {
     expect(await ids('labels.x==1')).toEqual(['b']);
     expect(await ids('image==image-of-a', 'id~=^b$')).toEqual(['a', 'b']);
     expect(await ids('runtime.name')).toEqual([]);
+    const part = { headers: { ...options.headers, ...listPartHeaders({ from: 'aa', limit: 1 }) } };
+    expect((await containers.list({}, part)).containers.map(({ id }) => id)).toEqual(['b']);
+    expect((await containers.list({ filters: ['labels.x'] }, part)).containers.map(({ id }) => id)).toEqual([
+      'b',
+    ]);
+    const unreadable = { headers: { ...options.headers, [Header.ListLimit]: 'all' } };
+    await expect(containers.list({}, unreadable)).rejects.toMatchObject({ kind: 'InvalidArgument' });
     const streamed: unknown[] = [];
     for await (const { container } of containers.listStream({}, options)) streamed.push(container?.id);
     expect(streamed).toEqual(['a', 'b']);

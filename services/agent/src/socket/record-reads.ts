@@ -48,12 +48,12 @@ export function recordReads(copy: CopyReads): LocalReads {
   function select(
     kind: FilteredKind,
     filters: readonly string[],
-    { namespace }: Caller,
+    { namespace, listPart: { from, limit } }: Caller,
   ): AsyncGenerator<Uint8Array> | undefined {
     const filter = parseFilters(filters);
-    const pages = copy.isComplete(keeperOf(kind)) ? copy.select(kind, namespace, filter) : 'stale';
+    const pages = copy.isComplete(keeperOf(kind)) ? copy.select(kind, namespace, filter, from) : 'stale';
     if (pages === 'stale') return undefined;
-    return valuesOf(selectFrom(filter, pages, ({ value }) => adaptorOf(kind, value)));
+    return valuesOf(selectFrom(filter, pages, ({ value }) => adaptorOf(kind, value), limit));
   }
 
   async function list(kind: FilteredKind, filters: readonly string[], caller: Caller): Promise<Outcome> {

@@ -1,8 +1,7 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { LongshoreError, messageOf } from '@longshore/errors';
-import { ABSENT, type Adaptor, mapField, parseFilters } from '@longshore/filters';
+import { type Filter, inBlocks, parseFilters, selectFrom } from '@longshore/filters';
 import {
-  type InfoSchema,
   ListSnapshotsRequestSchema,
   ListSnapshotsResponseSchema,
   MountsRequestSchema,
@@ -10,26 +9,20 @@ import {
   StatSnapshotRequestSchema,
   StatSnapshotResponseSchema,
 } from '@longshore/proto/containerd/services/snapshots/v1/snapshots';
-import { Kind, type Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import type { Snapshot } from '@longshore/proto/longshore/snapshot/v1/catalogue';
+import { snapshotAdaptor } from '../records/filtered-kinds.ts';
 import { mountToProto } from '../rpc/convert-mount.ts';
 import { infoToProto } from '../rpc/convert-snapshot.ts';
 import type { SnapshotRecords } from '../snapshots/snapshot-records.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
-import { type LocalReads, PASS_ON } from './local-read.ts';
+import { type LocalRead, type LocalReads, PASS_ON } from './local-read.ts';
 
 /** Of infos in one message of a listing, as in containerd. */
 const LIST_BLOCK = 100;
 
-const KIND_NAMES: Readonly<Record<Kind, string>> = {
-  [Kind.UNSPECIFIED]: 'unknown',
-  [Kind.VIEW]: 'view',
-  [Kind.ACTIVE]: 'active',
-  [Kind.COMMITTED]: 'committed',
-};
-
 /** Reads of snapshots that need nothing but records. Usage needs the disk; it is the RPC's. */
 export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): LocalReads {
-  return new Map([
+  return new Map<string, LocalRead>([
     [
       '/containerd.services.snapshots.v1.Snapshots/Stat',
       (request, caller) => {
@@ -41,12 +34,13 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
     ],
     [
       '/containerd.services.snapshots.v1.Snapshots/Mounts',
-      (request, caller) => {
+      async (request, caller) => {
         const { snapshotter, key } = fromBinary(MountsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
         const snapshot = records.get(caller.namespace, snapshotter, key);
         if (!snapshot) return PASS_ON;
-        return [encode(MountsResponseSchema, { mounts: snapshots.mountsOf(snapshot).map(mountToProto) })];
+        const mounts = await snapshots.mountsOf(snapshot);
+        return [encode(MountsResponseSchema, { mounts: mounts.map(mountToProto) })];
       },
     ],
     [
@@ -54,17 +48,17 @@ export function snapshotReads(snapshots: Snapshots, records: SnapshotRecords): L
       (request, caller) => {
         const { snapshotter, filters } = fromBinary(ListSnapshotsRequestSchema, request);
         snapshots.snapshotter(snapshotter);
-        parseListFilters(filters);
-        const all = records.list(caller.namespace, snapshotter);
-        if (!all) return PASS_ON;
-        return chosenInfos(all, filters).map((block) => encode(ListSnapshotsResponseSchema, block));
+        const filter = parseListFilters(filters);
+        const { from, limit } = caller.listPart;
+        const pages = records.select(caller.namespace, snapshotter, filter, from);
+        return pages ? { messages: blocksOf(pages, filter, limit) } : PASS_ON;
       },
     ],
   ]);
 }
 
 /** containerd answers a bad filter of this list, unlike those of others, with Unknown. */
-export function parseListFilters(filters: readonly string[]) {
+export function parseListFilters(filters: readonly string[]): Filter {
   try {
     return parseFilters(filters);
   } catch (error) {
@@ -72,29 +66,14 @@ export function parseListFilters(filters: readonly string[]) {
   }
 }
 
-/** An empty parent counts as present, so that `parent==""` finds base layers. Source: core/metadata/adaptors.go. */
-function adaptorOf({ kind, name, parent, labels }: Snapshot): Adaptor {
-  const fields: Record<string, string> = { kind: KIND_NAMES[kind], name, parent };
-  return ([field = '', ...rest]) => {
-    if (field === 'labels') return mapField(labels, rest);
-    return Object.hasOwn(fields, field) ? { value: fields[field] ?? '', present: true } : ABSENT;
-  };
-}
-
-/** One message of a listing. */
-export interface SnapshotBlock {
-  info: MessageInitShape<typeof InfoSchema>[];
-}
-
-/** The messages of a listing. Throws as {@link parseListFilters} does. */
-export function chosenInfos(snapshots: readonly Snapshot[], filters: readonly string[]): SnapshotBlock[] {
-  const filter = parseListFilters(filters);
-  const chosen = snapshots.filter((snapshot) => filter.matches(adaptorOf(snapshot)));
-  const blocks: SnapshotBlock[] = [];
-  for (let at = 0; at < chosen.length; at += LIST_BLOCK) {
-    blocks.push({ info: chosen.slice(at, at + LIST_BLOCK).map(infoToProto) });
+async function* blocksOf(
+  pages: AsyncIterable<Snapshot[]>,
+  filter: Filter,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  for await (const block of inBlocks(selectFrom(filter, pages, snapshotAdaptor, limit), LIST_BLOCK)) {
+    yield encode(ListSnapshotsResponseSchema, { info: block.map(infoToProto) });
   }
-  return blocks;
 }
 
 function encode<S extends DescMessage>(schema: S, init: MessageInitShape<S>): Uint8Array {

@@ -1,7 +1,7 @@
 import { isKind, notFound } from '@longshore/errors';
 import type { Labels } from '@longshore/oci';
 import { parseSignal, STOP_SIGNAL_LABEL } from '@longshore/oci';
-import type { OwnLabels } from '../restart/own-labels.ts';
+import type { OwnLabels, Recorded } from '../restart/own-labels.ts';
 import { RestartLabel } from '../restart/restart-labels.ts';
 import type { RestartMonitor } from '../restart/restart-monitor.ts';
 import { parsePolicy } from '../restart/restart-policy.ts';
@@ -35,9 +35,10 @@ export async function stopContainer(
 ): Promise<StoppedTask> {
   const { namespace } = call;
   return restarts.hold({ namespace, id }, call.signal, async () => {
-    const recorded = await labelsOf(containers, id, call);
+    const record = await recordOf(containers, id, call);
+    const recorded = record.labels;
     const label = async (changes: Labels) => {
-      if (recorded[RestartLabel.Status] === 'running') await labels.set(namespace, id, recorded, changes);
+      if (recorded[RestartLabel.Status] === 'running') await labels.set(namespace, id, record, changes);
     };
     await label({ [RestartLabel.ExplicitlyStopped]: 'true' });
     const task = tasks.find(namespace, id);
@@ -62,11 +63,11 @@ function minds(labels: Labels): boolean {
 }
 
 /** A task may outlive its container, and be stopped while nobody knows of one. */
-async function labelsOf(containers: ContainerLookup, id: string, call: TaskCall): Promise<Labels> {
+async function recordOf(containers: ContainerLookup, id: string, call: TaskCall): Promise<Recorded> {
   try {
-    return (await containers.get(id, call)).labels;
+    return await containers.get(id, call);
   } catch (error) {
-    if (isKind(error, 'NotFound', 'Unavailable', 'DeadlineExceeded')) return {};
+    if (isKind(error, 'NotFound', 'Unavailable', 'DeadlineExceeded')) return { labels: {} };
     throw error;
   }
 }

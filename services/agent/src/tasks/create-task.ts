@@ -6,6 +6,7 @@ import { Bundle } from './bundle.ts';
 import { prepareSpec } from './bundle-spec.ts';
 import { cleanUpStep } from './clean-up-step.ts';
 import { clearFrozenCgroup } from './left-overs.ts';
+import { mountMappedRootfs } from './mapped-rootfs.ts';
 import { isRefusal } from './refusal.ts';
 import { shimOptions, usesSystemdCgroup } from './runc-options.ts';
 import { runcRoot } from './runc-root.ts';
@@ -54,7 +55,10 @@ export async function createTask(
       rethrow('failed to start shim'),
     );
     const { terminal, stdin, stdout, stderr } = (await context.stdio?.resolve(record, request)) ?? request;
-    const own = { bundle: bundle.path, rootfs: request.rootfs, terminal, stdin, stdout, stderr };
+    const rootfs = await mountMappedRootfs(bundle, request.rootfs).catch(
+      rethrow('failed to mount rootfs component'),
+    );
+    const own = { bundle: bundle.path, rootfs, terminal, stdin, stdout, stderr };
     const created = task.call('create', options ? { ...own, options } : own, call);
     const { pid } = await created.catch(rethrow('failed to create shim task'));
     context.journal.update(record, { pid });

@@ -9,7 +9,8 @@ import {
   type WhenStored,
 } from '@longshore/transfer';
 import type { BlobSource } from '../content/blob-source.ts';
-import type { LayerStatus, Unpacker } from './unpacker.ts';
+import type { LayerStatus } from './unpack-request.ts';
+import type { Unpacker } from './unpacker.ts';
 
 export interface ImageUnpackOptions {
   unpacker: Unpacker;

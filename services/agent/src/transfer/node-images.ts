@@ -36,7 +36,8 @@ import type { BlobSource } from '../content/blob-source.ts';
 import { unpackImage } from './image-unpack.ts';
 import { KeepingStore } from './keeping-store.ts';
 import type { TransferProgress } from './transfer-progress.ts';
-import type { LayerStatus, Unpacker } from './unpacker.ts';
+import type { LayerStatus } from './unpack-request.ts';
+import type { Unpacker } from './unpacker.ts';
 
 export interface NodeImagesOptions {
   content: ServiceClient<typeof Content>;

@@ -4,7 +4,7 @@ import type { Descriptor } from '@longshore/oci';
 import { ProgressSchema } from '@longshore/proto/containerd/types/transfer/progress';
 import { type BlobProgress, refKey } from '@longshore/transfer';
 import type { NodeStream } from './stream-table.ts';
-import type { LayerStatus } from './unpacker.ts';
+import type { LayerStatus } from './unpack-request.ts';
 
 /** As often as containerd looks. */
 const EVERY_MS = 300;

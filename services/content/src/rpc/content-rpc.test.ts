@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { listPartHeaders } from '@longshore/kit';
 import { digestOf } from '@longshore/oci';
 import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -98,6 +99,10 @@ describe('Content', () => {
       fixture.content.list({ filters: ['labels.n==7', `digest==${digests[0]}`] }, callOf(caller)),
     );
     expect(filtered[0]?.info).toHaveLength(2);
+    const { headers } = callOf(caller);
+    const part = listPartHeaders({ from: digests[50]!, limit: 3 });
+    const some = await Array.fromAsync(fixture.content.list({}, { headers: { ...headers, ...part } }));
+    expect(some.map(({ info }) => info.map(({ digest }) => digest))).toEqual([digests.slice(50, 53)]);
     await expect(
       Array.fromAsync(fixture.content.list({ filters: ['='] }, callOf(caller))),
     ).rejects.toMatchObject({

@@ -1,6 +1,6 @@
 import { invalidArgument, LongshoreError, outOfRange } from '@longshore/errors';
 import { ABSENT, type Adaptor, inBlocks, objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
-import { type Handlers, passBulk } from '@longshore/kit';
+import { type Handlers, listPartOf, passBulk } from '@longshore/kit';
 import { parseDigest } from '@longshore/oci';
 import type { Content as ContentService } from '@longshore/proto/containerd/services/content/v1/content';
 import type { BlobReader } from '../domain/blob-store.ts';
@@ -39,7 +39,9 @@ export function contentRpc(parts: ContentParts): Handlers<typeof ContentService>
 
     async *list({ filters }, call) {
       const filter = parseFilters(filters);
-      const chosen = selectFrom(filter, contents.pages(call.scope, filter), contentAdaptor);
+      const part = listPartOf((name) => call.header(name));
+      const pages = contents.pages(call.scope, filter, part);
+      const chosen = selectFrom(filter, pages, contentAdaptor, part.limit);
       for await (const block of inBlocks(chosen, LIST_BLOCK)) yield { info: block.map(contentToProto) };
     },
 

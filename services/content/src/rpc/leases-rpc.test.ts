@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listPartHeaders } from '@longshore/kit';
 import { digestOf, encodedOf } from '@longshore/oci';
 import { WriteAction } from '@longshore/proto/containerd/services/content/v1/content';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -51,6 +52,9 @@ describe('Leases', () => {
     expect(await list()).toEqual(['B', 'a', 'b']);
     expect(await list('id==a', 'labels.is==b')).toEqual(['a', 'b']);
     await expect(list('id=')).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    const { headers } = callOf(caller);
+    const part = { ...headers, ...listPartHeaders({ from: 'C', limit: 1 }) };
+    expect((await fixture.leases.list({}, { headers: part })).leases.map(({ id }) => id)).toEqual(['a']);
   });
 
   it('keep resources of all types, added and removed any number of times', async () => {

@@ -1,11 +1,11 @@
 import { invalidArgument } from '@longshore/errors';
 import { objectAdaptor, parseFilters, selectFrom } from '@longshore/filters';
-import type { Call, Handlers } from '@longshore/kit';
+import { type Call, type Handlers, listPartOf } from '@longshore/kit';
 import { withoutEmptyLabels } from '@longshore/oci';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
 import { Header } from '@longshore/proto/headers';
 import type { CollectionScheduler } from '../domain/collection-scheduler.ts';
-import { formatResource, parseResource, randomLeaseId } from '../domain/lease.ts';
+import { formatResource, type Lease, parseResource, randomLeaseId } from '../domain/lease.ts';
 import type { LeaseRepository } from '../storage/postgres/lease-repository.ts';
 import { leaseToProto } from './convert.ts';
 import { namespaceRecord } from './records.ts';
@@ -31,9 +31,10 @@ export function leasesRpc(leases: LeaseRepository, scheduler: CollectionSchedule
 
     async list({ filters }, call) {
       const filter = parseFilters(filters);
-      const chosen = selectFrom(filter, leases.pages(call.scope, filter), ({ id, labels }) =>
-        objectAdaptor({ id }, labels),
-      );
+      const part = listPartOf((name) => call.header(name));
+      const pages = leases.pages(call.scope, filter, part);
+      const adaptorOf = ({ id, labels }: Lease) => objectAdaptor({ id }, labels);
+      const chosen = selectFrom(filter, pages, adaptorOf, part.limit);
       return { leases: (await Array.fromAsync(chosen)).map(leaseToProto) };
     },
 

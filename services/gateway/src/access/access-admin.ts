@@ -2,6 +2,7 @@ import { invalidArgument } from '@longshore/errors';
 import type { AccessRepository, BindingRecord, TokenRecord } from '../storage/postgres/access-repository.ts';
 import type { AccessControl } from './access-control.ts';
 import type { AccessDirectory } from './access-directory.ts';
+import { type AccessListed, type AccessPage, pageOf, timeIn } from './access-page.ts';
 import { formatApiToken, hashOfSecret, newApiToken } from './api-token.ts';
 import type { Caller } from './caller.ts';
 import { checkBinding, checkPlace, type Role, type RoleBinding } from './role.ts';
@@ -76,9 +77,15 @@ export class AccessAdmin {
     return { token, secret: formatApiToken(made) };
   }
 
-  /** Of one namespace, or of all. */
-  listTokens(namespace?: string): Promise<TokenRecord[]> {
-    return this.#options.repository.listTokens(namespace);
+  /** Throws InvalidArgument for a cursor of another list, or a limit that is none. */
+  listTokens(wanted: AccessPage): Promise<AccessListed<TokenRecord>> {
+    return pageOf(wanted, 2, {
+      list: ([createdAt, id], limit) => {
+        const after = createdAt && id ? ([timeIn(createdAt), id] as const) : undefined;
+        return this.#options.repository.listTokens({ namespace: wanted.namespace, after, limit });
+      },
+      keyOf: ({ createdAt, id }) => [createdAt.toISOString(), id],
+    });
   }
 
   /** Throws NotFound, also for one that was made for another namespace than is named. */
@@ -96,9 +103,15 @@ export class AccessAdmin {
     return record;
   }
 
-  /** Of one namespace, or of all. */
-  listBindings(namespace?: string): Promise<BindingRecord[]> {
-    return this.#options.repository.listBindings(namespace);
+  /** As {@link listTokens}. */
+  listBindings(wanted: AccessPage): Promise<AccessListed<BindingRecord>> {
+    return pageOf(wanted, 3, {
+      list: ([subject, place, role], limit) => {
+        const after = subject && place && role ? ([subject, place, role] as const) : undefined;
+        return this.#options.repository.listBindings({ namespace: wanted.namespace, after, limit });
+      },
+      keyOf: ({ subject, namespace, role }) => [subject, namespace, role],
+    });
   }
 
   /** Throws NotFound. */

@@ -61,6 +61,10 @@ export class AccessControl {
    */
   async authorize(caller: Caller, rule: Rule, namespace: string): Promise<void> {
     if (caller.kind === 'local' || rule.on === 'nothing' || rule.on === 'self') return;
+    if (rule.on === 'somewhere') {
+      if (await this.#isSaid(({ grants }) => grants.allowsSomewhere(caller, rule.need))) return;
+      throw denied(`${caller.name} may not ${rule.need} in any namespace`);
+    }
     const place = rule.on === 'fleet' || namespace === '' ? WHOLE_FLEET : namespace;
     if (await this.#isSaid(({ grants }) => grants.allows(caller, rule.need, place))) return;
     throw denied(`${caller.name} may not ${rule.need} in ${describe(place)}`);
@@ -72,6 +76,16 @@ export class AccessControl {
     const place = namespace === '' ? WHOLE_FLEET : namespace;
     if (await this.#isSaid(({ grants }) => grants.allowsHost(caller, place))) return;
     throw denied(`${caller.name} lacks the role host in ${describe(place)}, which this needs: ${reason}`);
+  }
+
+  /**
+   * Whether a caller may be told of what happens in a namespace; empty, and of a name that is no client's, is the whole fleet's.
+   * By what is known here: a role that was given a moment ago may count a little later. Throws Unavailable.
+   */
+  async sees(caller: Caller, namespace: string): Promise<boolean> {
+    if (caller.kind === 'local') return true;
+    const { grants } = await this.#options.directory.current();
+    return grants.allows(caller, 'read', namespace === '' ? WHOLE_FLEET : namespace);
   }
 
   /** Whoever would be refused may have been let in a moment ago, by another gateway. */

@@ -1,20 +1,27 @@
 import { defaultSpec } from '@longshore/oci/runtime-spec';
+import { Events } from '@longshore/proto/containerd/services/events/v1/events';
 import { Images } from '@longshore/proto/containerd/services/images/v1/images';
 import { AccessService, Role } from '@longshore/proto/longshore/access/v1/access';
+import { AuditService, Result } from '@longshore/proto/longshore/audit/v1/audit';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { createClient } from '@longshore/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AuditTrail } from '../testing/audit-trail.ts';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 import { refusal } from '../testing/refusal.ts';
 
 let gateway: GatewayFixture;
 /** Another replica, with the same database. */
 let second: GatewayFixture;
+let trail: AuditTrail;
 
 beforeAll(async () => {
   gateway = await GatewayFixture.start();
   second = await GatewayFixture.start({ DATABASE_URL: gateway.database.url });
+  trail = new AuditTrail(gateway.database.url);
 });
 afterAll(async () => {
+  await trail?.close();
   await second?.close();
   await gateway?.close();
 });
@@ -71,7 +78,7 @@ describe('an API token', () => {
 
   it('is kept as a hash alone', async () => {
     const { secret } = await newToken('viewer', 'team');
-    const { tokens } = await json(gateway.get('/v1/tokens?namespace=*'));
+    const { items: tokens } = await json(gateway.get('/v1/tokens?namespace=*'));
     expect(JSON.stringify(tokens)).not.toContain(secret.slice(-40));
     expect(tokens[0]).toMatchObject({
       namespace: 'team',
@@ -93,7 +100,7 @@ describe("a namespace's admin", () => {
     expect(await status(secret, 'POST', '/v1/tokens', { namespace: 'team', role: 'host' })).toBe(403);
     expect(await status(secret, 'POST', '/v1/tokens', { namespace: '*', role: 'viewer' })).toBe(403);
     expect(await status(secret, 'GET', '/v1/bindings?namespace=*')).toBe(403);
-    const { bindings } = await json(ask(secret, 'GET', '/v1/bindings?namespace=team'));
+    const { items: bindings } = await json(ask(secret, 'GET', '/v1/bindings?namespace=team'));
     expect(bindings).toContainEqual(
       expect.objectContaining({ subject: 'user/bob', role: 'operator', namespace: 'team' }),
     );
@@ -110,6 +117,84 @@ describe("a namespace's admin", () => {
     for (const wrong of [{ ttl_seconds: 0 }, { ttl_seconds: 1e9 }, { description: 'x'.repeat(300) }]) {
       expect((await gateway.send('POST', '/v1/tokens', { role: 'viewer', ...wrong })).status).toBe(400);
     }
+  });
+});
+
+describe('the lists of tokens and bindings', () => {
+  it('come in pages, of which none repeats or lacks anything', async () => {
+    const made = await Promise.all([1, 2, 3].map(() => newToken('viewer', 'paged')));
+    const access = createClient(AccessService, gateway.connect());
+    const first = await json(gateway.get('/v1/tokens?namespace=paged&limit=2'));
+    const rest = await json(gateway.get(`/v1/tokens?namespace=paged&limit=2&cursor=${first.next_cursor}`));
+    expect([first.items.length, rest.items.length, rest.next_cursor]).toEqual([2, 1, null]);
+    const ids = [...first.items, ...rest.items].map(({ id }: { id: string }) => id);
+    expect(ids.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
+    const page = await access.listBindings({ namespace: 'paged', pageSize: 2 });
+    const more = await access.listBindings({
+      namespace: 'paged',
+      pageSize: 2,
+      pageToken: page.nextPageToken,
+    });
+    expect(more.nextPageToken).toBe('');
+    expect([...page.bindings, ...more.bindings].map(({ subject }) => subject)).toEqual(
+      made.map(({ id }) => `token/${id}`).toSorted(),
+    );
+    const wrong = { namespace: 'paged', pageToken: page.nextPageToken };
+    expect(await refusal(access.listTokens(wrong))).toMatch(/^InvalidArgument: page token/);
+    expect(await refusal(access.listTokens({ pageSize: 2000 }))).toMatch(/^InvalidArgument: page size/);
+    expect((await gateway.get('/v1/bindings?cursor=x')).status).toBe(400);
+  });
+});
+
+describe('the audit log', () => {
+  it("is looked up by the admins of a namespace and of the fleet, each their own's", async () => {
+    const { id, secret } = await newToken('admin', 'audited');
+    const caller = `token/${id}`;
+    expect(await status(secret, 'PUT', '/v1/quotas/audited', { stored_bytes: 1 })).toBe(403);
+    expect(await status(secret, 'POST', '/v1/leases?namespace=other', {})).toBe(403);
+    for (const role of ['viewer', 'operator']) {
+      const body = { subject: 'user/bob', namespace: 'audited', role };
+      expect(await status(secret, 'POST', '/v1/bindings', body)).toBe(200);
+    }
+    const find = async (query: string, as = secret) =>
+      (await json(ask(as, 'GET', `/v1/audit?${query}`))).items?.map(
+        ({ action, result, subject }: { action: string; result: string; subject: { role?: string } }) =>
+          [result, action, subject.role].join(' ').trim(),
+      );
+    const bindings = ['ok POST /v1/bindings operator', 'ok POST /v1/bindings viewer'];
+    await expect.poll(() => find('namespace=audited&action=POST /v1/bindings')).toEqual(bindings);
+    expect(await find('namespace=*')).toBeUndefined();
+    expect(await status(secret, 'GET', '/v1/audit?namespace=other')).toBe(403);
+    expect(await find('namespace=audited&result=failed')).toEqual([]);
+    await expect
+      .poll(() => find(`namespace=*&caller=${caller}&result=refused`, gateway.token))
+      .toEqual(expect.arrayContaining(['refused POST /v1/leases', 'refused PUT /v1/quotas/:namespace']));
+    const first = await json(ask(secret, 'GET', '/v1/audit?namespace=audited&result=ok&until=0s&limit=1'));
+    const rest = await json(
+      ask(
+        secret,
+        'GET',
+        `/v1/audit?namespace=audited&result=ok&until=0s&limit=1&cursor=${first.next_cursor}`,
+      ),
+    );
+    expect(first.items[0]).toMatchObject({ caller, namespace: 'audited', count: 1, error: '' });
+    expect(rest.items[0].id).not.toBe(first.items[0].id);
+    expect(await status(secret, 'GET', '/v1/audit?namespace=audited&cursor=x')).toBe(400);
+
+    const audit = createClient(AuditService, gateway.connect());
+    const bearer = { headers: { authorization: `Bearer ${secret}` } };
+    const { records } = await audit.list(
+      { namespace: 'audited', action: 'POST /v1/bindings', since: { seconds: 1n }, result: Result.OK },
+      bearer,
+    );
+    expect(records.map(({ record }) => record)).toMatchObject([
+      { case: 'call', value: { caller, subject: { role: 'operator' } } },
+      { case: 'call', value: { caller, subject: { role: 'viewer' } } },
+    ]);
+    for (const namespace of ['other', '', '*']) {
+      expect(await refusal(audit.list({ namespace }, bearer))).toMatch(/^PermissionDenied/);
+    }
+    expect((await audit.list({ until: { seconds: 1n << 60n } })).records.length).toBeGreaterThan(0);
   });
 });
 
@@ -160,5 +245,77 @@ describe('AccessService', () => {
     expect(await refusal(asToken.list({}, bearer))).toBe(
       'Unauthenticated: the bearer token is not valid: unauthenticated',
     );
+  });
+});
+
+describe('a call that lasts', () => {
+  /** What comes of a stream, and how it ends. */
+  function follow<T>(stream: AsyncIterable<T>, told: (item: T) => string) {
+    const seen: string[] = [];
+    const ended = refusal(
+      (async () => {
+        for await (const item of stream) seen.push(told(item));
+      })(),
+    );
+    return { seen, ended: ended.then((error) => error.split(':')[0]) };
+  }
+
+  it('ends, at every gateway, when what it was let in by is taken away', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    const { secret: bystanding } = await newToken('viewer', 'team');
+    await gateway.bind(`token/${id}`, 'viewer', 'extra');
+    const of = (namespace: string, token = secret) => ({
+      headers: { authorization: `Bearer ${token}`, 'containerd-namespace': namespace },
+    });
+    const { events } = second.backends;
+    const raw = createClient(EventService, second.connect());
+    const [inTeam, inExtra, bystander] = [of('team'), of('extra'), of('team', bystanding)].map((options) =>
+      follow(raw.subscribe({}, options), ({ event }) => event?.envelope?.topic ?? 'opened'),
+    );
+    const everywhere = follow(
+      createClient(Events, second.connect()).subscribe({}, of('none')),
+      ({ topic }) => topic,
+    );
+    const http = await ask(secret, 'GET', '/v1/events?namespace=team', undefined, second);
+    const body = http.text();
+    await expect.poll(() => events.seen.filter(({ at }) => at.includes('EventService')).length).toBe(5);
+    for (const namespace of ['other', '_', 'team', 'extra']) events.publish(namespace, `/${namespace}/1`);
+    await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1']);
+    await expect.poll(() => inExtra!.seen).toEqual(['opened', '/extra/1']);
+
+    const unbind = `/v1/bindings?namespace=extra&role=viewer&subject=token/${id}`;
+    expect((await gateway.send('DELETE', unbind)).status).toBe(204);
+    expect(await inExtra!.ended).toBe('PermissionDenied');
+    events.publish('extra', '/extra/2');
+    events.publish('team', '/team/2');
+    await expect.poll(() => everywhere.seen).toEqual(['/team/1', '/extra/1', '/team/2']);
+
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}`)).status).toBe(404);
+    expect((await gateway.send('DELETE', `/v1/tokens/${id}?namespace=team`)).status).toBe(204);
+    expect(await inTeam!.ended).toBe('Unauthenticated');
+    expect(await everywhere.ended).toBe('Unauthenticated');
+    expect((await body).split('\n\n').at(-2)).toMatch(/^event: problem\ndata: .*"kind":"Unauthenticated"/);
+    events.publish('team', '/team/3');
+    await expect.poll(() => bystander!.seen.at(-1)).toBe('/team/3');
+    expect(await Promise.race([bystander!.ended, Promise.resolve('goes on')])).toBe('goes on');
+    const refused = async () =>
+      (await trail.refusals()).filter(({ caller }) => caller === `token/${id}`).map(({ action }) => action);
+    await expect
+      .poll(refused, { timeout: 15_000 })
+      .toEqual(
+        expect.arrayContaining([
+          'longshore.events.v1.EventService/Subscribe',
+          'containerd.services.events.v1.Events/Subscribe',
+          'GET /v1/events',
+        ]),
+      );
+  }, 60_000);
+
+  it('is not begun by somebody without any role', async () => {
+    const { id, secret } = await newToken('viewer', 'team');
+    await gateway.send('DELETE', `/v1/bindings?namespace=team&role=viewer&subject=token/${id}`);
+    const options = { headers: { authorization: `Bearer ${secret}` } };
+    const stream = createClient(Events, gateway.connect()).subscribe({}, options);
+    expect(await follow(stream, String).ended).toBe('PermissionDenied');
   });
 });

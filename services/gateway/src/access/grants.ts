@@ -20,6 +20,11 @@ export class Grants {
     return this.#some(caller, namespace, (role) => roleAllows(role, need));
   }
 
+  /** Whether there is a namespace, or the whole fleet, in which a caller may do this. */
+  allowsSomewhere(caller: Caller, need: Need): boolean {
+    return this.of(caller).some(({ role }) => roleAllows(role, need));
+  }
+
   /** Whether a caller may make containers there that give it the host. */
   allowsHost(caller: Caller, namespace: string): boolean {
     return this.#some(caller, namespace, (role) => role === 'host');

@@ -47,7 +47,7 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
   'containerd.services.events.v1.Events': {
     // In the name of any namespace, and of all.
     ...each(FLEET_ADMIN, 'Publish', 'Forward'),
-    ...each(FLEET_READ, 'Subscribe'),
+    Subscribe: { rule: { on: 'somewhere', need: 'read' } },
   },
   'containerd.services.images.v1.Images': {
     ...each(READ, 'Get', 'List'),
@@ -102,6 +102,7 @@ export const RPC_RULES: Readonly<Record<string, Readonly<Record<string, RpcRule>
     ...each(ADMIN_OF_NAMED, 'CreateToken', 'ListTokens', 'RevokeToken'),
     ...each(ADMIN_OF_NAMED, 'CreateBinding', 'ListBindings', 'DeleteBinding'),
   },
+  'longshore.audit.v1.AuditService': each(ADMIN_OF_NAMED, 'List'),
   'longshore.content.v1.QuotaService': {
     Get: { ...READ, namespaceAt: [1] },
     ...each(FLEET_READ, 'List'),

@@ -9,5 +9,7 @@ export type Rule =
   | { on: 'self' }
   /** In the namespace that the call names. */
   | { on: 'namespace'; need: Need }
+  /** In any namespace at all: whoever answers tells of those alone in which the caller may. */
+  | { on: 'somewhere'; need: Need }
   /** What is no namespace's: nodes, certificates, roles. */
   | { on: 'fleet'; need: Need };

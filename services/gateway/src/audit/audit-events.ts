@@ -1,11 +1,12 @@
-import { create, toBinary } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt';
 import { kindOf, messageOf } from '@longshore/errors';
 import {
   AuditCallSchema,
   AuditRefusalSchema,
   Outcome,
 } from '@longshore/proto/longshore/audit/v1/audit_events';
+import type { AuditRecordRow, AuditResultName, AuditRow } from '../storage/postgres/audit-repository.ts';
 import type { AuditEntry, AuditRefusal, AuditResult } from './audit-log.ts';
 import { clip, scrub } from './scrub.ts';
 
@@ -14,6 +15,13 @@ export const AuditEvent = {
   call: { topic: '/audit/call', typeUrl: AuditCallSchema.typeName },
   refusal: { topic: '/audit/refusal', typeUrl: AuditRefusalSchema.typeName },
 } as const;
+
+const RESULTS: Readonly<Record<Outcome, AuditResultName>> = {
+  [Outcome.UNSPECIFIED]: 'unknown',
+  [Outcome.OK]: 'ok',
+  [Outcome.FAILED]: 'failed',
+  [Outcome.UNKNOWN]: 'unknown',
+};
 
 /** A call whose record has been opened. */
 export interface BegunCall {
@@ -34,6 +42,24 @@ export interface CountedRefusal {
   /** Milliseconds since the epoch. */
   firstAt: number;
   lastAt: number;
+}
+
+/** What is kept of a call that ended. */
+export function callRecord(call: BegunCall, result: AuditResult, endedAt: number): AuditRecordRow {
+  return recordOfCall({ id: call.id, payload: callPayload(call, result, endedAt) });
+}
+
+/** What is kept of a call by its payload. */
+export function recordOfCall({ id, payload }: AuditRow): AuditRecordRow {
+  const { outcome, beganAt, namespace, caller, action } = fromBinary(AuditCallSchema, payload);
+  const at = beganAt ? timestampMs(beganAt) : 0;
+  return { id, payload, at, namespace, caller, action, result: RESULTS[outcome] };
+}
+
+export function refusalRecord(counted: CountedRefusal): AuditRecordRow {
+  const payload = refusalPayload(counted);
+  const { namespace, caller, action } = placeOf(counted.refusal);
+  return { id: counted.id, payload, at: counted.firstAt, namespace, caller, action, result: 'refused' };
 }
 
 /** The payload for a call that ended; for one that has not, and may never be heard of again, without `endedAt`. */
@@ -57,7 +83,7 @@ export function callPayload(
   return Buffer.from(toBinary(AuditCallSchema, message));
 }
 
-export function refusalPayload({ id, refusal, count, firstAt, lastAt }: CountedRefusal): Buffer {
+function refusalPayload({ id, refusal, count, firstAt, lastAt }: CountedRefusal): Buffer {
   const message = create(AuditRefusalSchema, {
     ...placeOf(refusal),
     id,

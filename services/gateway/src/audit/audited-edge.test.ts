@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { notFound } from '@longshore/errors';
 import { CreateImageRequestSchema } from '@longshore/proto/containerd/services/images/v1/images';
+import { ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { TestAuthority } from '@longshore/transport/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AuditTrail } from '../testing/audit-trail.ts';
@@ -84,6 +85,16 @@ describe('over gRPC', () => {
     const [event] = await trail.calls(requestId);
     expect(event?.subject).toEqual({ 'image.name': 'redis:7', 'image.target.digest': 'sha256:1' });
     expect(event?.address).toBe('127.0.0.1');
+  });
+
+  it('one whose request is a stream is kept with what its first message is about', async () => {
+    const start = { containerId: 'web', execId: 'e1', args: ['sh', '-c', 'echo hunter2'] };
+    const message = create(ExecRequestSchema, { message: { case: 'start', value: start } });
+    const path = '/longshore.node.v1.StdioService/Exec';
+    await call(path, toBinary(ExecRequestSchema, message), { 'longshore-node': 'n1' });
+    await expect.poll(told).toEqual([`token/gateway ${path.slice(1)} shop/n1 FAILED Unimplemented`]);
+    const [event] = await trail.calls(requestId);
+    expect(event?.subject).toEqual({ 'start.container_id': 'web', 'start.exec_id': 'e1' });
   });
 
   it('one that fails says with what; a read is not kept', async () => {

@@ -78,7 +78,8 @@ function changes(rule: Rule | undefined): boolean {
   return rule !== undefined && 'need' in rule && rule.need !== 'read';
 }
 
-function placeOf(request: FastifyRequest) {
+/** Who asks for what, and where. */
+export function placeOf(request: FastifyRequest) {
   const { url } = request.routeOptions;
   const { rule } = request.routeOptions.config;
   const { node } = { ...(request.query as object | null) } as { node?: unknown };

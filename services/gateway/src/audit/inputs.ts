@@ -13,6 +13,7 @@ import { Streaming } from '@longshore/proto/containerd/services/streaming/v1/str
 import { Tasks } from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/transfer';
 import { AccessService } from '@longshore/proto/longshore/access/v1/access';
+import { AuditService } from '@longshore/proto/longshore/audit/v1/audit';
 import { CollectorService } from '@longshore/proto/longshore/content/v1/collector';
 import { QuotaService } from '@longshore/proto/longshore/content/v1/quotas';
 import { ScrubService } from '@longshore/proto/longshore/content/v1/scrub';
@@ -38,6 +39,7 @@ const SERVICES: readonly DescService[] = [
   Tasks,
   Transfer,
   AccessService,
+  AuditService,
   CollectorService,
   QuotaService,
   ScrubService,

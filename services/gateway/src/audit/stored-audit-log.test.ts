@@ -37,6 +37,7 @@ afterAll(async () => {
 async function openLog(repository = new AuditRepository(pool)) {
   const log = await StoredAuditLog.open({
     repository,
+    retentionMs: 60 * 60_000,
     metrics: auditMetrics(createMetrics('test')),
     log: createLogger('test', 'silent'),
   });
@@ -129,6 +130,19 @@ describe('the audit log', () => {
     const [guess, truth] = await eventsOf('paused');
     expect([truth?.outcome, truth?.id]).toEqual([Outcome.OK, guess?.id]);
     expect(await intents()).toBe(0);
+  });
+
+  it('can be looked up, each call as what is known of it last, until it is too old', async () => {
+    const repository = new AuditRepository(pool);
+    const of = async (requestId: string) =>
+      (await repository.list({ limit: 1000 }))
+        .filter(({ payload }) => payload.includes(`${requestId}`))
+        .map(({ result }) => result);
+    expect(await of('paused')).toEqual(['ok']);
+    const all = (await repository.list({ limit: 1000 })).length;
+    expect(await repository.forget(60 * 60_000, 10)).toBe(0);
+    expect(await repository.forget(0, 2)).toBe(2);
+    expect((await repository.list({ limit: 1000 })).length).toBe(all - 2);
   });
 
   it('leaves what is open to the others when it stops', async () => {

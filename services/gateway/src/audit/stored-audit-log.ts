@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { kindOf, messageOf, unavailable } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
-import type { AuditRepository, AuditRow } from '../storage/postgres/audit-repository.ts';
-import { AuditEvent, type BegunCall, callPayload, refusalPayload } from './audit-events.ts';
+import type { AuditRecordRow, AuditRepository, AuditRow } from '../storage/postgres/audit-repository.ts';
+import {
+  AuditEvent,
+  type BegunCall,
+  callPayload,
+  callRecord,
+  recordOfCall,
+  refusalRecord,
+} from './audit-events.ts';
 import type { AuditEntry, AuditLog, AuditRefusal, AuditResult, OpenRecord } from './audit-log.ts';
 import { Batches } from './batches.ts';
 import type { AuditMetrics } from './metrics.ts';
@@ -23,6 +30,8 @@ export interface StoredAuditLogOptions {
   log: Logger;
   /** Default: DEAD_AFTER_MS. The same for all gateways. */
   deadAfterMs?: number;
+  /** For how long what was told can be looked up. */
+  retentionMs: number;
 }
 
 /** Keeps intents and outcomes in Postgres, and completes what gateways left that have died. States: open → closed. */
@@ -31,27 +40,30 @@ export class StoredAuditLog implements AuditLog {
   readonly #metrics: AuditMetrics;
   readonly #log: Logger;
   readonly #deadAfterMs: number;
+  readonly #retentionMs: number;
   /** Names this process. */
   readonly #gateway = randomUUID();
   readonly #intents: Batches<AuditRow>;
-  readonly #outcomes: UntilWritten<AuditRow>;
-  readonly #refusals: UntilWritten<AuditRow>;
+  readonly #outcomes: UntilWritten<AuditRecordRow>;
+  readonly #refusals: UntilWritten<AuditRecordRow>;
   readonly #tally: RefusalTally;
   readonly #timer: NodeJS.Timeout;
   #round: Promise<void> | undefined;
 
-  private constructor({ repository, metrics, log, deadAfterMs = DEAD_AFTER_MS }: StoredAuditLogOptions) {
+  private constructor(options: StoredAuditLogOptions) {
+    const { repository, metrics, log, deadAfterMs = DEAD_AFTER_MS, retentionMs } = options;
     this.#repository = repository;
     this.#metrics = metrics;
     this.#log = log;
     this.#deadAfterMs = deadAfterMs;
+    this.#retentionMs = retentionMs;
     this.#intents = new Batches((rows) => this.#begin(rows), MAX_ITEMS);
     const { call, refusal } = AuditEvent;
     this.#outcomes = this.#untilWritten((rows) => repository.end(call.topic, call.typeUrl, rows));
     this.#refusals = this.#untilWritten((rows) => repository.tell(refusal.topic, refusal.typeUrl, rows));
     this.#tally = new RefusalTally((counted) => {
       if (this.#refusals.size >= MAX_WAITING) metrics.lostRefusals.inc(counted.count);
-      else this.#refusals.add({ id: counted.id, payload: refusalPayload(counted) });
+      else this.#refusals.add(refusalRecord(counted));
     });
     this.#timer = setInterval(() => {
       this.#round ??= this.#beat().finally(() => {
@@ -98,7 +110,7 @@ export class StoredAuditLog implements AuditLog {
   /** Completes what dead gateways have left. Rejects when Postgres does not answer. */
   async completeDead(): Promise<void> {
     const { topic, typeUrl } = AuditEvent.call;
-    const limits = { ttlMs: this.#deadAfterMs, limit: MAX_ITEMS };
+    const limits = { ttlMs: this.#deadAfterMs, limit: MAX_ITEMS, recordOf: recordOfCall };
     for (;;) {
       const told = await this.#repository.completeDead(topic, typeUrl, limits);
       if (told === undefined) return;
@@ -124,19 +136,24 @@ export class StoredAuditLog implements AuditLog {
 
   #end(call: BegunCall, result: AuditResult): void {
     this.#metrics.records.inc({ outcome: typeof result === 'object' ? 'failed' : result });
-    this.#outcomes.add({ id: call.id, payload: callPayload(call, result, Date.now()) });
+    this.#outcomes.add(callRecord(call, result, Date.now()));
   }
 
   async #beat(): Promise<void> {
     try {
       await this.#repository.beat(this.#gateway);
       await this.completeDead();
+      await this.#forgetOld();
     } catch (error) {
       this.#complain(error);
     }
   }
 
-  #untilWritten(write: (rows: readonly AuditRow[]) => Promise<void>): UntilWritten<AuditRow> {
+  async #forgetOld(): Promise<void> {
+    while ((await this.#repository.forget(this.#retentionMs, MAX_ITEMS)) === MAX_ITEMS);
+  }
+
+  #untilWritten(write: (rows: readonly AuditRecordRow[]) => Promise<void>): UntilWritten<AuditRecordRow> {
     return new UntilWritten({ write, maxItems: MAX_ITEMS, onError: (error) => this.#complain(error) });
   }
 

@@ -23,6 +23,7 @@ export interface IncomingCall {
 
 /** Where a call goes, and the scope that it works in there. */
 export interface Way extends Pick<Route, 'name' | 'upstream'> {
+  /** Empty for all. */
   node: string;
 }
 
@@ -66,7 +67,8 @@ export class Destination {
 
   #own(plan: Plan, named: string): Way {
     const way = this.#service(plan);
-    return plan.isScoped && named !== '' ? { ...way, node: parseScopeNode(named) } : way;
+    if (plan.spansNodes && named === '') return { ...way, node: '' };
+    return (plan.isScoped || plan.spansNodes) && named !== '' ? { ...way, node: parseScopeNode(named) } : way;
   }
 
   #gateway(node: string): Way {

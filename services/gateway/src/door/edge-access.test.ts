@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create as createMessage, toBinary } from '@bufbuild/protobuf';
+import { create as createMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   applySpecOptions,
   defaultSpec,
@@ -10,6 +10,10 @@ import {
   withPrivileged,
 } from '@longshore/oci/runtime-spec';
 import { CreateContainerRequestSchema } from '@longshore/proto/containerd/services/containers/v1/containers';
+import {
+  CreateTaskRequestSchema,
+  ExecProcessRequestSchema,
+} from '@longshore/proto/containerd/services/tasks/v1/tasks';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { scratchDirectory, TestAuthority } from '@longshore/transport/testing';
@@ -91,20 +95,23 @@ describe('a caller at the gRPC door', () => {
 
 describe('a container that would give its owner the host', () => {
   const create = '/containerd.services.containers.v1.Containers/Create';
+  const update = '/containerd.services.containers.v1.Containers/Update';
+  const TASKS = '/containerd.services.tasks.v1.Tasks';
+  const strong = { containerId: 'strong', execId: 'e' };
   const exec = '/longshore.node.v1.StdioService/Exec';
 
-  function containerWith(change: (spec: RuntimeSpec) => RuntimeSpec): Uint8Array {
-    const value = encodeSpec(change(defaultSpec({ namespace: 'ns', id: 'web' })));
+  function containerWith(change: (spec: RuntimeSpec) => RuntimeSpec, id = 'web'): Uint8Array {
+    const value = encodeSpec(change(defaultSpec({ namespace: 'ns', id })));
     const spec = { typeUrl: JsonTypeUrl.Spec, value };
     return toBinary(
       CreateContainerRequestSchema,
-      createMessage(CreateContainerRequestSchema, { container: { id: 'web', spec } }),
+      createMessage(CreateContainerRequestSchema, { container: { id, spec } }),
     );
   }
 
-  function execWith(capability: string): Uint8Array {
+  function execWith(capability: string, containerId = 'web'): Uint8Array {
     const value = new TextEncoder().encode(JSON.stringify({ capabilities: { bounding: [capability] } }));
-    const start = { containerId: 'web', spec: { typeUrl: JsonTypeUrl.Process, value } };
+    const start = { containerId, spec: { typeUrl: JsonTypeUrl.Process, value } };
     return toBinary(
       ExecRequestSchema,
       createMessage(ExecRequestSchema, { message: { case: 'start', value: start } }),
@@ -130,8 +137,31 @@ describe('a container that would give its owner the host', () => {
     expect(await call(exec, headers, { message: execWith('CAP_CHOWN') })).toMatchObject({ code: 12 });
     expect(await call(exec, headers, { message: execWith('CAP_SYS_ADMIN') })).toEqual(refused);
     expect(await call(exec, headers, { message: new Uint8Array([0x0a, 0x7f]) })).toMatchObject({ code: 3 });
-    expect(gateway.takeSeen()).toEqual([]);
+    // What the record of the container says was asked; nothing has come to its node.
+    expect(gateway.takeSeen().map(({ at }) => at)).toEqual(['runtime Containers/Get']);
+    const { spec } = fromBinary(CreateContainerRequestSchema, privileged).container!;
+    gateway.backends.runtime.specs.set('strong', { spec: spec! });
+    const entering: [string, Uint8Array][] = [
+      [exec, execWith('CAP_CHOWN', 'strong')],
+      [`${TASKS}/Exec`, toBinary(ExecProcessRequestSchema, createMessage(ExecProcessRequestSchema, strong))],
+      [`${TASKS}/Create`, toBinary(CreateTaskRequestSchema, createMessage(CreateTaskRequestSchema, strong))],
+      [update, containerWith((spec) => spec, 'strong')],
+    ];
+    for (const [path, message] of entering) expect(await call(path, headers, { message })).toEqual(refused);
+    const over = { authorization: headers.authorization, 'content-type': 'application/json' };
+    for (const [path, body] of [
+      ['exec', { args: ['sh'] }],
+      ['task', {}],
+    ] as const) {
+      const url = `${gateway.http}/v1/containers/strong/${path}?namespace=ns&node=n1`;
+      const answer = await fetch(url, { method: 'POST', headers: over, body: JSON.stringify(body) });
+      expect(await answer.json()).toMatchObject({ status: 403, detail: expect.stringMatching(/role host/) });
+    }
+    expect(gateway.takeSeen().filter(({ at }) => at.startsWith('agent'))).toEqual([]);
     await gateway.bind(`token/${id}`, 'host', 'ns');
+    for (const [path, message] of entering) {
+      expect(await call(path, headers, { message })).not.toMatchObject({ code: 7 });
+    }
     expect(await call(create, headers, { message: privileged })).toMatchObject({ code: 0 });
     expect(await call(exec, headers, { message: execWith('CAP_SYS_ADMIN') })).toMatchObject({ code: 12 });
     const elsewhere = { ...headers, 'containerd-namespace': 'ns-2' };

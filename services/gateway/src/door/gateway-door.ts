@@ -13,15 +13,19 @@ import { Header } from '@longshore/proto/headers';
 import { isRetrySafe, type Revocations } from '@longshore/transport';
 import type { AccessControl } from '../access/access-control.ts';
 import { type Caller, encodeCaller } from '../access/caller.ts';
+import { enteredContainer, enters } from '../access/host/entered-container.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
+import type { HostReason } from '../access/host/owns-host.ts';
 import { judgeOf } from '../access/host/request-reason.ts';
 import { changes, type RpcRule, rpcRuleOf } from '../access/rpc-rules.ts';
+import type { StandingCall, StreamJudge } from '../access/stream-judge.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { addressOf, type CallRecord, grpcSubject, openCallRecord } from '../audit/call-record.ts';
 import { grpcRefusal } from '../audit/grpc-refusal.ts';
 import { isRefusal } from '../audit/is-refusal.ts';
 import type { GatewayLimits } from '../limits/gateway-limits.ts';
 import { pushback } from '../limits/limit-reached.ts';
-import { letGo, limitRequestTime } from '../limits/request-deadline.ts';
+import { closeSoon, letGo, limitRequestTime } from '../limits/request-deadline.ts';
 import { requestIdOf } from '../request-id.ts';
 import { callerHeaders, firstValue } from './caller-headers.ts';
 import type { Destination, IncomingCall } from './destination.ts';
@@ -42,6 +46,8 @@ export interface GatewayDoorOptions {
   destination: Destination;
   audit: AuditLog;
   limits: GatewayLimits;
+  judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   /** Whose certificates are worthless. */
   revocations?: Revocations | undefined;
   log: Logger;
@@ -72,6 +78,8 @@ export function gatewayDoor({
   destination,
   audit,
   limits,
+  judge: judgeOfStreams,
+  entries,
   revocations,
   log,
 }: GatewayDoorOptions): RawListener {
@@ -90,15 +98,22 @@ export function gatewayDoor({
     const namespace = firstValue(headers[Header.Namespace]);
     const about = rpc.namespaceAt ? textAt(await message(), rpc.namespaceAt) : namespace;
     if (arrival.caller) await access.authorize(arrival.caller, rpc.rule, about);
-    const change = arrival.changes && !rpc.streams ? await message() : undefined;
+    // Of a stream that changes something, its first message says what it is about.
+    const change = arrival.changes ? await message() : undefined;
     const judge = judgeOf(path);
+    let hostReason: HostReason;
     if (judge && arrival.caller) {
-      const reason = judge(await message());
-      if (reason) await access.authorizeHost(arrival.caller, namespace, reason);
+      hostReason = judge(await message());
+      if (hostReason) await access.authorizeHost(arrival.caller, namespace, hostReason);
     }
     if (writesLabels(path)) refuseReservedLabels(path, await message());
     const call: IncomingCall = { plan, headers, requestId, message };
     const to = await destination.of(call);
+    if (enters(path) && arrival.caller) {
+      const id = enteredContainer(path, await message());
+      const entered = { namespace, node: to.node, id, requestId };
+      if (id !== '') hostReason = (await entries.authorize(arrival.caller, entered)) ?? hostReason;
+    }
     const record = arrival.changes
       ? await openRecord(arrival, path, { namespace: about, node: to.node, request: change })
       : undefined;
@@ -121,7 +136,26 @@ export function gatewayDoor({
       retrySafe: isRetrySafe(path),
       ...(plan.isSticky && { sticky: stickyKey(stream.session) }),
       ...(request && { request }),
+      onStart: (stop) => watch(arrival, { rule: rpc.rule, namespace: about, hostReason }, stop),
     });
+  }
+
+  /** Has a call end when it lasts longer than its caller's right to it. */
+  function watch(
+    arrival: Arrival,
+    by: Pick<StandingCall, 'rule' | 'namespace' | 'hostReason'>,
+    stop: (error: unknown) => void,
+  ): void {
+    const { stream, caller, headers, peer } = arrival;
+    if (!caller || caller.kind === 'local' || isOver(stream)) return;
+    const { authorization } = headers;
+    const end = (error: unknown) => {
+      audit.refused(grpcRefusal({ ...arrival, session: stream.session }, error));
+      log.info({ request_id: arrival.requestId, caller: caller.name, error: messageOf(error) }, 'call ended');
+      stop(error);
+      closeSoon(stream);
+    };
+    stream.once('close', judgeOfStreams.watch({ ...by, caller, authorization, peer: () => peer, end }));
   }
 
   /** Throws LimitReached for one who asks too much. */

@@ -18,6 +18,8 @@ export interface Plan {
   isOwn?: boolean;
   /** With {@link isOwn}: it works in the scope of a node that is named, though its agent is not asked. */
   isScoped?: boolean;
+  /** With {@link isOwn}: it is about all nodes when none is named. */
+  spansNodes?: boolean;
   /** What is kept between calls is in one replica: all such calls of one connection go there. */
   isSticky?: boolean;
 }
@@ -72,7 +74,10 @@ const SERVICES: Readonly<Record<string, Service>> = {
     owner: 'runtime',
     methods: { List: LIST, Get: NODE_ONLY, Create: NODE_ONLY, Update: NODE_ONLY, Delete: NODE_ONLY },
   },
-  'containerd.services.events.v1.Events': { owner: 'events' },
+  'containerd.services.events.v1.Events': {
+    owner: 'events',
+    methods: { Subscribe: { owner: 'gateway', isOwn: true, spansNodes: true } },
+  },
   'containerd.services.version.v1.Version': { owner: 'gateway' },
   'grpc.health.v1.Health': { owner: 'gateway' },
   'containerd.services.introspection.v1.Introspection': NODE_ONLY,
@@ -81,6 +86,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
   'containerd.services.sandbox.v1.Controller': NODE_ONLY,
   'longshore.content.v1.CollectorService': { owner: 'content', isOwn: true, isScoped: true },
   'longshore.access.v1.AccessService': { owner: 'gateway', isOwn: true },
+  'longshore.audit.v1.AuditService': { owner: 'gateway', isOwn: true },
   'longshore.content.v1.QuotaService': { owner: 'content', isOwn: true },
   'longshore.content.v1.ScrubService': { owner: 'content', isOwn: true },
   'longshore.events.v1.EventService': { owner: 'events', isOwn: true },

@@ -1,20 +1,23 @@
-import { notFound } from '@longshore/errors';
 import type { Logger } from '@longshore/kit';
 import { Header } from '@longshore/proto/headers';
 import {
   type FastifyBaseLogger,
+  type FastifyError,
   type FastifyInstance,
-  type FastifyRequest,
+  type FastifyReply,
   fastify,
   LogController,
 } from 'fastify';
 import type { AccessAdmin } from '../access/access-admin.ts';
 import type { AccessControl } from '../access/access-control.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
+import type { StreamJudge } from '../access/stream-judge.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditRequests } from '../audit/http-hooks.ts';
 import { type HttpLimits, limitedServer, limitRequests } from '../limits/http-limits.ts';
 import { refuseForeignPages } from '../limits/origins.ts';
 import { requestIdOf } from '../request-id.ts';
+import type { AuditRepository } from '../storage/postgres/audit-repository.ts';
 import type { IdempotencyRepository } from '../storage/postgres/idempotency-repository.ts';
 import { requireAccess } from './authentication.ts';
 import type { Backends } from './backends.ts';
@@ -23,6 +26,7 @@ import type { HttpTls } from './http-server.ts';
 import { keepAnswers } from './idempotency.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from './problem.ts';
 import { accessRoutes } from './routes/access.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { collectionRoutes } from './routes/collections.ts';
 import { containerRoutes } from './routes/containers.ts';
@@ -39,6 +43,7 @@ import { quotaRoutes } from './routes/quotas.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { versionRoutes } from './routes/version.ts';
 import { runRoute } from './run/run-route.ts';
+import { judgeRequests } from './standing-requests.ts';
 import { attachSocket } from './streams/attach-socket.ts';
 import { eventRoutes } from './streams/event-routes.ts';
 import { execSocket } from './streams/exec-socket.ts';
@@ -50,8 +55,11 @@ import { execRoute } from './tasks/exec-route.ts';
 import { logRoutes } from './tasks/log-routes.ts';
 import { statsRoutes } from './tasks/stats-routes.ts';
 import { taskRoutes } from './tasks/task-routes.ts';
+import { refuseUnknownRoutes } from './unknown-routes.ts';
 import { closeSchema, validateStrictly } from './validation.ts';
 
+/** Of what is away for a moment, as a replica that restarts is. */
+const RETRY_AFTER_SECONDS = 1;
 /** Names of images may be long. */
 const MAX_PARAM_LENGTH = 1024;
 
@@ -59,6 +67,9 @@ export interface HttpAppOptions extends HealthSource {
   backends: Backends;
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>;
   accessAdmin: AccessAdmin;
+  auditRecords: Pick<AuditRepository, 'list'>;
+  judge: Pick<StreamJudge, 'watch'>;
+  entries: Pick<EntryGuard, 'authorize'>;
   audit: AuditLog;
   limits: HttpLimits;
   /** To requests that may be repeated. */
@@ -78,6 +89,11 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     genReqId: (request) => requestIdOf(request.headers[Header.RequestId]),
+    // Before there is a route, nor anyone known.
+    frameworkErrors: (error, request, reply: FastifyReply) => {
+      const problem = problemOf(withoutUrl(error), request.id);
+      return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
+    },
     ...limitedServer(limits, options.tls),
   });
   validateStrictly(app);
@@ -86,13 +102,17 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.id);
     if (problem.status >= 500) request.log.error({ err: error }, 'request failed');
+    if (problem.status === 503 && !reply.hasHeader('retry-after'))
+      reply.header('retry-after', RETRY_AFTER_SECONDS);
     return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem);
   });
   refuseForeignPages(app, limits.origins);
   app.addHook('onRequest', takeSocketToken);
-  requireAccess(app, access, certificates);
+  requireAccess(app, access, { certificates, entries: options.entries });
   limitRequests(app, limits);
+  judgeRequests(app, options.judge, { audit, certificates });
   auditRequests(app, audit);
+  const refuseUnknown = refuseUnknownRoutes(app);
   app.setNotFoundHandler(refuseUnknown);
 
   const routes = (v1: FastifyInstance) => addRoutes(v1, options);
@@ -110,8 +130,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<FastifyIns
   return app;
 }
 
-function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOptions): void {
+function addRoutes(v1: FastifyInstance, { backends, accessAdmin, auditRecords }: HttpAppOptions): void {
   accessRoutes(v1, accessAdmin);
+  auditRoutes(v1, auditRecords);
   nodeRoutes(v1, backends);
   namespaceRoutes(v1, backends);
   leaseRoutes(v1, backends);
@@ -136,6 +157,11 @@ function addRoutes(v1: FastifyInstance, { backends, accessAdmin }: HttpAppOption
   versionRoutes(v1);
 }
 
-function refuseUnknown(request: FastifyRequest): never {
-  throw notFound(`route ${request.method} ${request.url.split('?', 1)[0]}`);
+/** Its words repeat what was sent, however long. */
+function withoutUrl(error: FastifyError): Error {
+  const message =
+    error.code === 'FST_ERR_BAD_URL'
+      ? 'path: is not percent-encoded UTF-8'
+      : 'path: a part of it is too long';
+  return Object.assign(new Error(message), { statusCode: error.statusCode });
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessControl } from '../access/access-control.ts';
 import type { Caller } from '../access/caller.ts';
 import { type ContainerParts, hostReasonOfContainer } from '../access/host/container-reason.ts';
+import type { EntryGuard } from '../access/host/entry-guard.ts';
 import type { ClientCertificates } from './client-certificates.ts';
 import { namespaceOf } from './route-rule.ts';
 
@@ -12,6 +13,8 @@ declare module 'fastify' {
     caller: Caller;
     /** Throws PermissionDenied when a container of this record would give its owner the host, and the caller may not. */
     requireHost(container: ContainerParts): Promise<void>;
+    /** Throws PermissionDenied when the container has the host, and the caller may not; to be asked before it is entered. */
+    requireEntry(container: { id: string; node: string }): Promise<void>;
   }
   interface FastifyInstance {
     /** Methods and paths of those that are refused to everyone, because nobody has decided about them. */
@@ -28,12 +31,18 @@ const STRANGER: Caller = { kind: 'anonymous', name: 'anonymous', groups: [] };
 export function requireAccess(
   app: FastifyInstance,
   access: Pick<AccessControl, 'authenticate' | 'authorize' | 'authorizeHost'>,
-  certificates: Pick<ClientCertificates, 'peerOn'>,
+  {
+    certificates,
+    entries,
+  }: { certificates: Pick<ClientCertificates, 'peerOn'>; entries: Pick<EntryGuard, 'authorize'> },
 ): void {
   app.decorateRequest('caller', null as unknown as Caller);
   app.decorateRequest('requireHost', async function (container) {
     const reason = hostReasonOfContainer(container);
     if (reason) await access.authorizeHost(this.caller, namespaceOf(this), reason);
+  });
+  app.decorateRequest('requireEntry', async function ({ id, node }) {
+    await entries.authorize(this.caller, { namespace: namespaceOf(this), node, id, requestId: this.id });
   });
   app.decorate('routesWithoutRule', []);
   app.addHook('onRoute', ({ method, url, config }) => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import type { TlsFiles } from '@longshore/transport';
 import { serialOfFile, TestAuthority } from '@longshore/transport/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AuditTrail } from '../testing/audit-trail.ts';
 import { GatewayFixture } from '../testing/gateway-fixture.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'longshore-https-'));
@@ -55,6 +58,19 @@ function ask(
   return promise;
 }
 
+async function get(path: string): Promise<{ status: number; type: string; body: string }> {
+  const url = new URL(path, gateway.http.replace('0.0.0.0', '127.0.0.1'));
+  const options = {
+    agent: false,
+    ca: readFileSync(shown.tlsCa),
+    checkServerIdentity: () => undefined,
+  } as const;
+  const asked = request(url, options).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  const { statusCode = 0, headers } = response;
+  return { status: statusCode, type: headers['content-type'] ?? '', body: await text(response) };
+}
+
 describe('a certificate over HTTPS', () => {
   it('says who asks, who has what roles give; without one a token is needed', async () => {
     const alice = authority.issue('user/alice');
@@ -77,5 +93,30 @@ describe('a certificate over HTTPS', () => {
     expect(await ask('/v1/whoami', bob)).toBe('200 user/bob');
     gateway.backends.runtime.registry.revocations.replace([serialOfFile(bob)]);
     await expect.poll(() => ask('/v1/whoami', bob), { timeout: 15_000 }).toMatch(/^(401|cut)/);
+    // One that is taken back while its connection lasts is cut; the next one is told, and kept.
+    const trail = new AuditTrail(gateway.database.url);
+    try {
+      const kept = async () => {
+        // What is refused for another reason meanwhile is counted with it, by route.
+        await ask('/v1/version', bob);
+        return (await trail.refusals()).map(({ error, reason }) => `${error} ${reason}`);
+      };
+      await expect
+        .poll(kept, { timeout: 30_000 })
+        .toContain('Unauthenticated the certificate is revoked: unauthenticated');
+    } finally {
+      await trail.close();
+    }
   });
+});
+
+it('the page of the API comes over HTTPS, whole', async () => {
+  const page = await get('/docs/');
+  expect([page.status, page.type]).toEqual([200, expect.stringMatching(/^text\/html/)]);
+  const files = [...page.body.matchAll(/(?:src|href)="([^"#]+)"/g)].map(([, path]) => path!);
+  expect(files.length).toBeGreaterThan(0);
+  for (const path of files) {
+    expect(path).not.toMatch(/^http:/);
+    expect([path, (await get(new URL(path, 'https://edge/docs/').pathname)).status]).toEqual([path, 200]);
+  }
 });

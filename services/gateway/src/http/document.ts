@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui';
-import { type FastifyPluginCallback, fastify } from 'fastify';
+import { type FastifyPluginCallback, fastify, type RouteOptions } from 'fastify';
 import { VERSION } from '../version.ts';
 
 /** Where the page is. */
@@ -24,6 +24,7 @@ export async function describeRoutes(routes: FastifyPluginCallback, prefix: stri
   const app = fastify();
   await app.register(swagger, { openapi: DOCUMENT });
   await app.register(swaggerUi, PAGE);
+  app.addHook('onRoute', describeHeaders);
   await app.register(routes, { prefix });
   await app.ready();
   return {
@@ -31,6 +32,25 @@ export async function describeRoutes(routes: FastifyPluginCallback, prefix: stri
     answer: (request, response) => app.routing(request, response),
   };
 }
+
+/** What routes take beside what their schemas say. */
+function describeHeaders(route: RouteOptions): void {
+  const { isCreation, isVersioned } = route.config ?? {};
+  const properties = {
+    ...(isCreation && { 'Idempotency-Key': IDEMPOTENCY_KEY }),
+    ...(isVersioned && { 'If-Match': IF_MATCH }),
+  };
+  if (Object.keys(properties).length > 0)
+    route.schema = { ...route.schema, headers: { type: 'object', properties } };
+}
+
+const IDEMPOTENCY_KEY = {
+  type: 'string',
+  pattern: '^[!-~]{1,255}$',
+  description:
+    'The same again, within a day, makes nothing more, and is answered as the first time: `Idempotency-Replayed: true`.',
+};
+const IF_MATCH = { type: 'string', description: 'An `ETag`: 412 when the record has changed since.' };
 
 const DOCUMENT: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
   openapi: '3.1.0',

@@ -8,6 +8,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Of a request that its caller may repeat, and that is done for the first time. */
     repeatable: { claim: string; hash: Buffer } | undefined;
+    /** What a repetition was answered the first time, for a route that goes on. */
+    repeated: KeptAnswer | undefined;
+    /** Has the route see by itself to what a repetition is told; undefined for a request that is not repeatable. */
+    takeClaim(): RepeatableWork | undefined;
   }
 }
 
@@ -17,8 +21,19 @@ const USABLE = /^[!-~]{1,255}$/;
 /** What of an answer's headers says something to its caller. */
 const KEPT_HEADERS = ['content-type', 'location', 'etag'] as const;
 
+/** Well before a claim runs out. */
+const RENEW_EVERY_MS = 30_000;
+
 /** Creations answer with short documents; a longer one is not kept, and its request not repeatable. */
 const MAX_KEPT_BYTES = 1024 * 1024;
+
+/** A request that its caller may repeat, while it is worked on; until then its repetitions are refused. */
+export interface RepeatableWork {
+  /** Tells repetitions this from now on, before what must not be done twice is done. Throws Conflict when another has the request by now. */
+  keep(answer: KeptAnswer): Promise<void>;
+  /** Nothing has come of it: repeated, it is done anew. */
+  forget(): Promise<void>;
+}
 
 /**
  * Has what makes something be repeatable: with the same `Idempotency-Key` its caller is answered as the first time, for a day. While
@@ -26,9 +41,32 @@ const MAX_KEPT_BYTES = 1024 * 1024;
  */
 export function keepAnswers(
   app: FastifyInstance,
-  answers: Pick<IdempotencyRepository, 'claim' | 'keep' | 'release'>,
+  answers: Pick<IdempotencyRepository, 'claim' | 'renew' | 'keep' | 'release' | 'forget'>,
 ): void {
   app.decorateRequest('repeatable', undefined);
+  app.decorateRequest('repeated', undefined);
+  app.decorateRequest('takeClaim', function (this: FastifyRequest) {
+    const { repeatable } = this;
+    if (repeatable === undefined) return undefined;
+    this.repeatable = undefined;
+    const { claim } = repeatable;
+    const renewing = setInterval(() => {
+      answers
+        .renew(claim)
+        .catch((error) => this.log.warn({ error: messageOf(error) }, 'claim is not renewed'));
+    }, RENEW_EVERY_MS).unref();
+    return {
+      async keep(answer) {
+        clearInterval(renewing);
+        if (await answers.keep(claim, answer)) return;
+        throw new LongshoreError('Conflict', `request with ${HEADER}: another works on it`);
+      },
+      async forget() {
+        clearInterval(renewing);
+        await answers.forget(claim);
+      },
+    };
+  });
 
   app.addHook('preHandler', async (request, reply) => {
     const key = request.headers[HEADER];
@@ -45,7 +83,9 @@ export function keepAnswers(
         request.repeatable = { claim: claimed.claim, hash };
         return;
       case 'answered':
-        return replay(reply, claimed.answer);
+        if (!request.routeOptions.config.goesOn) return replay(reply, claimed.answer);
+        request.repeated = claimed.answer;
+        return;
       case 'busy':
         reply.header('retry-after', '1');
         throw new LongshoreError(
@@ -92,7 +132,9 @@ class KeyOfAnother extends InvalidRequest {
 }
 
 function hashOf({ caller, method, url, body, headers }: FastifyRequest): Buffer {
-  const request = JSON.stringify([caller.name, headers[HEADER], method, url, body ?? null]);
+  // What may be guessed is not to be found out by this.
+  const { password: _, ...said } = Object(body) as { password?: unknown };
+  const request = JSON.stringify([caller.name, headers[HEADER], method, url, body ? said : null]);
   return createHash('sha256').update(request).digest();
 }
 
@@ -104,11 +146,11 @@ function answerOf(reply: FastifyReply, body: string): KeptAnswer {
   return { status: reply.statusCode, headers: Object.fromEntries(headers), body };
 }
 
-function replay(reply: FastifyReply, { status, headers, body }: KeptAnswer): FastifyReply {
-  return reply
-    .code(status)
-    .headers(headers)
-    .header('idempotency-replayed', 'true')
-    .serializer(String)
-    .send(body);
+export function replay(reply: FastifyReply, { status, headers, body }: KeptAnswer): FastifyReply {
+  return markReplayed(reply).code(status).headers(headers).serializer(String).send(body);
+}
+
+/** Tells the caller that nothing was made for this request. */
+export function markReplayed(reply: FastifyReply): FastifyReply {
+  return reply.header('idempotency-replayed', 'true');
 }

@@ -1,11 +1,23 @@
+import { listPartOf } from '@longshore/kit';
 import { describe, expect, it } from 'vitest';
-import { pageOf } from './page.ts';
+import { forPage, pageOf, toCursor } from './page.ts';
 
 const keyOf = (name: string) => [name];
 
 async function* shuffled(names: readonly string[]) {
   yield* names.toSorted(() => Math.random() - 0.5);
 }
+
+describe('forPage', () => {
+  it('asks for no more than the page can be made of', () => {
+    const call = { headers: { a: 'b' } as Record<string, string>, signal: new AbortController().signal };
+    const { headers } = forPage(call, { limit: 5, cursor: toCursor(['é/x', 'n1']) }, 2);
+    // The item at the cursor, and the one behind the page.
+    expect(listPartOf((name) => headers[name])).toEqual({ from: 'é/x', limit: 7 });
+    expect(headers).toMatchObject(call.headers);
+    expect(() => forPage(call, { limit: 5, cursor: toCursor(['x']) }, 2)).toThrow('cursor');
+  });
+});
 
 describe('pageOf', () => {
   it('has every item once, in byte order, whatever order they come in', async () => {

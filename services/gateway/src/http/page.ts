@@ -1,4 +1,6 @@
 import { invalidArgument } from '@longshore/errors';
+import { listPartHeaders } from '@longshore/kit';
+import type { RequestCall } from './request-call.ts';
 
 export const DEFAULT_PAGE_ITEMS = 100;
 /** Bounds what one answer takes in memory. */
@@ -50,6 +52,16 @@ export function fromCursor(cursor: string | undefined, parts: number): Key | und
 /** A key in a form that is good for a URL and for nothing else. Items that come or go do not change what is behind it. */
 export function toCursor(key: Key): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');
+}
+
+/**
+ * Has those who are asked for a list tell what this page can be made of: the item at the cursor may be there yet, and one more than the page
+ * says that there is a next one. Who knows nothing of that tells all, which {@link pageOf} copes with. Throws InvalidArgument for a
+ * cursor of another list.
+ */
+export function forPage<C extends RequestCall>(call: C, { limit, cursor }: PageQuery, parts = 1): C {
+  const [from = ''] = fromCursor(cursor, parts) ?? [];
+  return { ...call, headers: { ...call.headers, ...listPartHeaders({ from, limit: limit + 2 }) } };
 }
 
 /**

@@ -7,6 +7,10 @@ declare module 'fastify' {
     rule?: Rule;
     /** It makes something: a caller that repeats it with the same `Idempotency-Key` gets the first answer again. */
     isCreation?: boolean;
+    /** It tells of what it made as long as that goes on, and so tells a repetition by itself. */
+    goesOn?: boolean;
+    /** It changes a record that has versions, and takes `If-Match`. */
+    isVersioned?: boolean;
   }
 }
 
@@ -14,6 +18,8 @@ declare module 'fastify' {
 export interface RouteConfig {
   rule: Rule;
   isCreation?: boolean;
+  goesOn?: boolean;
+  isVersioned?: boolean;
 }
 
 export const FOR_ANYONE: RouteConfig = { rule: { on: 'nothing' } };
@@ -32,6 +38,11 @@ export function ofFleet(need: Need): RouteConfig {
 /** Of a route that makes something, and answers with a short document. */
 export function creating(config: RouteConfig): RouteConfig {
   return { ...config, isCreation: true };
+}
+
+/** Of a route that changes what has an `ETag`. */
+export function versioned(config: RouteConfig): RouteConfig {
+  return { ...config, isVersioned: true };
 }
 
 export const DEFAULT_NAMESPACE = 'default';

@@ -1,5 +1,5 @@
 import { FLEET } from '@longshore/proto/headers';
-import { STATE_NAMES } from './node-json.ts';
+import { NODE_STATE_NAMES } from '@longshore/proto/node-json';
 import { problemSchema } from './problem.ts';
 
 export const text = { type: 'string' } as const;
@@ -33,7 +33,7 @@ export const nodeSchema = object({
   id: text,
   uid: text,
   revision: count,
-  state: { enum: STATE_NAMES },
+  state: { enum: NODE_STATE_NAMES },
   cordoned: { type: 'boolean', description: 'It takes no new containers and tasks.' },
   notice: { ...text, description: 'For operators; empty when all is well.' },
   address: { ...text, description: 'Where the control plane reaches the agent of this node.' },

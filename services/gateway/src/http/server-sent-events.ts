@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { kindOf } from '@longshore/errors';
@@ -30,7 +31,7 @@ export async function sendEvents(
 ): Promise<FastifyReply> {
   const first = await events.next();
   const body = Readable.from(
-    texts(first, events, (error) => {
+    texts(first, events, reply.request.stopped, (error) => {
       reply.request.record?.end({ error: kindOf(error) });
       return problemOf(error, requestId);
     }),
@@ -46,6 +47,7 @@ export async function sendEvents(
 async function* texts(
   first: IteratorResult<ServerSentEvent | typeof OPENED>,
   rest: AsyncGenerator<ServerSentEvent | typeof OPENED>,
+  stopped: AbortSignal | undefined,
   describe: (error: unknown) => Problem,
 ) {
   try {
@@ -53,22 +55,34 @@ async function* texts(
     while (!next.done) {
       yield textOf(next.value);
       const coming = rest.next();
-      while (await isLate(coming)) yield ': still here\n\n';
+      while (await isLate(coming, stopped)) yield ': still here\n\n';
       next = await coming;
     }
   } catch (error) {
     yield textOf({ event: 'problem', data: describe(error) });
   } finally {
-    await rest.return(undefined);
+    const end = rest.return(undefined);
+    // What was asked of it last ends when the answer has.
+    if (stopped?.aborted) end.catch(() => undefined);
+    else await end;
   }
 }
 
-async function isLate(coming: Promise<unknown>): Promise<boolean> {
+/** Throws why the caller may hear no more. */
+async function isLate(coming: Promise<unknown>, stopped: AbortSignal | undefined): Promise<boolean> {
+  if (stopped?.aborted) {
+    coming.catch(() => undefined);
+    throw stopped.reason;
+  }
   const over = new AbortController();
+  const isStopped = stopped && once(stopped, 'abort', { signal: over.signal });
+  isStopped?.catch(() => undefined);
   const late = delay(HEARTBEAT_MS, true, { signal: over.signal });
   late.catch(() => undefined);
   try {
-    return await Promise.race([coming.then(() => false), late]);
+    const isLate = await Promise.race([coming.then(() => false), late, ...(isStopped ? [isStopped] : [])]);
+    stopped?.throwIfAborted();
+    return isLate === true;
   } finally {
     over.abort();
   }

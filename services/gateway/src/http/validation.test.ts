@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { createLogger } from '@longshore/kit';
 import { ANONYMOUS } from '@longshore/transport';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AccessAdmin } from '../access/access-admin.ts';
@@ -24,6 +26,9 @@ beforeAll(async () => {
     audit: { begin: async () => ({ end: () => undefined }), refused: () => undefined },
     limits: wideLimits(),
     accessAdmin: {} as AccessAdmin,
+    auditRecords: { list: async () => [] },
+    judge: { watch: () => () => undefined },
+    entries: { authorize: async () => undefined },
     answers: {} as IdempotencyRepository,
     certificates: { peerOn: () => ANONYMOUS },
     isHealthy: () => true,
@@ -52,6 +57,46 @@ async function problemOf(url: string, { method = 'GET', body, type = 'applicatio
   const { status, detail, errors, kind } = answer.json();
   expect(status).toBe(answer.statusCode);
   return { status, detail, errors, kind };
+}
+
+interface Operation {
+  operationId: string;
+  parameters?: { in: string; name: string }[];
+  responses: object;
+}
+
+/** By method and path. */
+function operationsOf(document: { paths: Record<string, Record<string, Operation>> }): [string, Operation][] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, Operation] => [
+      `${method.toUpperCase()} ${path}`,
+      operation,
+    ]),
+  );
+}
+
+/**
+ * Of the first column of its tables: "`GET`, `POST /v1/x`", "`POST …/task/pause`, `resume`": a path is of all the methods before it, and a
+ * word without a slash stands in the place of the last part of the path before.
+ */
+function routesOfReadme(): string[] {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const cells = readme
+    .split('\n')
+    .flatMap((line) => /^\| (`(?:GET|POST|PUT|PATCH|DELETE|HEAD)[^|]*)\|/.exec(line)?.[1] ?? []);
+  return cells.flatMap((cell) => {
+    let methods: string[] = [];
+    let path = '';
+    return Array.from(cell.matchAll(/`([^`]+)`/g), ([, said = '']) => said).flatMap((said) => {
+      const [, method, given] = /^([A-Z]+)?(?: ?(\S+))?$/.exec(said) ?? [];
+      if (method) methods = path === '' ? [...methods, method] : [method];
+      if (method) path = '';
+      if (!given) return [];
+      path = given.includes('/') ? given.replace('…', '/v1/containers/:id') : path.replace(/[^/]+$/, given);
+      // The document leaves them to GET.
+      return methods.filter((each) => each !== 'HEAD').map((each) => `${each} ${path}`);
+    });
+  });
 }
 
 describe('a request that is not as described', () => {
@@ -94,6 +139,39 @@ describe('a request that is not as described', () => {
   });
 });
 
+describe('a request for what there is not', () => {
+  it('is told which methods a path has, by OPTIONS too', async () => {
+    const ask = (method: 'DELETE' | 'OPTIONS' | 'POST', url: string) => app.inject({ method, url });
+    const refused = await ask('DELETE', '/v1/images?limit=1');
+    expect([refused.statusCode, refused.headers.allow]).toEqual([405, 'GET, HEAD, OPTIONS, POST']);
+    expect(refused.json()).toMatchObject({
+      status: 405,
+      detail: expect.stringContaining('DELETE /v1/images'),
+    });
+    const told = await ask('OPTIONS', '/v1/images/docker.io%2Fx:1');
+    expect([told.statusCode, told.headers.allow]).toEqual([204, 'DELETE, GET, HEAD, OPTIONS, PATCH']);
+    for (const url of ['/v1/images/docker.io/x:1', '/v1/images/', '/v1/', '/v1/nothing', '/nothing']) {
+      expect([url, (await ask('OPTIONS', url)).statusCode]).toEqual([url, 404]);
+    }
+  });
+
+  it('is a problem, and short, when its path cannot be read', async () => {
+    for (const [name, status] of [
+      ['%E0%A4%A', 400],
+      ['x'.repeat(2000), 414],
+    ] as const) {
+      const answer = await app.inject(`/v1/images/${name}`);
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(answer.json()).toMatchObject({
+        status,
+        kind: 'InvalidArgument',
+        request_id: expect.any(String),
+      });
+      expect(answer.body).not.toContain(name);
+    }
+  });
+});
+
 describe('a request that gives what is not its to give', () => {
   it('is refused: a label that is reserved', async () => {
     const body = { labels: { 'longshore.io/node': 'x' } };
@@ -123,6 +201,32 @@ describe('the page of the API', () => {
     const links = Array.from(html.body.matchAll(/(?:src|href)="([^"]+)"/g), ([, link]) => link!);
     expect(links.length).toBeGreaterThan(3);
     for (const link of links) expect(link).toMatch(/^\.?\/(?!\/)/);
+  });
+
+  it('is a valid document of OpenAPI 3.1, in which each operation has a name and declares what its path takes', async () => {
+    const document = (await app.inject('/openapi.json')).json();
+    expect(await new Validator().validate(structuredClone(document))).toMatchObject({ valid: true });
+    const names = new Set<string>();
+    for (const [route, { operationId, parameters = [], responses }] of operationsOf(document)) {
+      expect(names).not.toContain(operationId);
+      names.add(operationId);
+      const declared = parameters.filter(({ in: place }) => place === 'path').map(({ name }) => `{${name}}`);
+      expect([route, declared.sort()]).toEqual([route, (route.match(/\{\w+\}/g) ?? []).sort()]);
+      expect([route, Object.keys(responses)]).toEqual([route, expect.arrayContaining(['default'])]);
+    }
+    expect(names.size).toBeGreaterThan(50);
+    const headersOf = (wanted: string) =>
+      (operationsOf(document).find(([route]) => route === wanted)?.[1].parameters ?? [])
+        .filter(({ in: place }) => place === 'header')
+        .map(({ name }) => name);
+    expect(headersOf('POST /v1/containers/run')).toEqual(['Idempotency-Key']);
+    expect(headersOf('PATCH /v1/images/{name}')).toEqual(['If-Match']);
+  });
+
+  it('has the routes of the README, and the README those of the document', async () => {
+    const document = (await app.inject('/openapi.json')).json();
+    const described = operationsOf(document).map(([route]) => route.replaceAll(/\{(\w+)\}/g, ':$1'));
+    expect(routesOfReadme().sort()).toEqual(described.sort());
   });
 
   it('describes bodies that take nothing else than is said', async () => {

@@ -38,6 +38,12 @@ export function validateStrictly(app: FastifyInstance): void {
   });
   // Forms of other sites can send it without being asked.
   app.removeContentTypeParser('text/plain');
+  // What changes of labels are.
+  app.addContentTypeParser(
+    'application/merge-patch+json',
+    { parseAs: 'string' },
+    app.getDefaultJsonParser('error', 'error'),
+  );
 }
 
 /** A hook for new routes: what their schemas do not have is refused, a body of any kind too. */

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { type ClientHttp2Session, constants } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '@longshore/transport/testing';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { AuditTrail } from '../testing/audit-trail.ts';
 import { bearerCall } from '../testing/bearer-call.ts';
@@ -31,7 +34,15 @@ async function newToken(namespace: string): Promise<string> {
   return ((await answer.json()) as { secret: string }).secret;
 }
 
+const ISSUER = 'https://id.example/realm';
+const provider = await generateKeyPair('ES256');
+const jwks = { keys: [{ ...(await exportJWK(provider.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }] };
+const keyServer = createServer((_, response) => {
+  response.setHeader('content-type', 'application/json').end(JSON.stringify(jwks));
+});
+
 beforeAll(async () => {
+  await once(keyServer.listen(0, '127.0.0.1'), 'listening');
   gateway = await GatewayFixture.start({
     LONGSHORE_GATEWAY_LISTEN: '127.0.0.1:0',
     LONGSHORE_TLS_CERT: tls.tlsCert,
@@ -41,6 +52,9 @@ beforeAll(async () => {
     LONGSHORE_GATEWAY_STRIKES_PER_SECOND: String(STRIKES),
     LONGSHORE_GATEWAY_REQUEST_TIMEOUT_MS: '300',
     LONGSHORE_GATEWAY_UNREAD_TIMEOUT_MS: '500',
+    LONGSHORE_GATEWAY_OIDC_ISSUER: ISSUER,
+    LONGSHORE_GATEWAY_OIDC_AUDIENCE: 'longshore',
+    LONGSHORE_GATEWAY_OIDC_JWKS_URL: `http://127.0.0.1:${(keyServer.address() as AddressInfo).port}/keys`,
   });
   trail = new AuditTrail(gateway.database.url);
   [shop, other] = [await newToken('shop'), await newToken('other')];
@@ -54,6 +68,8 @@ afterEach(() => {
 afterAll(async () => {
   await trail.close();
   await gateway.close();
+  keyServer.closeAllConnections();
+  keyServer.close();
   rmSync(directory, { recursive: true });
 });
 
@@ -124,6 +140,39 @@ describe('callers whom nobody knows', () => {
     expect(await call(`${IMAGES}/List`, { ...credentials(), authorization })).toBe(16);
     expect(await call(`${IMAGES}/Delete`, { ...credentials(), authorization })).toBe(16);
     expect(gateway.takeSeen()).toEqual([]);
+  });
+
+  it('are refused with a token of the identity provider that is not good here, over HTTP too', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { iss: ISSUER, aud: 'longshore', sub: 'eve', exp: now + 600 };
+    const sign = (more: object, key = provider.privateKey) =>
+      new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg: 'ES256', kid: 'k1' }).sign(key);
+    const outcome = async (token: string) => {
+      const authorization = `Bearer ${token}`;
+      const code = await call(`${IMAGES}/List`, { authorization, 'containerd-namespace': 'shop' });
+      return [code, (await gateway.get('/v1/images?namespace=shop', token)).status];
+    };
+    const good = await sign({});
+    // Known, and nobody's.
+    expect(await outcome(good)).toEqual([7, 403]);
+    await gateway.bind(`oidc/${ISSUER}#eve`, 'viewer', 'shop');
+    expect(await outcome(good)).toEqual([0, 200]);
+    gateway.takeSeen();
+    const { privateKey: other } = await generateKeyPair('ES256');
+    for (const bad of [
+      await sign({ exp: now - 60 }),
+      await sign({ aud: 'another-fleet' }),
+      await sign({ iss: 'https://id.example/other' }),
+      await sign({}, other),
+      new UnsecuredJWT(claims).encode(),
+    ]) {
+      expect(await outcome(bad)).toEqual([16, 401]);
+    }
+    expect(gateway.takeSeen()).toEqual([]);
+    const reasons = async () => (await trail.refusals()).map(({ error, reason }) => `${error} ${reason}`);
+    await expect
+      .poll(reasons)
+      .toEqual(expect.arrayContaining([expect.stringMatching(/^Unauthenticated .*"exp" claim/)]));
   });
 
   it('lose their connection when they go on', async () => {

@@ -17,6 +17,7 @@ beforeAll(async () => {
     LONGSHORE_GATEWAY_HTTP_BODY_BYTES: String(BODY_BYTES),
     LONGSHORE_GATEWAY_REQUEST_TIMEOUT_MS: '400',
     LONGSHORE_GATEWAY_STRIKES_PER_SECOND: String(STRIKES),
+    LONGSHORE_GATEWAY_UNREAD_TIMEOUT_MS: '500',
     LONGSHORE_GATEWAY_HTTP_ORIGINS: 'https://console.example',
   });
   trail = new AuditTrail(gateway.database.url);
@@ -176,5 +177,27 @@ describe('strangers', () => {
           'InvalidArgument',
         ]),
       );
+  });
+});
+
+describe('server-sent events that nobody reads', () => {
+  it('are taken from their source no faster, and cut in the end', async () => {
+    const { events } = gateway.backends;
+    const sockets = [1, 2, 3].map(() => {
+      const socket = connect(Number(new URL(gateway.http).port), '127.0.0.1').pause();
+      onTestFinished(() => void socket.destroy());
+      socket.on('error', () => undefined);
+      socket.write(
+        `GET /v1/events?namespace=shop HTTP/1.1\r\nhost: edge\r\nauthorization: Bearer ${shop}\r\n\r\n`,
+      );
+      return socket;
+    });
+    await expect.poll(() => events.subscribers).toBe(sockets.length);
+    const [topic, all] = [`/${'long'.repeat(8_000)}`, 2_000];
+    for (let n = 0; n < all; n++) events.publish('shop', topic);
+    await expect.poll(() => events.subscribers).toBe(0);
+    // What the kernel holds of two connections, and their windows: of 64 MB for each.
+    expect(events.toldEvents / sockets.length).toBeLessThan(all / 2);
+    expect((await ask('/v1/images?namespace=shop', { method: 'GET' })).status).toBe(200);
   });
 });

@@ -23,3 +23,9 @@ export function letGo(stream: ServerHttp2Stream): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), REST_MS).unref();
   stream.once('close', () => clearTimeout(timer));
 }
+
+/** A call that was ended from here; a caller that reads nothing does not hold it open. */
+export function closeSoon(stream: ServerHttp2Stream): void {
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REST_MS).unref();
+  stream.once('close', () => clearTimeout(timer));
+}

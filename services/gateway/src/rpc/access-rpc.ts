@@ -1,12 +1,12 @@
 import { durationMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { invalidArgument, LongshoreError } from '@longshore/errors';
-import type { Call, Handlers } from '@longshore/kit';
-import { Header } from '@longshore/proto/headers';
+import { invalidArgument } from '@longshore/errors';
+import type { Handlers } from '@longshore/kit';
 import { type AccessService, Role as RoleProto } from '@longshore/proto/longshore/access/v1/access';
 import type { AccessAdmin } from '../access/access-admin.ts';
-import { type Caller, decodeCaller } from '../access/caller.ts';
+import type { AccessPage } from '../access/access-page.ts';
 import { ROLES, type Role, type RoleBinding } from '../access/role.ts';
 import type { BindingRecord, TokenRecord } from '../storage/postgres/access-repository.ts';
+import { callerOf } from './caller-of.ts';
 
 const TO_PROTO: Readonly<Record<Role, RoleProto>> = {
   viewer: RoleProto.VIEWER,
@@ -30,8 +30,9 @@ export function accessRpc(admin: AccessAdmin): Handlers<typeof AccessService> {
       return { token: tokenToProto(token), secret };
     },
 
-    async listTokens({ namespace }) {
-      return { tokens: (await admin.listTokens(namespace || undefined)).map(tokenToProto) };
+    async listTokens(request) {
+      const { items, cursor = '' } = await admin.listTokens(pageFromProto(request));
+      return { tokens: items.map(tokenToProto), nextPageToken: cursor };
     },
 
     async revokeToken({ id, namespace }) {
@@ -43,8 +44,9 @@ export function accessRpc(admin: AccessAdmin): Handlers<typeof AccessService> {
       return { binding: recordToProto(await admin.bind(callerOf(call), bindingFromProto(request))) };
     },
 
-    async listBindings({ namespace }) {
-      return { bindings: (await admin.listBindings(namespace || undefined)).map(recordToProto) };
+    async listBindings(request) {
+      const { items, cursor = '' } = await admin.listBindings(pageFromProto(request));
+      return { bindings: items.map(recordToProto), nextPageToken: cursor };
     },
 
     async deleteBinding(request) {
@@ -54,10 +56,13 @@ export function accessRpc(admin: AccessAdmin): Handlers<typeof AccessService> {
   };
 }
 
-function callerOf(call: Call): Caller {
-  const details = call.header(Header.CallerDetails);
-  if (details !== undefined) return decodeCaller(details);
-  throw new LongshoreError('Unauthenticated', 'the call did not come through the door: unauthenticated');
+function pageFromProto(page: { namespace: string; pageSize: number; pageToken: string }): AccessPage {
+  const { namespace, pageSize, pageToken } = page;
+  return {
+    namespace: namespace || undefined,
+    limit: pageSize === 0 ? undefined : pageSize,
+    cursor: pageToken,
+  };
 }
 
 function roleFromProto(role: RoleProto): Role {

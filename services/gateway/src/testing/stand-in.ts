@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { notFound } from '@longshore/errors';
 import { type Call, createLogger, createMetrics, GrpcServer } from '@longshore/kit';
 import { Containers } from '@longshore/proto/containerd/services/containers/v1/containers';
@@ -13,6 +14,7 @@ import { Transfer } from '@longshore/proto/containerd/services/transfer/v1/trans
 import { Version } from '@longshore/proto/containerd/services/version/v1/version';
 import { Status } from '@longshore/proto/containerd/v1/types/task';
 import { Header, ReservedLabel } from '@longshore/proto/headers';
+import { EventService } from '@longshore/proto/longshore/events/v1/events';
 import { NO_TLS, type TlsFiles } from '@longshore/transport';
 import { StandInRegistry } from './stand-in-registry.ts';
 
@@ -41,10 +43,17 @@ export class StandIn {
   readonly registry = new StandInRegistry((call) => this.answer(call));
   /** Ids of the containers that it lists; each has a task that runs. */
   readonly containers: string[];
+  /** What is more in the records of containers, by id. */
+  readonly specs = new Map<string, { spec: { typeUrl: string; value: Uint8Array } }>();
   /** Throws what everything but the registry is to be refused with, or waits. */
   trouble: (call: Call) => Promise<void> = async () => undefined;
   /** Of content. */
   sentBytes = 0;
+  /** To all who have subscribed, and how many of them are there. */
+  toldEvents = 0;
+  subscribers = 0;
+  readonly events: { namespace: string; topic: string }[] = [];
+  readonly #news = new EventEmitter();
   readonly #name: string;
   readonly #server = new GrpcServer(createLogger('test', 'silent'), createMetrics('test'));
 
@@ -63,6 +72,12 @@ export class StandIn {
 
   close(): Promise<void> {
     return this.#server.close(0);
+  }
+
+  /** To those who subscribe, also later. */
+  publish(namespace: string, topic: string): void {
+    this.events.push({ namespace, topic });
+    this.#news.emit('event');
   }
 
   /** Notes the call, and has the trouble that there is. */
@@ -106,6 +121,10 @@ export class StandIn {
       read: (_, call) => this.#endless(call),
     });
     this.#server.add(Events, { publish: (_, call) => this.#with(call, {}) });
+    this.#server.add(EventService, {
+      subscribe: (_, call) => this.#told(call, call.namespace),
+      subscribeFleet: (_, call) => this.#told(call, undefined),
+    });
     this.#server.add(Version, { version: (_, call) => this.#with(call, { version: this.#name }) });
     this.#server.add(Transfer, { transfer: (_, call) => this.#with(call, {}) });
   }
@@ -126,7 +145,7 @@ export class StandIn {
         await answer(call);
         for (const container of records(call, filters)) yield { container };
       },
-      get: ({ id }, call) => this.#with(call, { container: { id } }),
+      get: ({ id }, call) => this.#with(call, { container: { id, ...this.specs.get(id) } }),
       update: (_, call) => this.#with(call, {}),
       create: (_, call) => this.#with(call, {}),
       delete: async ({ id }, call) => {
@@ -169,6 +188,26 @@ export class StandIn {
       this.sentBytes += data.length;
       yield { data };
     }
+  }
+
+  /** What there is of events, and what comes. */
+  async *#told(call: Call, namespace: string | undefined) {
+    await this.answer(call);
+    this.subscribers++;
+    call.signal.addEventListener('abort', () => this.subscribers--);
+    yield { sequence: 0n };
+    for (let next = 0; !call.signal.aborted; ) {
+      const envelope = this.events[next];
+      if (envelope === undefined) await this.#published(call.signal);
+      else if (++next && (namespace ?? envelope.namespace) === envelope.namespace) {
+        this.toldEvents++;
+        yield { sequence: BigInt(next), event: { id: String(next), envelope } };
+      }
+    }
+  }
+
+  async #published(signal: AbortSignal): Promise<void> {
+    await once(this.#news, 'event', { signal }).catch(() => undefined);
   }
 
   async #with<T>(call: Call, answer: T): Promise<T> {

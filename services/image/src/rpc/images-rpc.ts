@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { parseFilters, selectFrom } from '@longshore/filters';
-import { type Call, type Handlers, requireTag } from '@longshore/kit';
+import { type Call, type Handlers, listPartOf, requireTag } from '@longshore/kit';
 import { GcLabel } from '@longshore/oci';
 import { ImageSchema, type Images } from '@longshore/proto/containerd/services/images/v1/images';
 import type { Leases } from '@longshore/proto/containerd/services/leases/v1/leases';
@@ -42,7 +42,9 @@ export function imagesRpc({ images, leases, collector }: ImagesParts): Handlers<
 
     async list({ filters }, call) {
       const filter = parseFilters(filters);
-      const chosen = selectFrom(filter, images.pages(call.scope, filter), imageAdaptor);
+      const part = listPartOf((name) => call.header(name));
+      const pages = images.pages(call.scope, filter, part);
+      const chosen = selectFrom(filter, pages, imageAdaptor, part.limit);
       return { images: (await Array.fromAsync(chosen)).map(imageToProto) };
     },
 

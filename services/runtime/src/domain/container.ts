@@ -5,6 +5,9 @@ import {
   type Labels,
   maskMap,
   parseIdentifier,
+  REMOVE_LABEL,
+  RESTART_STATUS_LABEL,
+  Removal,
   validateLabels,
   withoutEmptyLabels,
 } from '@longshore/oci';
@@ -49,6 +52,7 @@ export function validateNewContainer(
     if (key === '') throw invalidArgument('extension keys must not be zero-length');
   }
   validateLabels(requested.labels);
+  validateRemoval(requested.labels);
   if (requested.runtime.name === '') throw invalidArgument('container.Runtime.Name must be set');
   if (requested.spec === undefined) throw invalidArgument('container.Spec must be set');
   if (requested.snapshotKey !== '' && requested.snapshotter === '') {
@@ -88,6 +92,20 @@ export function updateContainer(
     snapshotKey: has('snapshotkey') ? requested.snapshotKey : stored.snapshotKey,
   };
   return { ...updated, ...validateNewContainer(updated) };
+}
+
+const REMOVALS: ReadonlySet<string> = new Set(['', ...Object.values(Removal)]);
+
+function validateRemoval({ [REMOVE_LABEL]: removal = '', [RESTART_STATUS_LABEL]: restarts }: Labels): void {
+  if (!REMOVALS.has(removal)) {
+    throw invalidArgument(
+      `label ${JSON.stringify(REMOVE_LABEL)}: want ${JSON.stringify(Removal.AfterExit)}, not ${JSON.stringify(removal)}`,
+    );
+  }
+  if (removal === '' || !restarts) return;
+  throw invalidArgument(
+    `labels ${JSON.stringify(REMOVE_LABEL)} and ${JSON.stringify(RESTART_STATUS_LABEL)}: want one of them`,
+  );
 }
 
 function requireSameFixedFields(

@@ -105,6 +105,11 @@ describe('Containers.Create', () => {
       /^InvalidArgument: label key and value length \(4097 bytes\) greater than maximum/,
     ],
     [{ labels: { k: 'a\0b' } }, /^InvalidArgument: /],
+    [{ labels: { 'longshore.io/remove': 'soon' } }, /^InvalidArgument: .*"after-exit"/],
+    [
+      { labels: { 'longshore.io/remove': 'after-exit', 'containerd.io/restart.status': 'running' } },
+      /^InvalidArgument: .*want one of them/,
+    ],
     [{ extensions: { '': any('x') } }, /^InvalidArgument: extension keys must not be zero-length/],
   ])('refuses %j', async (change, message) => {
     const init = container(change as Init);

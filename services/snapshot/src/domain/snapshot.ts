@@ -43,7 +43,8 @@ export interface NewSnapshot {
   key: string;
   /** Empty for none. */
   parent: string;
-  kind: 'view' | 'active';
+  /** `committed` for one that a snapshotter found ready, e.g. in a registry. */
+  kind: Kind;
   labels: Labels;
   generation: string;
 }

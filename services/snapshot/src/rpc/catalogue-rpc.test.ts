@@ -75,6 +75,16 @@ describe('CatalogueService.Prepare', () => {
     expect(await caller.list()).toEqual(['sha256:target']);
   });
 
+  it('records what a snapshotter found ready as committed, without an event, for children to stand on', async () => {
+    const caller = new Caller(service);
+    const labels = { 'containerd.io/snapshot.ref': 'sha256:found' };
+    const found = await caller.prepare('sha256:found', '', { labels, kind: Kind.COMMITTED });
+    expect(found).toMatchObject({ name: 'sha256:found', kind: Kind.COMMITTED, labels });
+    expect(caller.events).toEqual([]);
+    expect((await caller.prepare('child', 'sha256:found')).ancestorGenerations).toEqual([found.generation]);
+    expect(await refusal(caller.prepare('again', '', { labels }))).toMatch(/^AlreadyExists: target snapshot/);
+  });
+
   it('lets one of many that want the same key have it', async () => {
     const caller = new Caller(service);
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => refusal(caller.prepare('same'))));

@@ -17,6 +17,7 @@ import {
   type NewSnapshot,
   NODE_LABEL,
   type Snapshot,
+  type Kind as SnapshotKind,
 } from '../domain/snapshot.ts';
 
 const KINDS = { view: Kind.VIEW, active: Kind.ACTIVE, committed: Kind.COMMITTED } as const;
@@ -64,10 +65,9 @@ export function commitFromProto(request: CommitRequest): Commit {
   return { snapshotter, name, key, parent, labels, usage: { sizeBytes: size, inodes } };
 }
 
-function newKindFromProto(kind: Kind): 'view' | 'active' {
+function newKindFromProto(kind: Kind): SnapshotKind {
   if (kind === Kind.ACTIVE) return 'active';
   if (kind === Kind.VIEW) return 'view';
-  throw invalidArgument(
-    `snapshot type ${kind} invalid; only snapshots of type Active or View can be created`,
-  );
+  if (kind === Kind.COMMITTED) return 'committed';
+  throw invalidArgument(`snapshot type ${kind} invalid`);
 }

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LongshoreError } from '@longshore/errors';
-import { NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
+import { type Node, NodeAdminService, NodeService } from '@longshore/proto/longshore/runtime/v1/nodes';
 import type { Calls } from '../../calls.ts';
 import { durationOf } from '../../durations.ts';
-import { parseLabels } from '../../labels.ts';
+import { parseLabelChanges } from '../../labels.ts';
+import { millisecondsOf } from '../../output/quantity.ts';
 import type { Session } from '../../session.ts';
 
 export interface DrainOptions {
@@ -13,7 +14,7 @@ export interface DrainOptions {
 }
 
 /** A node says with its heartbeats, ten seconds apart, what still runs. */
-const ASK_EVERY_MS = 2_000;
+const ASK_EVERY_MS = 1_000;
 
 export async function cordon(session: Session, ids: string[], cordoned: boolean): Promise<void> {
   const client = await session.calls();
@@ -24,19 +25,23 @@ export async function drain(session: Session, ids: string[], options: DrainOptio
   const client = await session.calls();
   const grace = durationOf(options.grace);
   await session.each(ids, async (id) => {
+    const { node: before } = await client.service(NodeService).get({ id });
     await client.service(NodeAdminService).drain({ id, grace });
-    if (options.wait) await drained(session, client, id, options.timeout);
+    if (options.wait && before) await drained(session, client, before, options.timeout);
   });
 }
 
 export async function label(session: Session, id: string, texts: string[]): Promise<void> {
-  const changes = parseLabels(texts);
+  const changes = parseLabelChanges(texts);
   const client = await session.calls();
   const { node } = await client.service(NodeService).get({ id });
   // What its agent reports stays the agent's.
-  const labels = { ...node?.operatorLabels, ...changes };
-  const kept = Object.fromEntries(Object.entries(labels).filter(([key]) => changes[key] !== ''));
-  await client.service(NodeAdminService).setLabels({ id, labels: kept });
+  const labels = Object.entries({ ...node?.operatorLabels, ...changes }).filter(
+    ([, value]) => value !== null,
+  );
+  await client
+    .service(NodeAdminService)
+    .setLabels({ id, labels: Object.fromEntries(labels) as Record<string, string> });
   session.line(id);
 }
 
@@ -49,21 +54,26 @@ export async function remove(
   await session.each(ids, (id) => client.service(NodeAdminService).remove({ id, force }));
 }
 
-async function drained(session: Session, client: Calls, id: string, timeoutMs: number): Promise<void> {
+/** What a node has said before the drain is no answer to it. */
+async function drained(session: Session, client: Calls, before: Node, timeoutMs: number): Promise<void> {
+  const { id } = before;
   const deadline = performance.now() + timeoutMs;
-  let told = -1;
+  let told = '';
   for (;;) {
     const { node } = await client.service(NodeService).get({ id });
-    const left = node?.runningTasks ?? 0;
-    if (left === 0) return;
-    if (left !== told) session.note(`node "${id}": ${left} left`);
-    told = left;
+    if (!node) return;
+    const isNews = spokeAt(node) > spokeAt(before);
+    if (isNews && node.runningTasks === 0) return;
+    const status = isNews ? `${node.runningTasks} left` : 'it has not answered yet';
+    if (status !== told) session.note(`node "${id}": ${status}`);
+    told = status;
     if (performance.now() > deadline) {
-      throw new LongshoreError(
-        'DeadlineExceeded',
-        `node "${id}": ${left} tasks run still; the drain goes on`,
-      );
+      throw new LongshoreError('DeadlineExceeded', `node "${id}": ${status}; the drain goes on`);
     }
     await delay(ASK_EVERY_MS);
   }
+}
+
+function spokeAt({ lastSeenAt }: Node): number {
+  return lastSeenAt ? millisecondsOf(lastSeenAt) : 0;
 }

@@ -1,6 +1,7 @@
 import {
   FileType,
   isErrno,
+  isType,
   linkat,
   lstatat,
   MAX_MAJOR,
@@ -74,6 +75,8 @@ export function createHardLink(place: Place, entry: TarEntry): void {
     } catch (error) {
       // Linked already, or to itself: replacing it would lose the file.
       if (isErrno(error, 'EEXIST') && isSameFile(source.fd, from, directory.fd, to)) return;
+      if (isErrno(error, 'EPERM') && isType(lstatat(source.fd, from).mode, FileType.Directory))
+        throw archiveError('hard link to a directory');
       throw error;
     }
   });

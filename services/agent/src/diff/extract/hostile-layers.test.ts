@@ -172,6 +172,7 @@ describe('a hostile entry', () => {
     ['a file as parent', [file('f'), file('f/x')], /"f\/x": ENOTDIR/],
     ['a pipe as parent', [{ name: 'p', type: 'fifo' as const }, file('p/x')], /ENOTDIR/],
     ['a missing link target', [hardLink('h', 'absent')], /"h": ENOENT/],
+    ['a link to a directory', [directory('d/'), hardLink('h', 'd')], /hard link to a directory/],
     ['a link to the root', [hardLink('h', '/..')], /hard link to the root/],
     ['a name of 256 bytes', [file('n'.repeat(256))], /ENAMETOOLONG/],
     ['a path of 5,000 bytes', [file('d/'.repeat(2500))], /ENAMETOOLONG/],

@@ -9,6 +9,7 @@ import {
   file,
   hardLink,
   overlayTarget,
+  paxHeader,
   Scratch,
   symlink,
 } from '../testing/layers.ts';
@@ -121,6 +122,32 @@ describe('LayerExtractor', () => {
     await applyHere({ kind: 'directory', path: root }, layer);
     expect(readFileSync(join(root, 'link'), 'utf8')).toBe('old');
     expect(readFileSync(join(root, 'old'), 'utf8')).toBe('new');
+  });
+
+  it('keeps capabilities and set-id bits beside the owner', async () => {
+    const capability = Buffer.from('0100000200040000000000000000000000000000', 'hex');
+    const layer = Buffer.concat([
+      paxHeader(['SCHILY.xattr.security.capability', capability]),
+      await archive(file('capable', 'x', { mode: 0o755, uid: 5, gid: 6 })).then((tar) =>
+        tar.subarray(0, 1024),
+      ),
+      await archive(
+        file('set-id', 'x', { mode: 0o6755, uid: 5, gid: 6 }),
+        directory('sticky/', { mode: 0o3777, uid: 5, gid: 6 }),
+        { name: 'fifo', type: 'fifo', mode: 0o6622, uid: 5, gid: 6 },
+      ),
+    ]);
+    await applyHere(overlayTarget(root), layer);
+    expect(lgetxattr(join(root, 'capable'), 'security.capability')).toEqual(capability);
+    for (const [name, mode] of [
+      ['capable', 0o755],
+      ['set-id', 0o6755],
+      ['sticky', 0o3777],
+      ['fifo', 0o6622],
+    ] as const) {
+      const status = lstatat(AT_FDCWD, join(root, name));
+      expect([name, status.mode & 0o7777, status.uid, status.gid]).toEqual([name, mode, 5, 6]);
+    }
   });
 
   it('ignores attributes of users on what cannot have them', async () => {

@@ -43,6 +43,8 @@ export class LayerExtractor implements TarSink {
   private directories = 0;
   private fileBytes = 0;
   private file: { fd: number; entry: TarEntry } | undefined;
+  /** Directories that the archive does not have itself, nor any lower one, as far as those are known. */
+  private readonly bare = new Set<ByteString>();
   /** Set at the end, since each file made in a directory changes its times. */
   private readonly directoryTimes = new Map<ByteString, { atime: Timespec; mtime: Timespec }>();
 
@@ -94,6 +96,11 @@ export class LayerExtractor implements TarSink {
     }
     this.file = undefined;
     close(fd);
+  }
+
+  /** Directories that were made for what is in them, in order; a parent that is not known yet may have them. */
+  get bareParents(): ByteString[] {
+    return [...this.bare];
   }
 
   /** To be called after the last member. */
@@ -175,6 +182,7 @@ export class LayerExtractor implements TarSink {
       close(fd);
       throw error;
     }
+    this.bare.delete(path);
     this.directoryTimes.set(path, timesOf(entry));
     this.root.adopt(directory);
   }
@@ -184,6 +192,7 @@ export class LayerExtractor implements TarSink {
     const attributes = this.lowers.find(path);
     if (!attributes) {
       fchmodSync(fd, MISSING_PARENT_MODE);
+      this.bare.add(path);
       return;
     }
     applyLowerAttributes(fd, attributes);

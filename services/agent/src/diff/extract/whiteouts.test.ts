@@ -8,7 +8,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { AT_FDCWD, lgetxattr, lsetxattr, lstatat, mountAll, unmount, utimensat } from '@longshore/linux';
+import {
+  AT_FDCWD,
+  lgetxattr,
+  llistxattr,
+  lsetxattr,
+  lstatat,
+  mountAll,
+  unmount,
+  utimensat,
+} from '@longshore/linux';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   applyHere,
@@ -20,6 +29,7 @@ import {
   Scratch,
   symlink,
 } from '../testing/layers.ts';
+import { dressParents } from './dress-parents.ts';
 
 let scratch: Scratch;
 let lower: string;
@@ -40,10 +50,20 @@ function paths(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted();
 }
 
+async function applyOnto(upper: string, lowers: string[], members: Member[]): Promise<void> {
+  await applyHere(overlayTarget(upper, ...lowers), await archive(...members));
+}
+
+/** Before it is known what is below. */
+async function applyThenDress(upper: string, lowers: string[], members: Member[]): Promise<void> {
+  const { bareParents } = await applyHere(overlayTarget(upper), await archive(...members));
+  await dressParents({ upper, lowers }, bareParents);
+}
+
 /** What a container sees of the lower directory with a layer on top, as the kernel's overlay shows it. */
-async function throughOverlay(members: Member[]): Promise<string[]> {
+async function throughOverlay(members: Member[], apply = applyOnto): Promise<string[]> {
   const [upper, work, merged] = ['upper', 'work', 'merged'].map((name) => scratch.directory(name));
-  await applyHere(overlayTarget(upper!, lower), await archive(...members));
+  await apply(upper!, [lower], members);
   const options = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`];
   await mountAll([{ type: 'overlay', source: 'overlay', options }], merged!);
   const seen = paths(merged!);
@@ -113,6 +133,10 @@ describe.each(cases)('a layer on top of another $name', ({ members, seen }) => {
     expect(await throughOverlay(members)).toEqual(seen);
   });
 
+  it('through an overlay whose lower directory comes later', async () => {
+    expect(await throughOverlay(members, applyThenDress)).toEqual(seen);
+  });
+
   it('in a directory', async () => {
     expect(await throughDirectory(members)).toEqual(seen);
   });
@@ -153,25 +177,31 @@ describe('in an upper directory', () => {
     expect(lgetxattr(join(upper, 'dir'), 'user.overlay.opaque')).toBeUndefined();
   });
 
-  it('a missing parent looks as in the nearest lower directory, also its times', async () => {
-    const upper = scratch.directory('upper');
-    const nearer = scratch.directory('nearer');
-    mkdirSync(join(nearer, 'dir'), { mode: 0o750 });
-    lsetxattr(join(nearer, 'dir'), 'trusted.note', Buffer.from('kept'));
-    lsetxattr(join(nearer, 'dir'), 'trusted.overlay.opaque', Buffer.from('y'));
-    const time = { seconds: 1_000_000_000, nanoseconds: 5 };
-    utimensat(AT_FDCWD, join(nearer, 'dir'), time, time);
-    await applyHere(
-      overlayTarget(upper, nearer, lower),
-      await archive(file('dir/sub/new'), file('fresh/new')),
-    );
-    const status = lstatat(AT_FDCWD, join(upper, 'dir'));
-    expect(status).toMatchObject({ mode: 0o040750, mtime: time });
-    expect(lgetxattr(join(upper, 'dir'), 'trusted.note')?.toString()).toBe('kept');
-    expect(lgetxattr(join(upper, 'dir'), 'trusted.overlay.opaque')).toBeUndefined();
-    expect(statSync(join(upper, 'dir/sub')).mode).toBe(statSync(join(lower, 'dir/sub')).mode);
-    expect(statSync(join(upper, 'fresh')).mode & 0o7777).toBe(0o755);
-  });
+  it.each([
+    { when: 'before', apply: applyOnto },
+    { when: 'afterwards', apply: applyThenDress },
+  ])(
+    'a missing parent looks as in the nearest lower directory, told $when, also its times',
+    async ({ apply }) => {
+      const upper = scratch.directory('upper');
+      const nearer = scratch.directory('nearer');
+      mkdirSync(join(nearer, 'dir'), { mode: 0o750 });
+      lsetxattr(join(nearer, 'dir'), 'trusted.note', Buffer.from('kept'));
+      lsetxattr(join(nearer, 'dir'), 'trusted.overlay.opaque', Buffer.from('y'));
+      const time = { seconds: 1_000_000_000, nanoseconds: 5 };
+      utimensat(AT_FDCWD, join(nearer, 'dir'), time, time);
+      const later = [file('made/new'), directory('made/', { mode: 0o711 })];
+      mkdirSync(join(nearer, 'made'), { mode: 0o750 });
+      await apply(upper, [nearer, lower], [file('dir/sub/new'), file('fresh/new'), ...later]);
+      expect(statSync(join(upper, 'made')).mode & 0o7777).toBe(0o711);
+      const status = lstatat(AT_FDCWD, join(upper, 'dir'));
+      expect(status).toMatchObject({ mode: 0o040750, mtime: time });
+      expect(lgetxattr(join(upper, 'dir'), 'trusted.note')?.toString()).toBe('kept');
+      expect(lgetxattr(join(upper, 'dir'), 'trusted.overlay.opaque')).toBeUndefined();
+      expect(statSync(join(upper, 'dir/sub')).mode).toBe(statSync(join(lower, 'dir/sub')).mode);
+      expect(statSync(join(upper, 'fresh')).mode & 0o7777).toBe(0o755);
+    },
+  );
 
   it('a lower directory’s symlink is followed inside that lower directory', async () => {
     const outside = scratch.directory('outside', 'sub');
@@ -184,6 +214,19 @@ describe('in an upper directory', () => {
 });
 
 describe('in a directory', () => {
+  it('attributes of overlayfs are dropped, which would take effect once it is a lower one', async () => {
+    const name = 'SCHILY.xattr.trusted.overlay';
+    await applyHere(
+      { kind: 'directory', path: lower },
+      await archive(
+        { ...directory('dir/'), pax: { [`${name}.opaque`]: 'y', 'SCHILY.xattr.user.overlay.opaque': 'y' } },
+        { ...file('new'), pax: { [`${name}.metacopy`]: '', [`${name}.redirect`]: '/keep' } },
+        { ...symlink('link', 'new'), pax: { [`${name}.whiteout`]: 'y' } },
+      ),
+    );
+    for (const path of ['dir', 'new', 'link']) expect(llistxattr(join(lower, path))).toEqual([]);
+  });
+
   it('a whiteout follows a symlinked parent inside the root', async () => {
     await applyHere(
       { kind: 'directory', path: lower },

@@ -58,8 +58,19 @@ export class ExtendedHeaders {
     else this.gnuLinkPath = name;
   }
 
-  /** The data of a pax `x` header. An empty value means: as in the block. */
-  addPax(data: Buffer): void {
+  /**
+   * With the data of a pax `x` header in place of an earlier one's, as in Go's reader: however many stand in front of a
+   * member, one is held. An empty value means: as in the block.
+   */
+  withPax(data: Buffer): ExtendedHeaders {
+    const next = new ExtendedHeaders();
+    next.gnuPath = this.gnuPath;
+    next.gnuLinkPath = this.gnuLinkPath;
+    next.addPax(data);
+    return next;
+  }
+
+  private addPax(data: Buffer): void {
     for (const [key, value] of decodePaxRecords(data)) {
       if (key.startsWith(XATTR_PREFIX))
         this.xattrs.push([key.slice(XATTR_PREFIX.length), Buffer.from(value)]);
@@ -88,6 +99,6 @@ export class ExtendedHeaders {
     else if (key === 'GNU.sparse.minor') this.sparseMinor = text;
     else if (key === 'GNU.sparse.numblocks') this.hasSparseList = true;
     else if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') this.sparseList.push(text);
-    else if (key === 'GNU.sparse.map') this.sparseList.push(...text.split(','));
+    else if (key === 'GNU.sparse.map') for (const number of text.split(',')) this.sparseList.push(number);
   }
 }

@@ -103,6 +103,14 @@ describe('TarReader', () => {
     expect(members[1]?.entry.xattrs).toEqual([]);
   });
 
+  it('heeds the last of several extended headers, and none before a header of the whole archive', () => {
+    const first = paxHeader(['path', 'first'], ['SCHILY.xattr.user.a', 'b'.repeat(1000)]);
+    const { entry } = readOne(first, first, paxHeader(['uid', '5']), header({ name: 'name', type: '0' }));
+    expect(entry).toMatchObject({ name: 'name', uid: 5, xattrs: [] });
+    const after = readOne(first, header({ name: 'g', type: 'g' }), header({ name: 'name', type: '0' }));
+    expect(after.entry).toMatchObject({ name: 'name', xattrs: [] });
+  });
+
   it('prefers pax to GNU to the block for a name, and ignores records for the whole archive', () => {
     const gnu = Buffer.concat([
       header({ name: 'L', type: 'L', sizeBytes: 9 }),
@@ -203,6 +211,7 @@ describe('TarReader on sparse files', () => {
     ['of another sum', '4,2,10,2'],
     ['of an odd length', '4,2,10'],
     ['without numbers', 'a,b'],
+    ['of hundreds of thousands of regions', '1,0,'.repeat(200_000)],
   ])('refuses a map %s', (_, map) => {
     const bytes = Buffer.concat([
       paxHeader([regions[0], '2'], [regions[1], map], ['GNU.sparse.size', '20']),

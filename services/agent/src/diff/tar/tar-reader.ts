@@ -90,7 +90,9 @@ export class TarReader {
     }
     if (this.zeroBlocks > 0) throw archiveError('lone block of zeros between members');
     if (header.type === 'g') {
-      // Records for the whole archive: used by no tool that makes layers, and ignored by containerd.
+      // Records for the whole archive: used by no tool that makes layers, and ignored by containerd, as are those for
+      // the next member that stand before them.
+      this.extended = new ExtendedHeaders();
       this.skip(paddedSize(checkSize(header.sizeBytes)));
       return;
     }
@@ -104,7 +106,7 @@ export class TarReader {
     checkSize(sizeBytes);
     if (sizeBytes > MAX_EXTENDED_HEADER_BYTES) throw archiveError(`extended header of ${sizeBytes} bytes`);
     this.feed.wantAll(sizeBytes, (data) => {
-      if (type === 'x') this.extended.addPax(data);
+      if (type === 'x') this.extended = this.extended.withPax(data);
       else this.extended.addGnuName(type, data);
       this.skip(paddedSize(sizeBytes) - sizeBytes);
     });

@@ -15,6 +15,7 @@ import {
 } from '@longshore/linux';
 import { type Header, pack } from 'tar-stream';
 import { type AppliedLayer, runApplyJob } from '../apply-job.ts';
+import { DecompressedStream } from '../decompress.ts';
 import type { ExtractionTarget } from '../extract/layer-extractor.ts';
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from '../layer-limits.ts';
 
@@ -116,10 +117,15 @@ export function applyHere(
     target,
     compression: 'detect' as const,
     limits: { ...DEFAULT_LAYER_LIMITS, ...limits },
+    gunzip: undefined,
     mountPoint: undefined,
     syncFs: false,
   };
-  return runApplyJob(job, Readable.from([layer]), new AbortController().signal);
+  return runApplyJob(
+    job,
+    new DecompressedStream(Readable.from([layer]), 'detect'),
+    new AbortController().signal,
+  );
 }
 
 export function overlayTarget(upper: string, ...lowers: string[]): ExtractionTarget {

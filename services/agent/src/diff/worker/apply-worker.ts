@@ -1,7 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { kindOf, messageOf } from '@longshore/errors';
-import { runApplyJob } from '../apply-job.ts';
+import { type ApplyJob, runApplyJob } from '../apply-job.ts';
+import type { Archive } from '../archive.ts';
+import { DecompressedStream } from '../decompress.ts';
+import { GunzippedFile } from '../gunzipped-file.ts';
 import { ChunkInbox } from './chunk-inbox.ts';
 import type { FromWorker, JobSource, ToWorker } from './protocol.ts';
 import { verifiedFile } from './verified-file.ts';
@@ -46,7 +49,8 @@ function start({ job, source }: Extract<ToWorker, { type: 'apply' }>): void {
     inbox: new ChunkInbox((bytes) => send({ type: 'consumed', bytes })),
   };
   running = current;
-  runApplyJob(job, open(source, current), current.abort.signal)
+  archiveOf(job, source, current)
+    .then((archive) => runApplyJob(job, archive, current.abort.signal))
     .then(
       (layer): FromWorker => ({ type: 'done', layer }),
       (error): FromWorker => ({ type: 'failed', kind: kindOf(error), message: messageOf(error) }),
@@ -57,6 +61,15 @@ function start({ job, source }: Extract<ToWorker, { type: 'apply' }>): void {
       current.inbox.end();
       send(answer);
     });
+}
+
+async function archiveOf(job: ApplyJob, source: JobSource, current: RunningJob): Promise<Archive> {
+  const { compression, gunzip } = job;
+  const gunzipped =
+    source.kind === 'file' && compression !== 'none' && gunzip !== undefined
+      ? GunzippedFile.verified(source.path, source.digest, gunzip)
+      : undefined;
+  return gunzipped ?? new DecompressedStream(open(source, current), compression);
 }
 
 function open(source: JobSource, { abort, inbox }: RunningJob): AsyncIterable<Buffer> {

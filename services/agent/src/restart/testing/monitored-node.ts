@@ -7,6 +7,7 @@ import { RecordSchema } from '@longshore/proto/longshore/watch/v1/watch';
 import type { RecordCopy } from '../../records/record-copy.ts';
 import { syncedCopy } from '../../records/testing/copies.ts';
 import type { KeptStdio } from '../../stdio/kept-stdio.ts';
+import { LogReaders } from '../../stdio/log-readers.ts';
 import { containerLookup } from '../../tasks/container-lookup.ts';
 import { startProcess } from '../../tasks/process-operations.ts';
 import type { TaskCall } from '../../tasks/task-context.ts';
@@ -27,6 +28,11 @@ export class MonitoredNode {
   readonly lookup = containerLookup(this.copy, { get: async () => this.#away() }, 'node-1');
   /** Keeps output, if there is one. */
   stdio: KeptStdio | undefined;
+  readonly readers = new LogReaders();
+  /** Ids of the containers that were removed. */
+  readonly removed: string[] = [];
+  /** What is to happen instead of the next removal. */
+  insteadOfRemoval: (() => Promise<void>) | undefined;
   isAway = false;
   isCordoned = false;
   monitor!: RestartMonitor;
@@ -50,7 +56,7 @@ export class MonitoredNode {
   }
 
   /** Starts a monitor, as an agent that has just come up does. */
-  watch(intervalMs: number, timeoutMs?: number): RestartMonitor {
+  watch(intervalMs: number, timeoutMs?: number, unstartedMs?: number): RestartMonitor {
     this.monitor = new RestartMonitor({
       tasks: this.node.manager,
       containers: new SupervisedContainers(this.copy, this.lookup),
@@ -60,10 +66,20 @@ export class MonitoredNode {
       requireAdmitted: () => {
         if (this.isCordoned) throw failedPrecondition('node "node-1" is cordoned');
       },
+      removeContainer: async ({ id }) => {
+        const instead = this.insteadOfRemoval;
+        this.insteadOfRemoval = undefined;
+        if (instead) return instead();
+        if (this.isAway) this.#away();
+        this.remove(id);
+        this.removed.push(id);
+      },
+      logRead: (namespace, id) => this.readers.gone(namespace, id),
       hub: this.node.hub,
       intervalMs,
       maxMs: 60_000,
       ...(timeoutMs && { timeoutMs }),
+      ...(unstartedMs && { unstartedMs }),
       log: this.log,
     });
     this.monitor.start();
@@ -87,9 +103,18 @@ export class MonitoredNode {
   label(id: string, labels: Labels): void {
     const container = this.node.containers.get(id)!;
     Object.assign(container.labels, labels);
+    this.#apply(id, { value: toBinary(ContainerSchema, create(ContainerSchema, container)) });
+  }
+
+  /** As `containers.Delete`. */
+  remove(id: string): void {
+    this.node.containers.delete(id);
+    this.#apply(id, { deleted: true });
+  }
+
+  #apply(id: string, change: { value: Uint8Array } | { deleted: true }): void {
     this.#revision += 1n;
-    const value = toBinary(ContainerSchema, create(ContainerSchema, container));
-    const record = { kind: 'container', namespace: NAMESPACE, key: id, revision: this.#revision, value };
+    const record = { kind: 'container', namespace: NAMESPACE, key: id, revision: this.#revision, ...change };
     this.copy.apply([create(RecordSchema, record)]);
   }
 

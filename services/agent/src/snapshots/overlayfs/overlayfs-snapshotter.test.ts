@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, lchown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -5,7 +6,9 @@ import { mountAll, readMountInfo, unmountRecursive } from '@longshore/linux';
 import { describe, expect, it } from 'vitest';
 import { newGeneration } from '../layer-directories.ts';
 import { readMountedLayers } from '../mounted-layers.ts';
+import { describeSnapshotter } from '../snapshotter.suite.ts';
 import type { Layer } from '../snapshotter.ts';
+import { newLayer } from '../testing/new-layer.ts';
 import { scratchDirectory } from '../testing/scratch-directory.ts';
 import { OverlayfsSnapshotter } from './overlayfs-snapshotter.ts';
 
@@ -13,8 +16,10 @@ async function open(): Promise<OverlayfsSnapshotter> {
   return OverlayfsSnapshotter.open(join(await scratchDirectory(), 'overlayfs'));
 }
 
+describeSnapshotter('overlayfs', open, { layers: 50, renamesDirectories: false });
+
 async function layerOf(snapshotter: OverlayfsSnapshotter, kind: Layer['kind'], ancestors: string[] = []) {
-  const layer = { generation: newGeneration(), kind, ancestors };
+  const layer = newLayer(kind, ancestors);
   await snapshotter.create(layer);
   return layer;
 }
@@ -155,6 +160,77 @@ describe('OverlayfsSnapshotter.create', () => {
     const snapshotter = await open();
     await expect(layerOf(snapshotter, 'active', [newGeneration()])).rejects.toMatchObject({
       kind: 'NotFound',
+    });
+  });
+});
+
+describe('OverlayfsSnapshotter for a user namespace', () => {
+  const labels = {
+    'containerd.io/snapshot/uidmapping': '0:100000:65536',
+    'containerd.io/snapshot/gidmapping': '0:200000:65536',
+  };
+
+  it('shows what lies below as owned by the namespace, and keeps what is written as it is', async () => {
+    const snapshotter = await open();
+    expect(snapshotter.capabilities).toContain('remap-ids');
+    const ancestors = await chain(snapshotter, 2);
+    const layer = newLayer('active', ancestors, { labels });
+    await snapshotter.create(layer);
+    expect(snapshotter.mounts(layer)[0]?.options.slice(0, 2)).toEqual([
+      'uidmap=0:100000:65536',
+      'gidmap=0:200000:65536',
+    ]);
+    const target = await mounted(snapshotter, layer);
+    for (const path of ['', 'file0', 'file1']) {
+      expect(await stat(join(target, path))).toMatchObject({ uid: 100_000, gid: 200_000 });
+    }
+    const asRoot = { uid: 100_000, gid: 200_000 };
+    execFileSync('sh', ['-c', 'echo mine > own && echo changed > file0'], { cwd: target, ...asRoot });
+    const upper = fsOf(snapshotter, layer.generation);
+    for (const path of ['own', 'file0']) expect(await stat(join(upper, path))).toMatchObject(asRoot);
+    expect(await stat(join(fsOf(snapshotter, ancestors[1]!), 'file0'))).toMatchObject({ uid: 0, gid: 0 });
+  });
+
+  it('gives a root of its own to a layer on nothing', async () => {
+    const snapshotter = await open();
+    const layer = newLayer('active', [], { labels });
+    await snapshotter.create(layer);
+    expect(await stat(await mounted(snapshotter, layer))).toMatchObject({ uid: 100_000, gid: 200_000 });
+  });
+
+  it('refuses a mapping that is none, and leaves nothing', async () => {
+    const snapshotter = await open();
+    const wrong = newLayer('active', [], { labels: { 'containerd.io/snapshot/uidmapping': 'all' } });
+    await expect(snapshotter.create(wrong)).rejects.toMatchObject({ kind: 'InvalidArgument' });
+    expect(await snapshotter.directories.list()).toEqual([]);
+  });
+
+  it('mounts with attributes that a user namespace may set, when it runs in one', async () => {
+    const base = join(await scratchDirectory(), 'overlayfs');
+    const program = `
+      import { OverlayfsSnapshotter } from ${JSON.stringify(new URL('./overlayfs-snapshotter.ts', import.meta.url))};
+      const snapshotter = await OverlayfsSnapshotter.open(${JSON.stringify(base)});
+      const layer = { generation: 'a', kind: 'active', ancestors: ['b', 'c'], labels: {} };
+      console.log(JSON.stringify(snapshotter.mounts(layer)[0].options));`;
+    const node = [process.execPath, '--input-type=module', '-e', program];
+    const printed = execFileSync('unshare', ['--user', '--map-root-user', '--mount', '--', ...node]);
+    expect(JSON.parse(printed.toString())).toContain('userxattr');
+  });
+});
+
+describe('OverlayfsSnapshotter.create with a limit', () => {
+  it.each([
+    ['1048576', 'FailedPrecondition', /keeps no quotas of projects/],
+    ['1 GB', 'InvalidArgument', /max-bytes/],
+  ])('refuses %j where it cannot be kept', async (limit, kind, message) => {
+    const snapshotter = await open();
+    const base = snapshotter.directories.base;
+    // No quotas there, whatever this machine's disk has.
+    await mountAll([{ type: 'tmpfs', source: 'tmpfs', options: [] }], base);
+    const layer = newLayer('active', [], { labels: { 'longshore.io/snapshot.max-bytes': limit } });
+    await expect(snapshotter.create(layer)).rejects.toMatchObject({
+      kind,
+      message: expect.stringMatching(message),
     });
   });
 });

@@ -97,7 +97,8 @@ export class CatalogueServer {
         this.#do('commit', () => {
           const { generation, parent } = this.#get(request.key);
           this.snapshots.delete(request.key);
-          this.add(request.name, generation, parent);
+          if (request.parent !== '') this.#get(request.parent);
+          this.add(request.name, generation, parent || request.parent);
           Object.assign(this.#get(request.name), { size: request.size, inodes: request.inodes });
           this.#tell(call, request.name);
           this.#tell(call, request.key);

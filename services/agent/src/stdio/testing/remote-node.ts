@@ -15,6 +15,7 @@ import { Channel, createClient, type ServiceClient } from '@longshore/rpc';
 import { stdioRpc } from '../../rpc/stdio-rpc.ts';
 import { containerOf, NAMESPACE, TaskFixture } from '../../tasks/task-fixture.testing.ts';
 import { KeptStdio } from '../kept-stdio.ts';
+import { LogReaders } from '../log-readers.ts';
 import { RemoteProcesses } from '../remote-processes.ts';
 
 const scope = { headers: { [Header.Namespace]: NAMESPACE } };
@@ -123,7 +124,13 @@ export class RemoteNode {
     this.#server = new GrpcServer(log, createMetrics('agent'));
     this.#server.add(
       StdioService,
-      stdioRpc({ node: 'node-1', processes, rootfsOf, stopping: this.#server.stopping }),
+      stdioRpc({
+        node: 'node-1',
+        processes,
+        readers: new LogReaders(),
+        rootfsOf,
+        stopping: this.#server.stopping,
+      }),
     );
     const address = `unix://${join(tasks.directory, 'stdio.sock')}`;
     await this.#server.listen(address, { tlsCert: '', tlsKey: '', tlsCa: '' });

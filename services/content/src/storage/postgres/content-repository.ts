@@ -1,6 +1,6 @@
 import { notFound } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
-import type { Scope } from '@longshore/kit';
+import { type ListPart, type Scope, WHOLE_LIST } from '@longshore/kit';
 import type { Digest, Labels } from '@longshore/oci';
 import {
   appendEvent,
@@ -92,8 +92,8 @@ export class ContentRepository {
     return rows[0]?.held ?? false;
   }
 
-  /** At least the records that the filter matches, in byte order of the digests. */
-  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Content[]> {
+  /** At least the records that the filter matches, from the part's first name on and then at least as many as it wants, in byte order of the digests. */
+  async *pages(scope: Scope, filter: Filter, part: ListPart = WHOLE_LIST): AsyncGenerator<Content[]> {
     const parameters: unknown[] = [scope.namespace, scope.node];
     const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
     const pages = orderedPages<Row>(this.#pool, {
@@ -102,6 +102,7 @@ export class ContentRepository {
       where: `c.namespace = $1 AND c.node = $2 AND ${matching}`,
       parameters,
       order: ['c.digest'],
+      part,
     });
     for await (const rows of pages) yield rows.map(contentFromRow);
   }

@@ -1,6 +1,6 @@
 import { alreadyExists, notFound } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
-import type { Scope } from '@longshore/kit';
+import { type ListPart, type Scope, WHOLE_LIST } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
 import {
   isForeignKeyViolation,
@@ -80,8 +80,8 @@ export class LeaseRepository {
     if (rows.length === 0) throw missing(id);
   }
 
-  /** At least the leases that the filter matches, in byte order of the ids. */
-  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Lease[]> {
+  /** At least the leases that the filter matches, from the part's first name on and then at least as many as it wants, in byte order of the ids. */
+  async *pages(scope: Scope, filter: Filter, part: ListPart = WHOLE_LIST): AsyncGenerator<Lease[]> {
     const parameters: unknown[] = [scope.namespace, scope.node];
     const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
     const pages = orderedPages<Row>(this.#pool, {
@@ -90,6 +90,7 @@ export class LeaseRepository {
       where: `l.namespace = $1 AND l.node = $2 AND ${matching}`,
       parameters,
       order: ['l.id'],
+      part,
     });
     for await (const rows of pages) yield rows.map(fromRow);
   }

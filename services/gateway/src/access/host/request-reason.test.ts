@@ -7,10 +7,17 @@ import {
   CreateTaskRequestSchema,
   ExecProcessRequestSchema,
 } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { TransferRequestSchema } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { OCIRegistrySchema } from '@longshore/proto/containerd/types/transfer/registry';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
-import { CreateRequestSchema, ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
+import {
+  AttachRequestSchema,
+  CreateRequestSchema,
+  ExecRequestSchema,
+} from '@longshore/proto/longshore/node/v1/stdio';
 import { describe, expect, it } from 'vitest';
 import { changes, rpcRuleOf } from '../rpc-rules.ts';
+import { ENTERING, enteredContainer } from './entered-container.ts';
 import { JUDGED, judgeOf } from './request-reason.ts';
 
 const CONTAINERS = '/containerd.services.containers.v1.Containers';
@@ -33,7 +40,8 @@ const spec = { typeUrl: JsonTypeUrl.Spec, value: encodeSpec(defaultSpec({ namesp
 
 describe('the requests that are looked into', () => {
   it('are of methods that change something', () => {
-    for (const path of JUDGED) expect([path, changes(rpcRuleOf(path)!)]).toEqual([path, true]);
+    for (const path of [...JUDGED, ...ENTERING])
+      expect([path, changes(rpcRuleOf(path)!)]).toEqual([path, true]);
     expect(judgeOf('/constructor')).toBeUndefined();
     expect(judgeOf('constructor')).toBeUndefined();
   });
@@ -41,6 +49,26 @@ describe('the requests that are looked into', () => {
   it('must be messages', () => {
     expect(() => judgeOf(`${CONTAINERS}/Create`)!(new Uint8Array([0x0a, 0x7f]))).toThrow(/invalid argument$/);
   });
+});
+
+it('a transfer reads no configuration of registries from a chosen directory', () => {
+  const transfer = (hostDir: string) => {
+    const registry = create(OCIRegistrySchema, { reference: 'r', resolver: { hostDir } });
+    const value = toBinary(OCIRegistrySchema, registry);
+    const source = { typeUrl: `types/${OCIRegistrySchema.typeName}`, value };
+    return reason('/containerd.services.transfer.v1.Transfer/Transfer', TransferRequestSchema, { source });
+  };
+  expect(transfer('')).toBeUndefined();
+  expect(transfer('/etc')).toBe('its registries are described in "/etc"');
+});
+
+it('who only listens to a container does not enter it', () => {
+  const attach = (stdin: boolean) => {
+    const value = { containerId: 'web', stdin };
+    const request = create(AttachRequestSchema, { message: { case: 'start', value } });
+    return enteredContainer(`${STDIO}/Attach`, toBinary(AttachRequestSchema, request));
+  };
+  expect([attach(false), attach(true)]).toEqual(['', 'web']);
 });
 
 describe('a container', () => {

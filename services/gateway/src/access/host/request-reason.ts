@@ -11,6 +11,8 @@ import {
   ExecProcessRequestSchema,
   UpdateTaskRequestSchema,
 } from '@longshore/proto/containerd/services/tasks/v1/tasks';
+import { TransferRequestSchema } from '@longshore/proto/containerd/services/transfer/v1/transfer';
+import { OCIRegistrySchema } from '@longshore/proto/containerd/types/transfer/registry';
 import { JsonTypeUrl } from '@longshore/proto/json-types';
 import { CreateRequestSchema, ExecRequestSchema } from '@longshore/proto/longshore/node/v1/stdio';
 import { hostReasonOfContainer, hostReasonOfRuntime, hostReasonOfStdio } from './container-reason.ts';
@@ -69,6 +71,10 @@ const JUDGES: Readonly<Record<string, RequestJudge>> = {
   '/longshore.node.v1.StdioService/Exec': reader(ExecRequestSchema, ({ message }) =>
     message.case === 'start' ? ofProcess(message.value.spec) : undefined,
   ),
+  '/containerd.services.transfer.v1.Transfer/Transfer': reader(
+    TransferRequestSchema,
+    ({ source, destination }) => ofTransfer(source) ?? ofTransfer(destination),
+  ),
   ...always('its mounts are paths of the host', [
     '/containerd.services.diff.v1.Diff/Apply',
     '/containerd.services.diff.v1.Diff/Diff',
@@ -112,6 +118,15 @@ function always(reason: string, paths: readonly string[]): Record<string, Reques
 
 function ofStdio({ stdin, stdout, stderr }: { stdin: string; stdout: string; stderr: string }): HostReason {
   return hostReasonOfStdio(stdin) ?? hostReasonOfStdio(stdout) ?? hostReasonOfStdio(stderr);
+}
+
+/** Of one side of a transfer. Other kinds name nothing outside of the namespace. */
+function ofTransfer(side: Any | undefined): HostReason {
+  if (!side?.typeUrl.endsWith(OCIRegistrySchema.typeName)) return undefined;
+  const { resolver } = fromBinary(OCIRegistrySchema, side.value);
+  return resolver?.hostDir
+    ? `its registries are described in ${JSON.stringify(resolver.hostDir)}`
+    : undefined;
 }
 
 function ofProcess(spec: Any | undefined): HostReason {

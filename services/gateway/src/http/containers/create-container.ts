@@ -13,6 +13,7 @@ import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
 import type { RequestCall } from '../request-call.ts';
 import { type ContainerDescription, MADE_INTO_SPEC } from './description.ts';
+import { imagePlatform } from './image-platform.ts';
 import { imageUsers, ROOT_ONLY } from './image-users.ts';
 import { specOf } from './spec-of.ts';
 import { readImage, type UnpackedImage } from './unpacked-image.ts';
@@ -40,8 +41,9 @@ export async function createContainer(
   requireOwn(wanted.labels);
   const clients = await backends.in(node);
   const architecture = await architectureOf(backends, call, node);
+  const platform = imagePlatform(wanted.platform, architecture);
   const image =
-    wanted.image === undefined ? undefined : await readImage(clients, call, wanted.image, architecture);
+    wanted.image === undefined ? undefined : await readImage(clients, call, wanted.image, platform);
   const namespace = call.headers[Header.Namespace] ?? '';
   const agent = await backends.agent(node);
   const user = wanted.user ?? image?.config.config?.User ?? '';

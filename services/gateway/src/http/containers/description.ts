@@ -27,6 +27,12 @@ const resources = fields({
 export const descriptionSchema = fields({
   id: { ...text, minLength: 1, description: 'Default: one is made up.' },
   image: { ...text, minLength: 1, description: 'Name of one that the node has, unpacked.' },
+  platform: {
+    ...text,
+    minLength: 1,
+    maxLength: 100,
+    description: "Of the image, e.g. `linux/arm64`; default: its node's own.",
+  },
   args: { ...strings, description: "Instead of the image's command, behind its entrypoint." },
   entrypoint: { ...strings, description: "Instead of the image's." },
   env: { ...texts, description: "Over the image's." },

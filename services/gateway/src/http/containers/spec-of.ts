@@ -1,3 +1,4 @@
+import { invalidArgument } from '@longshore/errors';
 import type { ImageConfig } from '@longshore/oci';
 import {
   applySpecOptions,
@@ -42,7 +43,7 @@ export interface SpecSource extends SpecSubject {
 
 /**
  * The runtime spec of what a person described, with the default system call filter. Throws NotFound for a user whom the files do not
- * know.
+ * know, InvalidArgument without a command.
  */
 export function specOf(
   wanted: ContainerDescription,
@@ -72,10 +73,13 @@ export function specOf(
     wanted.cap_drop && withDroppedCapabilities(wanted.cap_drop),
     !wanted.privileged && withDefaultSeccomp(architecture),
   ];
-  return applySpecOptions(
+  const spec = applySpecOptions(
     defaultSpec({ namespace, id }),
     ...options.filter((option): option is SpecOption => typeof option === 'function'),
   );
+  if (!spec.process?.args?.length)
+    throw invalidArgument('field "args": no command is given, nor has the image one');
+  return spec;
 }
 
 function fromImage(

@@ -3,14 +3,14 @@ import {
   chainIds,
   type Descriptor,
   type Digest,
-  hostPlatform,
+  formatPlatform,
   type ImageConfig,
-  type Platform,
   parseDigest,
 } from '@longshore/oci';
 import { diffIdsOf, parseObject, readTree } from '@longshore/transfer';
 import type { ScopedClients } from '../backends.ts';
 import type { RequestCall } from '../request-call.ts';
+import type { WantedPlatform } from './image-platform.ts';
 
 /** Manifests and configs are small; a larger one is none. */
 const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
@@ -26,22 +26,26 @@ export async function readImage(
   { images, content }: Pick<ScopedClients, 'images' | 'content'>,
   call: RequestCall,
   name: string,
-  architecture: string,
+  { platform, isWanted }: WantedPlatform,
 ): Promise<UnpackedImage> {
   const { image } = await images.get({ name }, call);
   if (!image?.target) throw notFound(`image ${JSON.stringify(name)}`);
   const { mediaType, digest, size } = image.target;
   const read = ({ digest }: Pick<Descriptor, 'digest'>) => readDocument(content, call, digest);
   const target = { mediaType, digest: parseDigest(digest), size: Number(size) };
-  const platform: Platform = { ...hostPlatform(), os: 'linux', architecture };
   const tree = await readTree(name, target, await read(target), [platform], read);
   const [chosen] = tree.images;
-  if (!chosen) throw notFound(`image ${JSON.stringify(name)} for linux/${architecture}`);
+  if (!chosen) throw notFound(`image ${JSON.stringify(name)} for ${formatPlatform(platform)}`);
   const config = chosen.manifest.config.digest;
   const bytes = await read({ digest: config });
+  const parsed = parseObject(bytes, `image config ${config}`) as unknown as ImageConfig;
+  // A manifest by itself is of any platform, as far as its image says.
+  if (isWanted && parsed.architecture && parsed.architecture !== platform.architecture) {
+    throw notFound(`image ${JSON.stringify(name)} for ${formatPlatform(platform)}`);
+  }
   const chain = chainIds(diffIdsOf(config, bytes));
   return {
-    config: parseObject(bytes, `image config ${config}`) as unknown as ImageConfig,
+    config: parsed,
     chainId: chain.at(-1) ?? '',
   };
 }

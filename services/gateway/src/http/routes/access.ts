@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type AccessAdmin, DEFAULT_TOKEN_TTL_MS, MAX_TOKEN_TTL_MS } from '../../access/access-admin.ts';
 import { ROLES, type Role, WHOLE_FLEET } from '../../access/role.ts';
 import type { BindingRecord, TokenRecord } from '../../storage/postgres/access-repository.ts';
+import { type PageQuery, pageQuery } from '../page.ts';
 import { FOR_ONESELF, inNamespace, namespaceOf } from '../route-rule.ts';
-import { answers, answersNothing, idParams, listOf, object, text, time } from '../schemas.ts';
+import { answers, answersNothing, idParams, object, pageSchema, text, time } from '../schemas.ts';
 
 const role = { enum: ROLES } as const;
 
@@ -68,8 +69,8 @@ const createTokenSchema = {
 const listTokensSchema = {
   summary: 'Lists the API tokens of a namespace, or all, without what makes them good',
   operationId: 'listTokens',
-  querystring: { type: 'object', properties: { namespace: place } },
-  response: answers('The tokens, the newest first.', listOf('tokens', object(tokenProperties))),
+  querystring: { type: 'object', properties: { namespace: place, ...pageQuery } },
+  response: answers('The tokens, the newest first.', pageSchema(object(tokenProperties))),
 };
 
 const revokeTokenSchema = {
@@ -95,8 +96,8 @@ const createBindingSchema = {
 const listBindingsSchema = {
   summary: 'Lists who has roles in a namespace, or all of them',
   operationId: 'listBindings',
-  querystring: { type: 'object', properties: { namespace: place } },
-  response: answers('In the order of the subjects.', listOf('bindings', bindingSchema)),
+  querystring: { type: 'object', properties: { namespace: place, ...pageQuery } },
+  response: answers('In the order of the subjects.', pageSchema(bindingSchema)),
 };
 
 const deleteBindingSchema = {
@@ -127,9 +128,17 @@ export function accessRoutes(app: FastifyInstance, admin: AccessAdmin): void {
     },
   );
 
-  app.get('/tokens', { schema: listTokensSchema, config: ADMIN }, async (request) => ({
-    tokens: (await admin.listTokens(placeOf(request))).map(tokenToJson),
-  }));
+  app.get<{ Querystring: PageQuery }>(
+    '/tokens',
+    { schema: listTokensSchema, config: ADMIN },
+    async (request) => {
+      const { items, cursor = null } = await admin.listTokens({
+        ...request.query,
+        namespace: placeOf(request),
+      });
+      return { items: items.map(tokenToJson), next_cursor: cursor };
+    },
+  );
 
   app.delete<{ Params: { id: string } }>(
     '/tokens/:id',
@@ -151,9 +160,17 @@ export function accessRoutes(app: FastifyInstance, admin: AccessAdmin): void {
     },
   );
 
-  app.get('/bindings', { schema: listBindingsSchema, config: ADMIN }, async (request) => ({
-    bindings: (await admin.listBindings(placeOf(request))).map(bindingToJson),
-  }));
+  app.get<{ Querystring: PageQuery }>(
+    '/bindings',
+    { schema: listBindingsSchema, config: ADMIN },
+    async (request) => {
+      const { items, cursor = null } = await admin.listBindings({
+        ...request.query,
+        namespace: placeOf(request),
+      });
+      return { items: items.map(bindingToJson), next_cursor: cursor };
+    },
+  );
 
   app.delete<{ Querystring: { subject: string; role: Role } }>(
     '/bindings',

@@ -14,7 +14,7 @@ import { repeatableName } from '../idempotency.ts';
 import { labelUpdate } from '../labels.ts';
 import { pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
-import { creating, inNamespace } from '../route-rule.ts';
+import { creating, inNamespace, versioned } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
@@ -165,7 +165,7 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
 
   routes.patch(
     '/containers/:id',
-    { schema: updateSchema, config: inNamespace('write') },
+    { schema: updateSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { id, node, call } = await scopeOf(request, reply);
       const { labels, paths } = labelUpdate(request.body.labels);
@@ -182,7 +182,7 @@ export function containerRoutes(app: FastifyInstance, backends: Backends): void 
 
   routes.delete(
     '/containers/:id',
-    { schema: deleteSchema, config: inNamespace('write') },
+    { schema: deleteSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { id, node } = await scopeOf(request, reply);
       const scope = ifMatch(request, openCallOf(request, reply, { node }));

@@ -7,7 +7,7 @@ import type { Backends } from '../backends.ts';
 import { parseRange } from '../byte-range.ts';
 import { names, sendTagged } from '../entity-tag.ts';
 import { labelUpdate } from '../labels.ts';
-import { pageOf, pageQuery } from '../page.ts';
+import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
 import { inNamespace } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
@@ -102,7 +102,8 @@ export function contentRoutes(app: FastifyInstance, backends: Backends): void {
 
   routes.get('/content', { schema: listSchema, config: inNamespace('read') }, async (request, reply) => {
     const { node, filter = [] } = request.query;
-    const lists = (await clientOf(node)).list({ filters: filter }, openCallOf(request, reply, { node }));
+    const call = forPage(openCallOf(request, reply, { node }), request.query);
+    const lists = (await clientOf(node)).list({ filters: filter }, call);
     async function* infos() {
       for await (const { info } of lists) yield* info;
     }

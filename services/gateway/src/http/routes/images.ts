@@ -5,9 +5,9 @@ import type { Backends } from '../backends.ts';
 import { ifMatch, sendTagged } from '../entity-tag.ts';
 import { descriptorFromJson, imageToJson } from '../image-json.ts';
 import { labelUpdate, requireOwn } from '../labels.ts';
-import { pageOf, pageQuery } from '../page.ts';
+import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
-import { creating, inNamespace } from '../route-rule.ts';
+import { creating, inNamespace, versioned } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
@@ -105,7 +105,8 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
   routes.get('/images', { schema: listSchema, config: inNamespace('read') }, async (request, reply) => {
     const { node, filter = [] } = request.query;
     const client = await clientOf(node);
-    const { images } = await client.list({ filters: filter }, callOf(request, reply, { node }));
+    const call = forPage(callOf(request, reply, { node }), request.query);
+    const { images } = await client.list({ filters: filter }, call);
     const page = await pageOf(images, ({ name }) => [name], request.query);
     return { ...page, items: page.items.map(imageToJson) };
   });
@@ -142,7 +143,7 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
 
   routes.patch(
     '/images/:name',
-    { schema: updateSchema, config: inNamespace('write') },
+    { schema: updateSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { node } = request.query;
       const { name } = request.params;
@@ -162,7 +163,7 @@ export function imageRoutes(app: FastifyInstance, backends: Backends): void {
 
   routes.delete(
     '/images/:name',
-    { schema: deleteSchema, config: inNamespace('write') },
+    { schema: deleteSchema, config: versioned(inNamespace('write')) },
     async (request, reply) => {
       const { node, sync } = request.query;
       const client = await clientOf(node);

@@ -3,7 +3,7 @@ import type { Lease } from '@longshore/proto/containerd/services/leases/v1/lease
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { requireOwn } from '../labels.ts';
-import { pageOf, pageQuery } from '../page.ts';
+import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
 import { creating, inNamespace } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
@@ -109,7 +109,8 @@ export function leaseRoutes(app: FastifyInstance, backends: Backends): void {
   routes.get('/leases', { schema: listSchema, config: inNamespace('read') }, async (request, reply) => {
     const { node, filter = [] } = request.query;
     const client = await clientOf(node);
-    const { leases } = await client.list({ filters: filter }, callOf(request, reply, { node }));
+    const call = forPage(callOf(request, reply, { node }), request.query);
+    const { leases } = await client.list({ filters: filter }, call);
     const page = await pageOf(leases, ({ id }) => [id], request.query);
     return { ...page, items: page.items.map(leaseToJson) };
   });

@@ -11,7 +11,7 @@ import { ifMatch, sendTagged } from '../entity-tag.ts';
 import { labelUpdate, requireOwn } from '../labels.ts';
 import { pageOf, pageQuery } from '../page.ts';
 import { callOf, type RequestCall } from '../request-call.ts';
-import { creating, inNamespace, ofFleet } from '../route-rule.ts';
+import { creating, inNamespace, ofFleet, versioned } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
 import {
   answers,
@@ -122,7 +122,7 @@ export function namespaceRoutes(app: FastifyInstance, backends: Backends): void 
 
   routes.patch(
     '/namespaces/:namespace',
-    { schema: updateSchema, config: ofFleet('write') },
+    { schema: updateSchema, config: versioned(ofFleet('write')) },
     async (request, reply) => {
       const { node } = request.query;
       const { namespace: name } = request.params;
@@ -140,7 +140,7 @@ export function namespaceRoutes(app: FastifyInstance, backends: Backends): void 
 
   routes.delete(
     '/namespaces/:namespace',
-    { schema: deleteSchema, config: ofFleet('write') },
+    { schema: deleteSchema, config: versioned(ofFleet('write')) },
     async (request, reply) => {
       const { node } = request.query;
       const call = ifMatch(request, callOf(request, reply, { node }));

@@ -1,9 +1,14 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { notFound } from '@longshore/errors';
 import type { Node } from '@longshore/proto/longshore/runtime/v1/nodes';
+import {
+  NODE_STATE_NAMES,
+  type NodeStateName,
+  nodeStateFromName,
+  nodeToJson,
+} from '@longshore/proto/node-json';
 import type { FastifyInstance } from 'fastify';
 import type { Backends } from '../backends.ts';
-import { nodeToJson, STATE_NAMES, type StateName, stateFromJson } from '../node-json.ts';
 import { type PageQuery, pageOf, pageQuery } from '../page.ts';
 import { callOf } from '../request-call.ts';
 import { ofFleet } from '../route-rule.ts';
@@ -22,7 +27,7 @@ const listSchema = {
     type: 'object',
     properties: {
       selector: { type: 'string', description: 'Labels that all match, e.g. `zone=a,gpu,!spot`.' },
-      state: { enum: STATE_NAMES, description: 'Default: all but `gone`.' },
+      state: { enum: NODE_STATE_NAMES, description: 'Default: all but `gone`.' },
       ...pageQuery,
     },
   },
@@ -84,12 +89,12 @@ const uncordonSchema = {
 };
 
 export function nodeRoutes(app: FastifyInstance, { nodes, nodeAdmin }: Backends): void {
-  app.get<{ Querystring: { selector?: string; state?: StateName } & PageQuery }>(
+  app.get<{ Querystring: { selector?: string; state?: NodeStateName } & PageQuery }>(
     '/nodes',
     { schema: listSchema, config: ofFleet('read') },
     async (request, reply) => {
       const { selector = '', state } = request.query;
-      const states = state === undefined ? [] : [stateFromJson(state)];
+      const states = state === undefined ? [] : [nodeStateFromName(state)];
       const found = await nodes.list({ selector, states }, callOf(request, reply, {}));
       const page = await pageOf(found.nodes, ({ id }) => [id], request.query);
       return { ...page, items: page.items.map(nodeToJson) };

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Backends } from '../backends.ts';
 import { sendTagged } from '../entity-tag.ts';
 import { labelUpdate, ownLabels } from '../labels.ts';
-import { pageOf, pageQuery } from '../page.ts';
+import { forPage, pageOf, pageQuery } from '../page.ts';
 import { callOf, openCallOf } from '../request-call.ts';
 import { inNamespace } from '../route-rule.ts';
 import { typed } from '../schema-types.ts';
@@ -112,7 +112,7 @@ export function snapshotRoutes(app: FastifyInstance, backends: Backends): void {
   routes.get('/snapshots', { schema: listSchema, config: inNamespace('read') }, async (request, reply) => {
     const { node, snapshotter, filter = [], ...query } = request.query;
     if (node !== undefined) await backends.requireNode(node);
-    const call = openCallOf(request, reply, {});
+    const call = forPage(openCallOf(request, reply, {}), query, 2);
     const answer = backends.lists.snapshots(call, snapshotter, filter, node);
     const found = await pageOf(answer, ({ item, node }) => [item.name, node], query, 2);
     const items = found.items.map(({ item, node }) => snapshotToJson(item, node, snapshotter));

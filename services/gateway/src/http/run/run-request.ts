@@ -24,7 +24,11 @@ export const runBody = fields(
     username: { ...text, default: '' },
     password: { ...text, default: '', description: 'Of the registry; kept nowhere.' },
     plain_http: flag,
-    rm: { ...flag, description: 'Removes the container when it has ended; not together with `detach`.' },
+    rm: {
+      ...flag,
+      description:
+        'Has its node remove the container when it has ended, detached or not; not for one that is restarted.',
+    },
     detach: { ...flag, description: 'Answers when it has started.' },
   },
   ['image'],

@@ -43,6 +43,7 @@ export function attachSocket(app: FastifyInstance, backends: Backends): void {
     async prepare(request, reply) {
       const { stdin = false, logs = false } = request.query;
       const target = await taskTarget(backends, request, reply);
+      if (stdin) await request.requireEntry(target);
       const { process } = await target.tasks.get({ containerId: target.id }, target.call);
       await requireLog(target);
       return { target, terminal: process!.terminal, stdin, logs };

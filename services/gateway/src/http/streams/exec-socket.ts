@@ -54,6 +54,7 @@ export function execSocket(app: FastifyInstance, backends: Backends): void {
     async prepare(request, reply) {
       const { terminal = false, stdin = false, width, height, ...wanted } = request.query;
       const target = await taskTarget(backends, request, reply);
+      await request.requireEntry(target);
       await target.tasks.get({ containerId: target.id }, target.call);
       const size = width && height ? { size: { width, height } } : {};
       return { target, start: execStart(target.id, wanted, { terminal, stdin, ...size }) };

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import websocket from '@fastify/websocket';
 import { kindOf, unavailable } from '@longshore/errors';
 import { type Output, Stream } from '@longshore/proto/longshore/node/v1/stdio';
@@ -64,7 +65,7 @@ export function addSocketRoute<R extends RouteGenericInterface, T>(
     wsHandler: async (raw, request) => {
       const socket = new ProcessSocket(raw, request.id);
       try {
-        await talk(socket, ready.get(request as FastifyRequest)!);
+        await untilStopped(request.stopped, talk(socket, ready.get(request as FastifyRequest)!));
         request.record?.end('ok');
         socket.close();
       } catch (error) {
@@ -75,6 +76,21 @@ export function addSocketRoute<R extends RouteGenericInterface, T>(
       }
     },
   });
+}
+
+/** Throws why the client may talk no more, once it may not; what it had under way ends with its socket. */
+async function untilStopped(stopped: AbortSignal | undefined, talk: Promise<void>): Promise<void> {
+  if (!stopped) return talk;
+  const over = new AbortController();
+  const abort = once(stopped, 'abort', { signal: over.signal });
+  abort.catch(() => undefined);
+  try {
+    await Promise.race([talk, abort]);
+    if (stopped.aborted) talk.catch(() => undefined);
+    stopped.throwIfAborted();
+  } finally {
+    over.abort();
+  }
 }
 
 /** Resolves when the client has taken it. */

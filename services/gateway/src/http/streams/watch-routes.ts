@@ -17,17 +17,18 @@ const schema = {
   operationId: 'watch',
   querystring: fields(
     {
-      kind: { enum: ['containers', 'images'] },
+      kind: { enum: ['containers', 'images', 'tasks'] },
       namespace: namespaceQuery,
       node: {
         ...text,
-        description: "A node's id; default: containers of all nodes, images of the fleet's own scope.",
+        description:
+          "A node's id; default: containers and tasks of all nodes, images of the fleet's own scope.",
       },
     },
     ['kind'],
   ),
   response: answersEvents(
-    '`reset`: forget all; `listed`, for each that there is; `synced`; then `changed`, with the whole object, and `removed`. With the id of an ' +
+    '`reset`: forget all; `listed`, for each that there is; `synced`, with `unreachable_nodes`, which did not tell all; then `changed`, with the whole object, and `removed`. With the id of an ' +
       'event as `Last-Event-ID` it goes on behind that without a list, or begins anew when that is too long ago.',
   ),
 } as const;
@@ -67,12 +68,14 @@ async function* watch(
   };
   const resumed = after === undefined ? undefined : await orUndefined(open({ afterSequence: after }));
   const { feed, begin } = resumed ?? (await open({}));
+  const unreachable = new Set<string>();
   try {
     if (!resumed) {
       yield { event: 'reset', data: {} };
-      for await (const item of kind.list(backends, call, node)) yield { event: 'listed', data: item };
+      for await (const item of kind.list(backends, call, node, unreachable))
+        yield { event: 'listed', data: item };
     }
-    yield { event: 'synced', id: begin.toString(), data: {} };
+    yield { event: 'synced', id: begin.toString(), data: { unreachable_nodes: [...unreachable].sort() } };
     for (let next = await feed.next(); !next.done; next = await feed.next()) {
       const { sequence, event } = next.value;
       const id = sequence.toString();

@@ -3,7 +3,9 @@ import { FLEET, Header } from '@longshore/proto/headers';
 import type { Backends } from '../backends.ts';
 import { listContainers } from '../containers/list-containers.ts';
 import { imageToJson } from '../image-json.ts';
+import { forPage, pageOf } from '../page.ts';
 import type { RequestCall } from '../request-call.ts';
+import { taskToJson, unknownTask } from '../tasks/task-json.ts';
 
 const PAGE_SIZE = 200;
 
@@ -18,8 +20,13 @@ export interface WatchedItem {
 export interface WatchedKind {
   /** Of the events after which it may be another. */
   topics: readonly string[];
-  /** Undefined for a node: as without the query. */
-  list(backends: Backends, call: RequestCall, node: string | undefined): AsyncIterable<WatchedItem>;
+  /** Undefined for a node: as without the query. Adds to `unreachable` the nodes that did not tell all. */
+  list(
+    backends: Backends,
+    call: RequestCall,
+    node: string | undefined,
+    unreachable: Set<string>,
+  ): AsyncIterable<WatchedItem>;
   /** Undefined for what is gone. */
   get(backends: Backends, call: RequestCall, node: string, name: string): Promise<unknown>;
 }
@@ -32,11 +39,12 @@ const containers: WatchedKind = {
     ...topicsOf('tasks', 'create', 'start', 'paused', 'resumed', 'exit', 'delete'),
   ],
 
-  async *list(backends, call, node) {
+  async *list(backends, call, node, unreachable) {
     let cursor: string | undefined;
     do {
       const query = { node, filters: [], limit: PAGE_SIZE, withStatus: true, ...(cursor && { cursor }) };
       const page = await listContainers(backends, call, query);
+      for (const away of page.unreachable_nodes) unreachable.add(away);
       for (const object of page.items) yield { node: object.node, name: object.id, object };
       cursor = page.next_cursor ?? undefined;
     } while (cursor !== undefined);
@@ -48,13 +56,40 @@ const containers: WatchedKind = {
   },
 };
 
+const tasks: WatchedKind = {
+  topics: topicsOf('tasks', 'create', 'start', 'paused', 'resumed', 'exit', 'delete'),
+
+  async *list({ lists }, call, node, unreachable) {
+    const answer = lists.tasks(call, '', node);
+    for await (const { item, node } of answer) {
+      const object = taskToJson(item, node);
+      yield { node, name: object.id, object };
+    }
+    for (const away of answer.unreachable()) unreachable.add(away);
+  },
+
+  async get({ lists }, call, node, name) {
+    const answer = lists.tasksOf(call, new Map([[node, [name]]]));
+    const [found] = await Array.fromAsync(answer);
+    if (found) return taskToJson(found.item, node);
+    return answer.unreachable().length > 0 ? unknownTask(node, name) : undefined;
+  },
+};
+
 const images: WatchedKind = {
   topics: topicsOf('images', 'create', 'update', 'delete'),
 
   async *list(backends, call, node = FLEET) {
     const { images } = await backends.in(FLEET);
-    const { images: all } = await images.list({}, inScope(call, node));
-    for (const image of all) yield { node, name: image.name, object: imageToJson(image) };
+    const scope = inScope(call, node);
+    let cursor: string | undefined;
+    do {
+      const query = { limit: PAGE_SIZE, ...(cursor && { cursor }) };
+      const { images: some } = await images.list({}, forPage(scope, query));
+      const page = await pageOf(some, ({ name }) => [name], query);
+      for (const image of page.items) yield { node, name: image.name, object: imageToJson(image) };
+      cursor = page.next_cursor ?? undefined;
+    } while (cursor !== undefined);
   },
 
   async get(backends, call, node, name) {
@@ -69,7 +104,7 @@ const images: WatchedKind = {
   },
 };
 
-export const WATCHED_KINDS = { containers, images } as const;
+export const WATCHED_KINDS = { containers, images, tasks } as const;
 
 /** Of a node's records, of which the control plane is asked. */
 function inScope(call: RequestCall, node: string): RequestCall {

@@ -83,6 +83,7 @@ export function execRoute(app: FastifyInstance, backends: Backends): void {
         ...wanted
       } = request.body;
       const target = await taskTarget(backends, request, reply);
+      await request.requireEntry(target);
       const input = stdin !== undefined && !detach;
       const start = execStart(target.id, wanted, { stdin: input, detached: detach });
       const late = AbortSignal.timeout(seconds * 1_000);

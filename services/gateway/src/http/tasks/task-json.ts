@@ -1,6 +1,12 @@
-import { type Process, Status } from '@longshore/proto/containerd/v1/types/task';
+import { create } from '@bufbuild/protobuf';
+import { type Process, ProcessSchema, Status } from '@longshore/proto/containerd/v1/types/task';
 import { STATUSES } from '../containers/container-json.ts';
 import { timeToJson } from '../time.ts';
+
+/** Of a task whose node does not tell how it is by now. */
+export function unknownTask(node: string, id: string) {
+  return taskToJson(create(ProcessSchema, { id, status: Status.UNKNOWN }), node);
+}
 
 /** A task for people: how it ended is told once it has. */
 export function taskToJson(process: Process, node: string) {

@@ -1,15 +1,18 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import type { Process } from '@longshore/proto/containerd/v1/types/task';
 import type { CallOptions } from '@longshore/rpc';
 import type { FastifyInstance } from 'fastify';
+import type { FromNode } from '../../fleet/fan-out.ts';
 import type { Backends } from '../backends.ts';
+import { forPage, type PageQuery, pageOf, pageQuery } from '../page.ts';
 import { openCallOf, type RequestCall, type ScopeQuery } from '../request-call.ts';
 import { creating, inNamespace } from '../route-rule.ts';
 import {
   answers,
   answersNothing,
-  listOf,
   namespaceQuery,
   object,
+  pageSchema,
   text,
   unreachableSchema,
 } from '../schemas.ts';
@@ -56,11 +59,12 @@ const listSchema = {
     properties: {
       namespace: namespaceQuery,
       node: { ...text, description: "A node's id; default: all nodes." },
+      ...pageQuery,
     },
   },
   response: answers(
-    'The tasks, in byte order of their ids.',
-    object({ ...listOf('items', taskSchema).properties, unreachable_nodes: unreachableSchema }),
+    'The tasks, in byte order of their ids and then of their nodes.',
+    object({ ...pageSchema(taskSchema).properties, unreachable_nodes: unreachableSchema }),
   ),
 };
 
@@ -123,16 +127,18 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
   const read = inNamespace('read');
   const write = inNamespace('write');
 
-  app.get<{ Querystring: ScopeQuery }>(
+  app.get<{ Querystring: ScopeQuery & PageQuery }>(
     '/tasks',
     { schema: listSchema, config: read },
     async (request, reply) => {
       const { node } = request.query;
+      const call = forPage(openCallOf(request, reply, {}), request.query, 2);
       if (node !== undefined) await backends.requireNode(node);
-      const answer = backends.lists.tasks(openCallOf(request, reply, {}), '', node);
-      const tasks = await Array.fromAsync(answer, ({ item, node }) => taskToJson(item, node));
-      tasks.sort((a, b) => compare(a.id, b.id) || compare(a.node, b.node));
-      return { items: tasks, unreachable_nodes: answer.unreachable() };
+      const answer = backends.lists.tasks(call, '', node);
+      const keyOf = ({ item, node }: FromNode<Process>) => [item.containerId || item.id, node];
+      const page = await pageOf(answer, keyOf, request.query, 2);
+      const items = page.items.map(({ item, node }) => taskToJson(item, node));
+      return { ...page, items, unreachable_nodes: answer.unreachable() };
     },
   );
 
@@ -143,6 +149,7 @@ export function taskRoutes(app: FastifyInstance, backends: Backends): void {
       const { terminal = false, stdin = false, start = true } = request.body ?? {};
       const target = await taskTarget(backends, request, reply);
       const { id: containerId, call, stdio, tasks } = target;
+      await request.requireEntry(target);
       await stdio.create({ containerId, terminal, stdin }, call);
       if (start) await startOrUndo(target);
       const { process } = await tasks.get({ containerId }, call);
@@ -292,9 +299,4 @@ async function startOrUndo({ id: containerId, call, tasks, control }: TaskTarget
 /** For what is done to its end though its caller leaves: a task that was asked to stop is not left to ignore it. */
 function unsignalled({ headers }: RequestCall): CallOptions {
   return { headers };
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

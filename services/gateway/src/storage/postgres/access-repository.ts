@@ -38,6 +38,15 @@ export interface AccessRows {
   bindings: RoleBinding[];
 }
 
+/** Some of a list. */
+export interface PageOf<K> {
+  /** Undefined: of all. */
+  namespace?: string | undefined;
+  /** What names the last one that was listed. */
+  after?: K | undefined;
+  limit: number;
+}
+
 interface BindingRow {
   subject: string;
   namespace: string;
@@ -117,12 +126,21 @@ export class AccessRepository {
     });
   }
 
-  /** The newest first; of one namespace, or of all. */
-  async listTokens(namespace?: string): Promise<TokenRecord[]> {
+  /** The newest first; of one namespace, or of all. Those behind the token that `after` names by when it was made, and its id. */
+  async listTokens({
+    namespace,
+    after,
+    limit,
+  }: PageOf<readonly [createdAt: string, id: string]>): Promise<TokenRecord[]> {
+    const [createdAt = null, id = null] = after ?? [];
     const rows = await query<TokenRow>(
       this.#pool,
-      `SELECT ${TOKEN} FROM access_tokens WHERE $1::text IS NULL OR namespace = $1 ORDER BY created_at DESC, id`,
-      [namespace ?? null],
+      `SELECT ${TOKEN} FROM access_tokens
+       WHERE ($1::text IS NULL OR namespace = $1)
+         AND ($2::timestamptz IS NULL
+           OR (date_trunc('milliseconds', created_at), id) < ($2::timestamptz, $3::text))
+       ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $4`,
+      [namespace ?? null, createdAt, id, limit],
     );
     return rows.map(tokenOf);
   }
@@ -158,13 +176,20 @@ export class AccessRepository {
     return bindingOf(rows[0]!);
   }
 
-  /** In the order of their subjects; of one namespace, or of all. */
-  async listBindings(namespace?: string): Promise<BindingRecord[]> {
+  /** In the byte order of their subjects, namespaces and roles; of one namespace, or of all. Those behind `after`. */
+  async listBindings({
+    namespace,
+    after,
+    limit,
+  }: PageOf<readonly [subject: string, namespace: string, role: string]>): Promise<BindingRecord[]> {
     const rows = await query<BindingRow>(
       this.#pool,
-      `SELECT ${BINDING} FROM role_bindings WHERE $1::text IS NULL OR namespace = $1
-       ORDER BY subject, namespace, role`,
-      [namespace ?? null],
+      `SELECT ${BINDING} FROM role_bindings
+       WHERE ($1::text IS NULL OR namespace = $1)
+         AND ($2::text IS NULL
+           OR (subject COLLATE "C", namespace COLLATE "C", role COLLATE "C") > ($2, $3::text, $4::text))
+       ORDER BY subject COLLATE "C", namespace COLLATE "C", role COLLATE "C" LIMIT $5`,
+      [namespace ?? null, ...(after ?? [null, null, null]), limit],
     );
     return rows.map(bindingOf);
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Pool, query } from '@longshore/postgres';
 
-/** More than any request that makes something takes. */
+/** More than requests that make something take; of one that takes longer it is renewed. */
 const CLAIM_SECONDS = 120;
 const KEPT_HOURS = 24;
 /** Expired ones that go with each new one. */
@@ -58,12 +58,28 @@ export class IdempotencyRepository {
     return { state: 'answered', answer: { status: row.status, headers: row.headers, body: row.body } };
   }
 
-  async keep(claim: string, { status, headers, body }: KeptAnswer): Promise<void> {
-    await query(
+  /** Whether it was kept: the claim may have run out, and another have the request. */
+  async keep(claim: string, { status, headers, body }: KeptAnswer): Promise<boolean> {
+    const kept = await query(
       this.#pool,
-      'UPDATE idempotency_keys SET status = $2, headers = $3, body = $4 WHERE claim = $1',
+      'UPDATE idempotency_keys SET status = $2, headers = $3, body = $4 WHERE claim = $1 RETURNING 1 AS kept',
       [claim, status, headers, body],
     );
+    return kept.length > 0;
+  }
+
+  /** For a request that takes longer than others. */
+  async renew(claim: string): Promise<void> {
+    await query(
+      this.#pool,
+      `UPDATE idempotency_keys SET claimed_until = statement_timestamp() + interval '${CLAIM_SECONDS} s' WHERE claim = $1`,
+      [claim],
+    );
+  }
+
+  /** What was answered is not true any more: repeated, the request is done anew. */
+  async forget(claim: string): Promise<void> {
+    await query(this.#pool, 'DELETE FROM idempotency_keys WHERE claim = $1', [claim]);
   }
 
   /** For a request that has made nothing: repeated, it is tried anew. */

@@ -1,6 +1,6 @@
 import { alreadyExists, notFound } from '@longshore/errors';
 import { compileToSql, type Filter, type SqlColumns } from '@longshore/filters';
-import type { Scope } from '@longshore/kit';
+import { type ListPart, type Scope, WHOLE_LIST } from '@longshore/kit';
 import { expiryOf, type Labels } from '@longshore/oci';
 import {
   appendEvent,
@@ -76,8 +76,8 @@ export class ImageRepository {
     return fromRow(rows[0]);
   }
 
-  /** At least the images that the filter matches, in byte order of the names. */
-  async *pages(scope: Scope, filter: Filter): AsyncGenerator<Image[]> {
+  /** At least the images that the filter matches, from the part's first name on and then at least as many as it wants, in byte order of the names. */
+  async *pages(scope: Scope, filter: Filter, part: ListPart = WHOLE_LIST): AsyncGenerator<Image[]> {
     const parameters: unknown[] = [scope.namespace, scope.node];
     const matching = compileToSql(filter, FILTERED, parameters) ?? 'true';
     const pages = orderedPages<Row>(this.#pool, {
@@ -86,6 +86,7 @@ export class ImageRepository {
       where: `i.namespace = $1 AND i.node = $2 AND ${matching}`,
       parameters,
       order: ['i.name'],
+      part,
     });
     for await (const rows of pages) yield rows.map(fromRow);
   }

@@ -215,6 +215,20 @@ export declare type ListTokensRequest = Message<"longshore.access.v1.ListTokensR
    * @generated from field: string namespace = 1;
    */
   namespace: string;
+
+  /**
+   * Default, and at most: 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Of the answer before; the namespace must be the same.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -228,9 +242,18 @@ export declare const ListTokensRequestSchema: GenMessage<ListTokensRequest>;
  */
 export declare type ListTokensResponse = Message<"longshore.access.v1.ListTokensResponse"> & {
   /**
+   * The newest first.
+   *
    * @generated from field: repeated longshore.access.v1.Token tokens = 1;
    */
   tokens: Token[];
+
+  /**
+   * Empty: there is nothing more.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -326,6 +349,20 @@ export declare type ListBindingsRequest = Message<"longshore.access.v1.ListBindi
    * @generated from field: string namespace = 1;
    */
   namespace: string;
+
+  /**
+   * Default, and at most: 1000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Of the answer before; the namespace must be the same.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -339,9 +376,18 @@ export declare const ListBindingsRequestSchema: GenMessage<ListBindingsRequest>;
  */
 export declare type ListBindingsResponse = Message<"longshore.access.v1.ListBindingsResponse"> & {
   /**
+   * In the order of their subjects.
+   *
    * @generated from field: repeated longshore.access.v1.Binding bindings = 1;
    */
   bindings: Binding[];
+
+  /**
+   * Empty: there is nothing more.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**

@@ -243,6 +243,12 @@ export declare type AttachResponse = Message<"longshore.node.v1.AttachResponse">
      */
     value: Exit;
     case: "exit";
+  } | {
+    /**
+     * @generated from field: longshore.node.v1.Attached attached = 3;
+     */
+    value: Attached;
+    case: "attached";
   } | { case: undefined; value?: undefined };
 };
 
@@ -251,6 +257,21 @@ export declare type AttachResponse = Message<"longshore.node.v1.AttachResponse">
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export declare const AttachResponseSchema: GenMessage<AttachResponse>;
+
+/**
+ * Attached comes first: from here on nothing of the output and of the exit is missed, though the task ends and its container is removed. Who
+ * attaches to a task that was made, and starts it after this, misses nothing of it at all.
+ *
+ * @generated from message longshore.node.v1.Attached
+ */
+export declare type Attached = Message<"longshore.node.v1.Attached"> & {
+};
+
+/**
+ * Describes the message longshore.node.v1.Attached.
+ * Use `create(AttachedSchema)` to create a new message.
+ */
+export declare const AttachedSchema: GenMessage<Attached>;
 
 /**
  * @generated from message longshore.node.v1.Output
@@ -664,7 +685,8 @@ export declare const StdioService: GenService<{
   },
   /**
    * Attach: the first message names the container, the others are its input. Ends with the process's exit, which comes last.
-   * FAILED_PRECONDITION when the task's output goes elsewhere.
+   * FAILED_PRECONDITION when the task's output goes elsewhere. A container that is to be removed after its task (label `longshore.io/remove`)
+   * stays until its readers have the rest, ten minutes at most.
    *
    * @generated from rpc longshore.node.v1.StdioService.Attach
    */

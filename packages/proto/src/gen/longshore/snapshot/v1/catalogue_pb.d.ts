@@ -115,7 +115,7 @@ export declare type PrepareRequest = Message<"longshore.snapshot.v1.PrepareReque
   parent: string;
 
   /**
-   * KIND_ACTIVE or KIND_VIEW.
+   * KIND_COMMITTED for one that its snapshotter has found ready: `key` is its name then.
    *
    * @generated from field: longshore.snapshot.v1.Kind kind = 4;
    */
@@ -533,7 +533,7 @@ export declare const KindSchema: GenEnum<Kind>;
  */
 export declare const CatalogueService: GenService<{
   /**
-   * Prepare records a new active or view snapshot whose directory the agent has made already.
+   * Prepare records a new snapshot whose directory the agent has made already.
    *
    * @generated from rpc longshore.snapshot.v1.CatalogueService.Prepare
    */

@@ -1,7 +1,7 @@
-import { type Node, NodeState } from '@longshore/proto/longshore/runtime/v1/nodes';
-import { timeToJson } from './time.ts';
+import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import { type Node, NodeState } from './gen/longshore/runtime/v1/nodes_pb.js';
 
-/** In the words of the API. */
+/** A node's states in the words of the HTTP API, of the command line, and of whoever else shows nodes to people. */
 const STATES = {
   [NodeState.UNSPECIFIED]: 'unknown',
   [NodeState.JOINING]: 'joining',
@@ -11,20 +11,25 @@ const STATES = {
   [NodeState.GONE]: 'gone',
 } as const;
 
-export const STATE_NAMES = Object.values(STATES);
-export type StateName = (typeof STATE_NAMES)[number];
+export const NODE_STATE_NAMES = Object.values(STATES);
+export type NodeStateName = (typeof NODE_STATE_NAMES)[number];
 
-export function stateFromJson(name: StateName): NodeState {
+export function nodeStateName(state: NodeState): NodeStateName {
+  return STATES[state] ?? 'unknown';
+}
+
+export function nodeStateFromName(name: NodeStateName): NodeState {
   const [state] = Object.entries(STATES).find(([, value]) => value === name) ?? [];
   return Number(state ?? NodeState.UNSPECIFIED) as NodeState;
 }
 
+/** A node as JSON documents have it. */
 export function nodeToJson(node: Node) {
   return {
     id: node.id,
     uid: node.uid,
     revision: Number(node.revision),
-    state: STATES[node.state] ?? 'unknown',
+    state: nodeStateName(node.state),
     cordoned: node.cordoned,
     notice: node.notice,
     address: node.address,
@@ -43,6 +48,11 @@ export function nodeToJson(node: Node) {
     },
     running_tasks: node.runningTasks,
     created_at: timeToJson(node.createdAt),
-    last_seen_at: timeToJson(node.lastSeenAt) ?? null,
+    last_seen_at: timeToJson(node.lastSeenAt),
   };
+}
+
+/** RFC 3339, in UTC. */
+function timeToJson(time: Timestamp | undefined): string | null {
+  return time ? timestampDate(time).toISOString() : null;
 }
