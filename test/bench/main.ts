@@ -25,7 +25,7 @@ const HELP = `Usage: npm run bench -- [PART...] [options]
 Parts, all when none is named. Any failed step makes it fail.
   compare         Does the same work with the same client (Debian's ctr) against longshore and against a containerd,
                   in turn, and prints both with the ratio.
-  cli             Runs short commands of longshore as whole processes.
+  cli             Runs short commands of longshore as whole processes, and run beside ctr run.
   tasks           Runs a container to its end by ctr, alone and four at once, beside a containerd: the bars of both.
   density         Has many containers at once: the agent's memory, and how soon a new agent knows them.
   exits           How long after its end a process's exit event is with a subscriber of NATS.
