@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { REPOSITORY } from '../architecture/sources.ts';
+import { Ctr } from '../harness/ctr.ts';
 import { printBar } from './bar.ts';
+import { meterSocket } from './cli/metered-socket.ts';
 import { type BenchStack, startBenchStack } from './sides.ts';
 import { formatTimings, timingsOf } from './statistics.ts';
 
@@ -52,55 +54,48 @@ async function benchCommands(started: BenchStack, runs: number): Promise<void> {
   );
 }
 
-/** Of one client: its own start, told by a command that asks one thing of the server, and a whole run. */
+/** Of one client: whole processes, and what of them was between its first and its last word with the server. */
 interface RunSamples {
-  start: number[];
-  run: number[];
+  whole: number[];
+  server: number[];
 }
 
-/** An image that is there, run to its end and removed by both clients against one socket, less what each takes to start. */
+/** An image that is there, run to its end and removed by both clients against one socket. */
 async function benchRun({ stack, image }: BenchStack, runs: number): Promise<void> {
-  const env = { ...process.env, LONGSHORE_SOCKET: stack.socket };
-  const longshore = (args: string[]) => promisify(execFile)(process.execPath, [PROGRAM, ...args], { env });
-  const samples = { longshore: { start: [], run: [] }, ctr: { start: [], run: [] } } as Record<
-    'longshore' | 'ctr',
-    RunSamples
-  >;
+  await using socket = await meterSocket(stack.socket);
+  const env = { ...process.env, LONGSHORE_SOCKET: socket.path };
+  const ctr = new Ctr(socket.path);
+  const clients: Record<string, (id: string) => Promise<unknown>> = {
+    longshore: (id) => {
+      const args = [PROGRAM, 'run', '--rm', '--name', id, image, '/bin/true'];
+      return promisify(execFile)(process.execPath, args, { env });
+    },
+    ctr: (id) => ctr.ok(['run', '--rm', image, id, '/bin/true']),
+  };
+  const samples = new Map(
+    Object.keys(clients).map((name): [string, RunSamples] => [name, { whole: [], server: [] }]),
+  );
   for (let round = -WARM_UPS; round < runs; round++) {
-    const took = {
-      longshore: {
-        start: await timed(() => longshore(['images', '-q'])),
-        run: await timed(() => longshore(['run', '--rm', image, '/bin/true'])),
-      },
-      ctr: {
-        start: await timed(() => stack.ctr.ok(['image', 'ls', '-q'])),
-        run: await timed(() =>
-          stack.ctr.ok(['run', '--rm', image, `bench-${round + WARM_UPS}`, '/bin/true']),
-        ),
-      },
-    };
-    if (round < 0) continue;
-    for (const client of ['longshore', 'ctr'] as const) {
-      samples[client].start.push(took[client].start);
-      samples[client].run.push(took[client].run);
+    for (const [name, run] of Object.entries(clients)) {
+      const beganMs = performance.now();
+      await run(`${name}-${round + WARM_UPS}`);
+      const tookMs = performance.now() - beganMs;
+      const serverMs = socket.take();
+      if (round < 0) continue;
+      samples.get(name)!.whole.push(tookMs);
+      samples.get(name)!.server.push(serverMs);
     }
   }
   console.log(`run --rm of an image that is there, ${runs} runs of each:`);
-  const [ours, theirs] = (['longshore', 'ctr'] as const).map((client) => {
-    const { start, run } = samples[client];
-    console.log(`  ${`${client}, its own start`.padEnd(28)} ${formatTimings(timingsOf(start))}`);
-    console.log(`  ${`${client}, whole`.padEnd(28)} ${formatTimings(timingsOf(run))}`);
-    return timingsOf(run).median - timingsOf(start).median;
+  const [ours, theirs] = [...samples].map(([name, { whole, server }]) => {
+    const own = whole.map((wholeMs, n) => wholeMs - server[n]!);
+    console.log(`  ${`${name}, its own start and end`.padEnd(34)} ${formatTimings(timingsOf(own))}`);
+    console.log(`  ${`${name}, with the server`.padEnd(34)} ${formatTimings(timingsOf(server))}`);
+    return timingsOf(server).median;
   }) as [number, number];
   printBar(
-    `longshore run, less its start, ≤ ${MAX_RUN_RATIO}× ctr run`,
+    `longshore run, with the server, ≤ ${MAX_RUN_RATIO}× ctr run`,
     `${ours.toFixed(0)} ms, ctr ${theirs.toFixed(0)} ms, ratio ${(ours / theirs).toFixed(2)}`,
     ours <= MAX_RUN_RATIO * theirs,
   );
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const beganMs = performance.now();
-  await work();
-  return performance.now() - beganMs;
 }

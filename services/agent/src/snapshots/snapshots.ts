@@ -58,6 +58,8 @@ export interface SnapshotsOptions {
 
 const NOTHING: Usage = { sizeBytes: 0n, inodes: 0n };
 
+type Parent = Pick<PrepareRequest, 'snapshotter' | 'parent'>;
+
 /**
  * Snapshots of this node: records in the catalogue, directories here. A directory is there before its record, and goes
  * after it, so that a record always has its directory.
@@ -135,7 +137,7 @@ export class Snapshots {
   async upperMounts(key: SnapshotKey, parent: string, call: CatalogueCall): Promise<Mount[]> {
     const driver = this.snapshotter(key.snapshotter);
     const { generation, labels } = await this.#current(key, call);
-    const ancestors = await this.#ancestorsOn({ ...key, parent }, call);
+    const ancestors = await this.#ancestors({ ...key, parent }, call);
     const mounts = driver.upperMounts?.({ generation, kind: 'active', ancestors, labels });
     if (!mounts) throw unimplemented(`snapshotter ${key.snapshotter}: parents that come with the commit`);
     return mounts;
@@ -183,7 +185,7 @@ export class Snapshots {
     if (!this.snapshotter(snapshotter).capabilities.includes('rebase')) {
       throw unimplemented(`snapshotter ${JSON.stringify(snapshotter)}: a parent that is given at the commit`);
     }
-    return (await this.#ancestorsOn({ snapshotter, parent }, call))[0];
+    return (await this.#ancestors({ snapshotter, parent }, call))[0];
   }
 
   /** Throws NotFound, and FailedPrecondition while there are children. The disk's space is free some time later. */
@@ -259,11 +261,13 @@ export class Snapshots {
     }
   }
 
+  /** Of a parent that a commit will name: one that has gone meanwhile is refused then. */
+  async #ancestors(of: Parent, call: CatalogueCall): Promise<string[]> {
+    return this.#knownAncestors(of, call) ?? this.#ancestorsOn(of, call);
+  }
+
   /** Those of a parent that this node knows; the catalogue's answer shows whether they are right. */
-  #knownAncestors(
-    { snapshotter, parent }: PrepareRequest,
-    { namespace }: CatalogueCall,
-  ): string[] | undefined {
+  #knownAncestors({ snapshotter, parent }: Parent, { namespace }: CatalogueCall): string[] | undefined {
     if (parent === '') return [];
     try {
       const record = this.#records.get(namespace, snapshotter, parent);
@@ -275,10 +279,7 @@ export class Snapshots {
   }
 
   /** What the catalogue says a new snapshot will stand on; nothing for a parent that the catalogue will refuse. */
-  async #ancestorsOn(
-    { snapshotter, parent }: Pick<PrepareRequest, 'snapshotter' | 'parent'>,
-    call: CatalogueCall,
-  ): Promise<string[]> {
+  async #ancestorsOn({ snapshotter, parent }: Parent, call: CatalogueCall): Promise<string[]> {
     if (parent === '') return [];
     try {
       const record = recordOf(await this.#catalogue.get({ snapshotter, key: parent }, call.options));
